@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Config is the part of config.toml that the stand-in heeds.
+type Config struct {
+	Discord *Adapter `toml:"discord"`
+	Slack   *Adapter `toml:"slack"`
+	Gateway *struct {
+		URL string `toml:"url"`
+	} `toml:"gateway"`
+	Agent struct {
+		Command string `toml:"command"`
+	} `toml:"agent"`
+	Pool struct {
+		MaxSessions int `toml:"max_sessions"`
+	} `toml:"pool"`
+	Cron *struct {
+		UsercronEnabled bool   `toml:"usercron_enabled"`
+		UsercronPath    string `toml:"usercron_path"`
+		Jobs            []struct {
+			Schedule string `toml:"schedule"`
+		} `toml:"jobs"`
+	} `toml:"cron"`
+}
+
+// Adapter is a chat platform that the agent answers on.
+type Adapter struct {
+	BotToken        string   `toml:"bot_token"`
+	AllowedChannels []string `toml:"allowed_channels"`
+}
+
+var variable = regexp.MustCompile(`\$\{(\w+)\}`)
+
+// loadConfig reads path, puts the environment in for ${NAME} (an unset one is empty) and refuses what cannot work.
+func loadConfig(path string) (*Config, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	expanded := variable.ReplaceAllStringFunc(string(raw), func(match string) string {
+		return os.Getenv(variable.FindStringSubmatch(match)[1])
+	})
+	config := &Config{}
+	if _, err := toml.Decode(expanded, config); err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) { // its own text would quote the line, perhaps with a token in it
+			return nil, fmt.Errorf("%s line %d: not valid TOML", path, syntax.Position.Line)
+		}
+		return nil, fmt.Errorf("%s: a value is of the wrong type", path)
+	}
+	return config, config.check()
+}
+
+func (c *Config) check() error {
+	if c.Discord == nil && c.Slack == nil && c.Gateway == nil {
+		return errors.New("no adapter is configured: add a section [discord], [slack] or [gateway]")
+	}
+	for name, adapter := range map[string]*Adapter{"discord": c.Discord, "slack": c.Slack} {
+		if adapter != nil && adapter.BotToken == "" {
+			return fmt.Errorf("%s: bot_token is empty: is its environment variable set?", name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,1 @@
+{{- define "agent.moreTokens" -}}[]{{- end }}

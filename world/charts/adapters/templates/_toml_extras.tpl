@@ -1,0 +1,3 @@
+{{- define "toml.extras" -}}
+{{ include "toml.stt" . }}
+{{- end }}

@@ -1,0 +1,2 @@
+{{- define "toml.extras" -}}
+{{- end }}
