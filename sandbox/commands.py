@@ -1,0 +1,41 @@
+"""The directory of commands for people and suites: helm, helm3, kubectl and ctr, as this sandbox needs them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from sandbox import site
+from sandbox.config import Layout
+from sandbox.files import write_private
+from sandbox.parts import Programs
+
+
+def write(layout: Layout, programs: Programs, ctr: list[str]) -> None:
+    """Fill the directory; `ctr` is the command line that reaches this sandbox's containerd."""
+    layout.bin.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in ("helm", "kubectl"):
+        _link(layout.bin / name, programs.cluster / name)
+    _script(layout.bin / "ctr", f'exec {shlex.join(ctr)} "$@"')
+    if programs.helm3:
+        _link(layout.bin / "helm3", programs.helm3 / "helm")
+    else:
+        _script(layout.bin / "helm3", _build_helm3_first())
+
+
+def _build_helm3_first() -> str:
+    """Helm 3 is built when somebody calls it: this script is then replaced by the real one."""
+    build = f"PYTHONPATH={shlex.quote(str(site.CHECKOUT))} {shlex.quote(sys.executable)} -m sandbox up --with helm3"
+    return f'{build} >&2 && exec "$0" "$@"'
+
+
+def _link(path: Path, target: Path) -> None:
+    aside = path.with_name(f"{path.name}.part")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(target)
+    aside.rename(path)
+
+
+def _script(path: Path, line: str) -> None:
+    write_private(path, f"#!/bin/sh\n{line}\n", 0o700)

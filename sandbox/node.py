@@ -1,0 +1,258 @@
+"""The parts of the node: how each is started, and how one knows that it is ready."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sandbox import config, images, pki, storage
+from sandbox.api import Api
+from sandbox.command import run
+from sandbox.config import NODE, Layout
+from sandbox.enclosure import Enclosure
+from sandbox.errors import SandboxError
+from sandbox.files import write_private
+from sandbox.parts import Programs
+from sandbox.pki import Pki
+from sandbox.processes import Process, Records
+from sandbox.site import Site
+from sandbox.toolchain import Progress
+from sandbox.wait import until
+
+PART_TIMEOUT = 60
+"""Seconds for one part to get ready; they take 1 to 4 on two idle cores."""
+
+PARTS = ("etcd", "containerd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csi", "kubelet")
+"""Without one of these there is no node."""
+
+SERVICE_SUBNET = "10.96.0.0/16"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node about to be started, or running, at `site` from `programs`."""
+
+    site: Site
+    layout: Layout
+    programs: Programs
+    pki: Pki
+    records: Records
+    enclosure: Enclosure
+
+    @property
+    def api(self) -> Api:
+        """Its apiserver."""
+        return Api(self.site, self.pki)
+
+    def start(self, progress: Progress, *, audit: bool) -> None:
+        """Start every part in order; return when the node is Ready. Raises SandboxError naming the part that failed."""
+        progress("starting etcd and containerd")
+        etcd = self._start("etcd", self._etcd())
+        containerd = self._start("containerd", [self.programs.runtime / "containerd", "--config", self._file("containerd.toml")])
+        self._wait(etcd, lambda: accepts(self.site.port("etcd")))
+        progress("starting kube-apiserver")
+        apiserver = self._start("kube-apiserver", self._apiserver(audit=audit))
+        self._wait(containerd, self.layout.socket.exists)
+        self._import_pause()
+        self._wait(apiserver, self.api.is_ready)
+        progress("starting kubelet, controllers and storage")
+        self._start("kube-controller-manager", self._controller_manager())
+        self._start("kube-scheduler", self._scheduler())
+        self._start("csi", self._csi())
+        kubelet = self._start("kubelet", self._kubelet())
+        self._wait(kubelet, self.is_ready)
+
+    def is_ready(self) -> bool:
+        """Whether the node is Ready in Kubernetes' sense."""
+        node = self.api.get(f"/api/v1/nodes/{NODE}")
+        conditions = node.get("status", {}).get("conditions", [])
+        return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+    def ensure_storage(self) -> None:
+        """Define the storage classes, and start those controllers of volumes that do not run."""
+        storage.install(self.api, self.programs.snapshots / "crd" if self.programs.snapshots else None)
+        for name, argv in self._sidecars().items():
+            if not self.records.find(name):
+                self._start(name, argv)
+
+    def _sidecars(self) -> dict[str, list[str | Path]]:
+        address = f"--csi-address={self.layout.csi_socket}"
+        kubeconfig = f"--kubeconfig={self.layout.kubeconfig}"
+        sidecars: dict[str, list[str | Path]] = {
+            "csi-provisioner": [
+                self.programs.storage / "csi-provisioner",
+                address,
+                kubeconfig,
+                "--extra-create-metadata",
+                "--feature-gates=Topology=true",
+            ]
+        }
+        if self.programs.snapshots:
+            sidecars["snapshot-controller"] = [self.programs.snapshots / "snapshot-controller", kubeconfig]
+            sidecars["csi-snapshotter"] = [self.programs.snapshots / "csi-snapshotter", address, kubeconfig]
+        return sidecars
+
+    def ctr(self) -> list[str]:
+        """The command line of containerd's client, for the images and containers of Kubernetes."""
+        client = [self.programs.runtime / "ctr", "--address", self.layout.socket, "--namespace", "k8s.io"]
+        return self.enclosure.enter(client)
+
+    def _start(self, name: str, argv: list[str | Path]) -> Process:
+        return self.records.start(name, self.enclosure.enter(argv), self.layout.logs / f"{name}.log")
+
+    def _wait(self, process: Process, ready: Callable[[], bool]) -> None:
+        until(
+            f"the start of {process.name}",
+            ready,
+            timeout=PART_TIMEOUT,
+            check=process.require_alive,
+            next_step=f"read its log, {process.log}",
+        )
+
+    def _import_pause(self) -> None:
+        archive = images.pause(self.programs.runtime, self.layout.run)
+        run([*self.ctr(), "images", "import", archive], next_step=f"read {self.layout.logs}/containerd.log")
+
+    def _file(self, name: str) -> Path:
+        return self.layout.config / name
+
+    def _etcd(self) -> list[str | Path]:
+        client = f"https://127.0.0.1:{self.site.port('etcd')}"
+        peer = f"https://127.0.0.1:{self.site.port('etcd-peer')}"
+        certificate, key, authority = self.pki.certificate("etcd"), self.pki.key("etcd"), self.pki.authority
+        return [
+            self.programs.cluster / "etcd",
+            "--name=sandbox",
+            f"--data-dir={self.layout.etcd}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=sandbox={peer}",
+            "--unsafe-no-fsync",  # a kill loses nothing; a power cut may, and then `reset` helps
+            "--client-cert-auth",
+            f"--trusted-ca-file={authority}",
+            f"--cert-file={certificate}",
+            f"--key-file={key}",
+            "--peer-client-cert-auth",
+            f"--peer-trusted-ca-file={authority}",
+            f"--peer-cert-file={certificate}",
+            f"--peer-key-file={key}",
+            "--log-level=warn",
+        ]
+
+    def _apiserver(self, *, audit: bool) -> list[str | Path]:
+        flags: list[str | Path] = [
+            self.programs.cluster / "kube-apiserver",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={self.site.port('apiserver')}",
+            f"--tls-cert-file={self.pki.certificate('apiserver')}",
+            f"--tls-private-key-file={self.pki.key('apiserver')}",
+            f"--client-ca-file={self.pki.authority}",
+            f"--etcd-servers=https://127.0.0.1:{self.site.port('etcd')}",
+            f"--etcd-cafile={self.pki.authority}",
+            f"--etcd-certfile={self.pki.certificate('etcd')}",
+            f"--etcd-keyfile={self.pki.key('etcd')}",
+            "--authorization-mode=Node,RBAC",
+            "--enable-admission-plugins=NodeRestriction",
+            "--allow-privileged",
+            f"--kubelet-certificate-authority={self.pki.authority}",
+            f"--kubelet-client-certificate={self.pki.certificate('apiserver-kubelet')}",
+            f"--kubelet-client-key={self.pki.key('apiserver-kubelet')}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--endpoint-reconciler-type=none",
+            f"--service-cluster-ip-range={SERVICE_SUBNET}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={self.pki.root / 'service-accounts.pub'}",
+            f"--service-account-signing-key-file={self.pki.key('service-accounts')}",
+            "--shutdown-delay-duration=0s",
+        ]
+        if audit:
+            flags += [f"--audit-log-path={self.layout.audit_log}", f"--audit-policy-file={self._file('audit.json')}"]
+        return flags
+
+    def _controller_manager(self) -> list[str | Path]:
+        return [
+            self.programs.cluster / "kube-controller-manager",
+            f"--kubeconfig={self._file('controller-manager.kubeconfig')}",
+            "--leader-elect=false",
+            "--secure-port=0",
+            "--use-service-account-credentials",
+            f"--root-ca-file={self.pki.authority}",
+            f"--service-account-private-key-file={self.pki.key('service-accounts')}",
+        ]
+
+    def _scheduler(self) -> list[str | Path]:
+        return [
+            self.programs.cluster / "kube-scheduler",
+            f"--kubeconfig={self._file('scheduler.kubeconfig')}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        ]
+
+    def _kubelet(self) -> list[str | Path]:
+        return [
+            self.programs.cluster / "kubelet",
+            f"--config={self._file('kubelet.json')}",
+            f"--kubeconfig={self._file('kubelet.kubeconfig')}",
+            f"--root-dir={self.layout.kubelet}",
+            f"--cert-dir={self.layout.kubelet / 'pki'}",
+            f"--hostname-override={NODE}",
+            f"--node-ip={self.site.address}",
+        ]
+
+    def _csi(self) -> list[str | Path]:
+        return [
+            self.programs.storage / "csi",
+            f"-socket={self.layout.csi_socket}",
+            f"-registration-socket={self.layout.kubelet / 'plugins_registry' / 'csi.sock'}",
+            f"-directory={self.layout.volumes}",
+            f"-node={NODE}",
+        ]
+
+
+def write_files(layout: Layout, site: Site, programs: Programs) -> Pki:
+    """Write all that the parts read at their start, readable by their owner only, and return the key material."""
+    keys = pki.ensure(layout.pki, pki.node_certificates(NODE, site.address))
+    files = {
+        "containerd.toml": config.containerd(layout, programs, _snapshotter(layout.containerd)),
+        "cni/10-sandbox.conflist": config.cni(layout, site),
+        "kubelet.json": config.kubelet(layout, site, keys),
+        "audit.json": config.audit_policy(),
+    }
+    for user in ("controller-manager", "scheduler", "kubelet"):
+        files[f"{user}.kubeconfig"] = config.kubeconfig(site, keys, user)
+    for name, text in files.items():
+        write_private(layout.config / name, text)
+    write_private(layout.kubeconfig, config.kubeconfig(site, keys, "admin"))
+    for directory in (layout.csi_socket.parent, layout.kubelet / "plugins_registry", layout.volumes):
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return keys
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens on this port of the loopback address."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _snapshotter(directory: Path) -> str:
+    """How images become root file systems: by overlay mounts, or by copies where the file system forbids these."""
+    with TemporaryDirectory(dir=_made(directory)) as scratch:
+        lower, upper, work, merged = (_made(Path(scratch) / name) for name in ("lower", "upper", "work", "merged"))
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        try:
+            # in a mount namespace of its own, which takes the mount with it
+            run(["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", merged])
+        except SandboxError:
+            return "native"
+    return "overlayfs"
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return directory
