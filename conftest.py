@@ -1,0 +1,13 @@
+"""Loads the procedure's plugins; they sleep unless a suite is named."""
+
+pytest_plugins = (
+    "fixtures.options",
+    "fixtures.stages",
+    "fixtures.gates",
+    "fixtures.audit",
+    "fixtures.console",
+    "fixtures.page",
+    "fixtures.cluster",
+    "fixtures.release",
+    "fixtures.backup",
+)

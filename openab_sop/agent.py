@@ -1,0 +1,164 @@
+"""An agent: a Deployment of the release with the container ``openab``, its home and its claim (SOP 1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from openab_sop.errors import PodError, ReleaseError
+from openab_sop.kube import Cluster, Object
+from openab_sop.pod import Pod
+
+CONTAINER = "openab"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What of an agent stays the same while its pods come and go.
+
+    Attributes:
+        deployment: its Deployment's name; names its directory in a backup too.
+        selector: label selector of its pods.
+        home: absolute path of the home directory in the container.
+        claim: the PersistentVolumeClaim that holds the home, None without persistence.
+        foreign: paths below the home, relative to it, where something else is mounted (a ConfigMap's file): not the volume's.
+        secrets, config_maps: names of what its pod refers to.
+    """
+
+    deployment: str
+    selector: str
+    home: str
+    claim: str | None
+    foreign: tuple[str, ...]
+    secrets: tuple[str, ...]
+    config_maps: tuple[str, ...]
+
+    @classmethod
+    def of(cls, deployment: Object) -> Agent:
+        """Read an agent from its live Deployment.
+
+        Raises:
+            ReleaseError: the home cannot be told for sure.
+        """
+        name = str(deployment["metadata"]["name"])
+        pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
+        container = next(c for c in pod["containers"] if c["name"] == CONTAINER)
+        mounts: list[dict[str, Any]] = container.get("volumeMounts") or []
+        claims = _claims(pod)
+        home = _home(name, container, [m["mountPath"] for m in mounts if m["name"] in claims])
+        holding = [m for m in mounts if m["name"] in claims and _holds(m["mountPath"], home)]
+        nearest = max(holding, key=lambda m: len(m["mountPath"]), default=None)
+        return cls(
+            deployment=name,
+            selector=_selector(deployment["spec"]["selector"]),
+            home=home,
+            claim=claims[nearest["name"]] if nearest else None,
+            foreign=tuple(sorted(_below(home, m["mountPath"]) for m in mounts if _inside(m["mountPath"], home))),
+            secrets=tuple(sorted(set(_references(pod, "secret")))),
+            config_maps=tuple(sorted(set(_references(pod, "configMap")))),
+        )
+
+    def pod(self, cluster: Cluster) -> Pod:
+        """Look up the pod that runs now; never kept, since each rollout makes a new one.
+
+        Raises:
+            PodError: none runs, or more than one does.
+        """
+        pods = [p for p in cluster.list("Pod", self.selector) if not p["metadata"].get("deletionTimestamp")]
+        running = [p for p in pods if _runs(p)]
+        if len(running) != 1:
+            seen = ", ".join(f"{p['metadata']['name']} {_state(p)}" for p in pods) or "no pod at all"
+            raise PodError(
+                f"agent {self.deployment} needs one pod with a running container {CONTAINER}; there is {seen}",
+                f"kubectl -n {cluster.namespace} describe pods -l '{self.selector}'; bring it up, then run again",
+            )
+        return Pod.of(cluster, running[0], CONTAINER)
+
+
+def is_agent(deployment: Object) -> bool:
+    """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
+    containers = deployment["spec"]["template"]["spec"].get("containers") or []
+    return any(container.get("name") == CONTAINER for container in containers)
+
+
+def references(deployment: Object, kind: str) -> set[str]:
+    """Return the names that a Deployment's pod refers to; ``kind`` is "secret" or "configMap" (SOP 2.6)."""
+    return set(_references(deployment["spec"]["template"]["spec"], kind))
+
+
+def _claims(pod: dict[str, Any]) -> dict[str, str]:
+    """Return claim names by the pod's volume names."""
+    volumes: list[dict[str, Any]] = pod.get("volumes") or []
+    return {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+
+
+def _home(name: str, container: dict[str, Any], volumes: list[str]) -> str:
+    """HOME as the container's environment sets it, else where the only volume is mounted."""
+    variables = {e["name"]: e.get("value") for e in container.get("env") or []}
+    home = variables.get("HOME") or (volumes[0] if len(volumes) == 1 else None)
+    if home is None:
+        raise ReleaseError(
+            f"Deployment {name} sets no HOME, and mounts {len(volumes)} persistent volumes: its home cannot be told",
+            "set HOME in the container's environment by the chart's values",
+        )
+    return str(PurePosixPath(home))
+
+
+def _holds(mount: str, path: str) -> bool:
+    return PurePosixPath(path).is_relative_to(mount)
+
+
+def _inside(mount: str, home: str) -> bool:
+    return mount.rstrip("/") != home and _holds(home, mount)
+
+
+def _below(home: str, path: str) -> str:
+    return str(PurePosixPath(path).relative_to(home))
+
+
+def _selector(selector: dict[str, Any]) -> str:
+    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for expression in selector.get("matchExpressions") or []:
+        key, values = expression["key"], ",".join(expression.get("values") or [])
+        terms.append(
+            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}[
+                expression["operator"]
+            ]
+        )
+    return ",".join(sorted(terms))
+
+
+def _references(pod: dict[str, Any], kind: str) -> Iterator[str]:
+    """Yield every name of a Secret or ConfigMap in a pod's spec: environment, volumes, projections, pull secrets."""
+    for container in (pod.get("initContainers") or []) + (pod.get("containers") or []):
+        for variable in container.get("env") or []:
+            if source := (variable.get("valueFrom") or {}).get(f"{kind}KeyRef"):
+                yield source["name"]
+        for origin in container.get("envFrom") or []:
+            if source := origin.get(f"{kind}Ref"):
+                yield source["name"]
+    for volume in pod.get("volumes") or []:
+        for source in (volume, *((volume.get("projected") or {}).get("sources") or [])):
+            if reference := source.get(kind):
+                yield reference.get("secretName") or reference["name"]
+    if kind == "secret":
+        yield from (secret["name"] for secret in pod.get("imagePullSecrets") or [])
+
+
+def _runs(pod: Object) -> bool:
+    return any(s["name"] == CONTAINER and "running" in s["state"] for s in _statuses(pod))
+
+
+def _statuses(pod: Object) -> list[dict[str, Any]]:
+    return pod.get("status", {}).get("containerStatuses") or []
+
+
+def _state(pod: Object) -> str:
+    """The pod's state in words; its phase never says CrashLoopBackOff, its container's state does."""
+    for status in _statuses(pod):
+        if status["name"] == CONTAINER:
+            (state, detail), *_ = status["state"].items()
+            return str(detail.get("reason") or state)
+    return str(pod.get("status", {}).get("phase"))

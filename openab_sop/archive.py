@@ -1,0 +1,209 @@
+"""The archive of a home: a plain tar file, written from the pod's stream and read back from disk.
+
+Segments are appended: the first holds the whole home, later ones what changed meanwhile. As with any tar file the last
+member of a name counts, so ``tar --extract`` of the file gives the same as the Contents say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Literal, Protocol, cast
+
+from openab_sop.contents import Entry
+from openab_sop.errors import BackupError
+from openab_sop.listing import relative
+
+BLOCK = tarfile.BLOCKSIZE
+CHUNK = 1 << 20
+TAR = (
+    "tar --create --file=- --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime "
+    "--sparse --xattrs '--xattrs-include=user.*' --no-recursion --null --files-from=-"
+)
+"""How tar in the pod writes the names that it reads: times to the nanosecond, holes and links as they are."""
+SQLITE_MAGIC = b"SQLite format 3\0"
+
+_TYPES = {
+    tarfile.REGTYPE: "f",
+    tarfile.AREGTYPE: "f",
+    tarfile.CONTTYPE: "f",
+    tarfile.GNUTYPE_SPARSE: "f",
+    tarfile.LNKTYPE: "f",
+    tarfile.SYMTYPE: "l",
+    tarfile.DIRTYPE: "d",
+    tarfile.FIFOTYPE: "p",
+    tarfile.CHRTYPE: "c",
+    tarfile.BLKTYPE: "b",
+}
+
+
+class Readable(Protocol):
+    """Anything whose ``read`` returns at most so many bytes, and none at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return what there is, at most ``size`` bytes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of the archive as it was read: its entry, and what of it matters for the copy.
+
+    Attributes:
+        hard_link: the earlier path whose content it shares; its own entry then has no digest.
+        database: whether its content begins like an SQLite database.
+    """
+
+    entry: Entry
+    hard_link: str = ""
+    database: bool = False
+
+    def resolved(self, source: Entry | None) -> Entry:
+        """Return the entry with its content's digest; ``source`` is that of the path that it is a hard link to."""
+        if source is None:
+            return self.entry
+        return replace(self.entry, size=source.size, sha256=source.sha256, offset=source.offset)
+
+
+class Archive:
+    """A tar file that grows by segments.
+
+    Args:
+        path: the file; created private (0600), must not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+    def append(self, source: Readable) -> Iterator[Member]:
+        """Write the tar stream that ``source`` gives behind what is there, and yield its members as they pass.
+
+        A segment that is not read to its end leaves the archive as it was: the next one overwrites it.
+
+        Raises:
+            BackupError: the stream is not a tar stream, or the disk is full.
+        """
+        with self.path.open("r+b") as file:
+            file.seek(self.size)
+            tee = _Tee(source, file)
+            with _reading(tee, "r|") as tar:
+                yield from _members(tar, self.size)
+                end = tar.offset
+            while tee.read(CHUNK):
+                pass  # what follows the last member up to the stream's proved end is padding
+        self.size += end
+
+    def close(self) -> None:
+        """Write the archive's end, and put all of it on disk."""
+        with self.path.open("r+b") as file:
+            file.truncate(self.size)
+            file.seek(self.size)
+            file.write(bytes(-(self.size + 2 * BLOCK) % tarfile.RECORDSIZE + 2 * BLOCK))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class _Tee:
+    """Reads from the source and writes all that it read to the file."""
+
+    def __init__(self, source: Readable, file: IO[bytes]) -> None:
+        self._source = source
+        self._file = file
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._file.write(data)
+        return data
+
+
+def read_back(path: Path) -> Iterator[Member]:
+    """Yield every member of an archive on disk with its content's digest, in the archive's order.
+
+    Raises:
+        BackupError: it is damaged.
+    """
+    with path.open("rb") as file, _reading(file, "r|") as tar:
+        yield from _members(tar, 0)
+
+
+def extract(path: Path, offset: int, target: Path) -> None:
+    """Write the content of one file of an archive to a new private file.
+
+    Args:
+        offset: of the entry in the archive.
+
+    Raises:
+        BackupError: the archive is damaged there.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        with _reading(file, "r:") as tar:
+            info = tar.next()
+            content = tar.extractfile(info) if info else None
+            if content is None:
+                raise BackupError(f"{path} has no file at {offset}", "do not use it; take a new backup")
+            with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+                shutil.copyfileobj(content, out, CHUNK)
+
+
+def _members(tar: tarfile.TarFile, start: int) -> Iterator[Member]:
+    """Yield the members of an open archive with their content's digest; it begins at the offset ``start`` of its file."""
+    return (_member(tar, info, start + info.offset) for info in _infos(tar))
+
+
+def _infos(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    while info := tar.next():
+        tar.members = []  # else tarfile keeps every member that it has seen
+        yield info
+
+
+def _member(tar: tarfile.TarFile, info: tarfile.TarInfo, offset: int) -> Member:
+    entry = Entry(
+        path=_path(info),
+        type=_TYPES.get(info.type, "?"),
+        mode=info.mode & 0o7777,
+        uid=info.uid,
+        gid=info.gid,
+        size=info.size if info.isfile() else 0,
+        mtime_ns=int(Decimal(info.pax_headers.get("mtime", str(info.mtime))) * 10**9),
+        link=info.linkname if info.issym() else "",
+        offset=offset,
+    )
+    if info.islnk():
+        return Member(entry, hard_link=relative(os.fsencode(info.linkname)))
+    if not info.isfile():
+        return Member(entry)
+    digest, head = _digest(cast(IO[bytes], tar.extractfile(info)))
+    return Member(replace(entry, sha256=digest), database=head == SQLITE_MAGIC)
+
+
+def _digest(content: IO[bytes]) -> tuple[str, bytes]:
+    digest, head = hashlib.sha256(), b""
+    while chunk := content.read(CHUNK):
+        head = head or chunk[: len(SQLITE_MAGIC)]
+        digest.update(chunk)
+    return digest.hexdigest(), head
+
+
+def _path(info: tarfile.TarInfo) -> str:
+    return relative(os.fsencode(info.name))
+
+
+@contextmanager
+def _reading(source: Readable, mode: Literal["r|", "r:"]) -> Iterator[tarfile.TarFile]:
+    """Open an archive for reading, and tell its damage as ours."""
+    file = cast(IO[bytes], source)
+    try:
+        with tarfile.open(fileobj=file, mode=mode, bufsize=CHUNK, encoding="utf-8", errors="surrogateescape") as tar:
+            yield tar
+    except tarfile.TarError as error:
+        raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error

@@ -1,0 +1,169 @@
+"""A backup: a directory that is complete or is not there (SOP 2.10), and how it is proved later.
+
+Layout: ``backup.json`` lists every file with its digest. Release-wide files are at the top; below, one directory per
+agent named as its Deployment, with the SOP's names: agents/, steering/, skills/, hosts.yml, kiro-auth.sqlite3 and
+pvc-data/, which holds the whole home (``home.tar``) and its Contents (``contents.jsonl``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from openab_sop import database, storage
+from openab_sop.archive import read_back
+from openab_sop.contents import comparison, read
+from openab_sop.errors import BackupError, SopError
+from openab_sop.verdict import Finding, Verdict
+
+SCHEMA = 1
+MANIFEST = "backup.json"
+HOME = "pvc-data/home.tar"
+CONTENTS = "pvc-data/contents.jsonl"
+NAME_FORMAT = "openab-backup-%Y%m%d-%H%M%S"
+"""In UTC."""
+
+_RETAKE = "do not rely on it; take a new backup: pytest suites/backup"
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file of a backup: path below its directory, size in bytes, SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StoredAgent:
+    """What a backup knows of one agent.
+
+    Attributes:
+        items: how each of the SOP's items came out: "kept" or "absent".
+        entries, files, bytes: how many names the home has, how many files, and the bytes in those.
+        databases: paths of the SQLite databases, which were copied consistently.
+    """
+
+    deployment: str
+    home: str
+    claim: str | None
+    image: str
+    image_id: str
+    node: str
+    items: dict[str, str]
+    entries: int
+    files: int
+    bytes: int
+    databases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """``backup.json``: what was backed up, of which revision, and every file of the backup."""
+
+    schema: int
+    tool: str
+    created: str
+    cluster: str
+    context: str
+    namespace: str
+    release: str
+    revision: int
+    chart: str
+    version: str
+    agents: tuple[StoredAgent, ...]
+    contents: tuple[StoredFile, ...]
+
+    def as_json(self) -> bytes:
+        """Return the text of ``backup.json``."""
+        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+
+    @classmethod
+    def parse(cls, text: str, path: Path) -> Manifest:
+        """Read ``backup.json``.
+
+        Raises:
+            BackupError: it is damaged, or of a newer tool.
+        """
+        try:
+            data: dict[str, Any] = json.loads(text)
+            if data["schema"] > SCHEMA:
+                raise BackupError(
+                    f"{path} has schema {data['schema']}; this tool knows {SCHEMA}", "use the version of openab-sop that wrote it"
+                )
+            return cls(
+                **{
+                    **data,
+                    "agents": tuple(StoredAgent(**{**a, "databases": tuple(a["databases"])}) for a in data["agents"]),
+                    "contents": tuple(StoredFile(**f) for f in data["contents"]),
+                }
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise BackupError(f"{path} is damaged", _RETAKE) from error
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A complete backup on disk."""
+
+    directory: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, directory: Path) -> Backup:
+        """Open a backup.
+
+        Raises:
+            BackupError: the directory is none.
+        """
+        path = directory / MANIFEST
+        try:
+            return cls(directory, Manifest.parse(path.read_text(), path))
+        except OSError as error:
+            raise BackupError(f"{directory} is not a backup: {path.name}: {error.strerror}", "name one with --backup=DIR") from error
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.manifest.contents)
+
+
+def verify(directory: Path, manifest: Manifest) -> Verdict:
+    """Prove a backup by reading all of it (SOP 2.9): every digest, every file of every home, every database."""
+    findings = list(_damaged_files(directory, manifest))
+    if not findings:
+        for agent in manifest.agents:
+            findings += _damaged_home(directory / agent.deployment, agent)
+    return Verdict(f"backup {directory.name} read back in full", tuple(findings))
+
+
+def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    for file in manifest.contents:
+        path = directory / file.path
+        if not path.is_file():
+            yield Finding(file.path, "missing", "as when it was written", _RETAKE)
+        elif storage.digest(path) != file.sha256:
+            yield Finding(file.path, "its content has changed", f"SHA-256 {file.sha256}", _RETAKE)
+
+
+def _damaged_home(directory: Path, agent: StoredAgent) -> Iterator[Finding]:
+    """Compare a home's archive, read back member by member, with its Contents."""
+    archive, contents = directory / HOME, directory / CONTENTS
+    with comparison(directory) as table:
+        with contents.open() as lines:
+            for entry in read(lines):
+                table.add("pod", entry)
+        for member in read_back(archive):
+            table.add("copy", member.resolved(table.get("copy", member.hard_link) if member.hard_link else None))
+        for entry in table.differing():
+            if entry.path != ".":
+                yield Finding(f"{agent.deployment}: {entry.path}", "the archive has it otherwise", "as the Contents say", _RETAKE)
+        for path in agent.databases:
+            try:
+                database.check(archive, path, filter(None, (table.get("pod", part) for part in database.parts(path))))
+            except SopError as error:
+                yield Finding(f"{agent.deployment}: {path}", error.problem, "a sound database", error.next_step)

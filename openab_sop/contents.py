@@ -1,0 +1,160 @@
+"""Contents: what a home holds, file by file, and the comparison of two such lists.
+
+A home may have hundreds of thousands of files, so lists live on disk: one JSON object a line in a backup, and a
+scratch SQLite database while two of them are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal, Self
+
+Side = Literal["pod", "copy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name below a home.
+
+    Attributes:
+        path: relative to the home; bytes that are no UTF-8 as surrogate escapes.
+        type: as find's ``%y``: f file, d directory, l symbolic link, p pipe, c or b device, s socket.
+        mode: permission bits with setuid, setgid and sticky.
+        size: bytes of a file as it reads, holes included; 0 for all other types.
+        mtime_ns: nanoseconds since the epoch.
+        link: target of a symbolic link.
+        inode: names with the same inode are one file; only the pod's side knows it.
+        readable: whether the agent's user may read it (enter it, if a directory).
+        sha256: of a file's content, in hexadecimal.
+        note: why a copy may rightly differ from the pod ("database", "grew"); empty when it may not.
+        offset: where in the archive the member with its content begins; only the copy's side has it.
+    """
+
+    path: str
+    type: str
+    mode: int
+    uid: int
+    gid: int
+    size: int = 0
+    mtime_ns: int = 0
+    link: str = ""
+    inode: str = ""
+    readable: bool = True
+    sha256: str = ""
+    note: str = ""
+    offset: int = 0
+
+    def as_line(self) -> str:
+        """Return the line that stands for it in ``contents.jsonl``; defaults are left out."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name)})
+
+    @classmethod
+    def from_line(cls, line: str) -> Self:
+        """Read such a line.
+
+        Raises:
+            ValueError, TypeError: it is none.
+        """
+        return cls(**json.loads(line))
+
+
+_DEFAULTS = {"size": 0, "mtime_ns": 0, "link": "", "inode": "", "readable": True, "sha256": "", "note": "", "offset": 0}
+_COLUMNS = [field.name for field in fields(Entry)]
+_COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
+
+
+class Comparison:
+    """Two lists of entries side by side on disk: what the pod has, what the copy has."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        columns = ", ".join(f"{name} BLOB PRIMARY KEY" if name == "path" else name for name in _COLUMNS)
+        for side in ("pod", "copy"):
+            database.execute(f"CREATE TABLE {side} ({columns}) WITHOUT ROWID")
+        database.execute("CREATE INDEX inode ON pod (inode)")
+
+    def add(self, side: Side, entry: Entry) -> None:
+        """Put an entry in; one of the same path on that side gives way to it."""
+        row = [os.fsencode(entry.path), *(getattr(entry, name) for name in _COLUMNS[1:])]
+        marks = ", ".join("?" * len(row))
+        self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({marks})", row)
+
+    def remove(self, side: Side, path: str) -> None:
+        """Take a path out, if it is there."""
+        self._database.execute(f"DELETE FROM {side} WHERE path = ?", [os.fsencode(path)])
+
+    def digest(self, side: Side, path: str, sha256: str) -> None:
+        """Set the digest of an entry that is there."""
+        self._database.execute(f"UPDATE {side} SET sha256 = ? WHERE path = ?", [sha256, os.fsencode(path)])
+
+    def get(self, side: Side, path: str) -> Entry | None:
+        """Return the entry of a path."""
+        rows = self._database.execute(f"SELECT * FROM {side} WHERE path = ?", [os.fsencode(path)])
+        return next(_entries(rows), None)
+
+    def all(self, side: Side) -> Iterator[Entry]:
+        """Yield every entry of a side in the byte order of its path."""
+        return _entries(self._database.execute(f"SELECT * FROM {side} ORDER BY path"))
+
+    def below(self, side: Side, path: str) -> Iterator[Entry]:
+        """Yield the entry of ``path`` and all below it, in the byte order of their paths."""
+        raw = os.fsencode(path)
+        query = f"SELECT * FROM {side} WHERE path = ? OR (path > ? AND path < ?) ORDER BY path"
+        return _entries(self._database.execute(query, [raw, raw + b"/", raw + b"0"]))
+
+    def differing(self) -> Iterator[Entry]:
+        """Yield the pod's entry wherever the copy has none, or another one that it may not have."""
+        unlike = " OR ".join(f"copy.{name} IS NOT pod.{name}" for name in _COMPARED)
+        query = f"SELECT pod.* FROM pod LEFT JOIN copy USING (path) WHERE coalesce(copy.note, '') = '' AND ({unlike})"
+        return _entries(self._database.execute(f"{query} ORDER BY path"))
+
+    def missing_in_pod(self) -> Iterator[Entry]:
+        """Yield the copy's entry wherever the pod has none."""
+        query = "SELECT copy.* FROM copy LEFT JOIN pod USING (path) WHERE pod.path IS NULL ORDER BY path"
+        return _entries(self._database.execute(query))
+
+    def same_file(self, inode: str) -> list[str]:
+        """Return every path of the pod that is a name of this inode (hard links)."""
+        rows = self._database.execute("SELECT path FROM pod WHERE inode = ?", [inode])
+        return [os.fsdecode(path) for (path,) in rows]
+
+    def note(self, path: str, note: str) -> None:
+        """Say why the copy's entry may differ from the pod's."""
+        if entry := self.get("copy", path):
+            self.add("copy", replace(entry, note=note))
+
+
+@contextmanager
+def comparison(scratch: Path) -> Iterator[Comparison]:
+    """Compare two lists in a scratch database in the directory ``scratch``; it is gone afterwards."""
+    path = scratch / ".comparison.sqlite3"
+    path.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("PRAGMA journal_mode = OFF")
+            database.execute("PRAGMA synchronous = OFF")
+            yield Comparison(database)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read(lines: Iterable[str]) -> Iterator[Entry]:
+    """Read the lines of a ``contents.jsonl``.
+
+    Raises:
+        ValueError, TypeError: a line is none of ours.
+    """
+    return (Entry.from_line(line) for line in lines)
+
+
+def _entries(rows: Iterable[tuple[object, ...]]) -> Iterator[Entry]:
+    for path, *rest in rows:
+        values = dict(zip(_COLUMNS[1:], rest, strict=True))
+        values["readable"] = bool(values["readable"])
+        yield Entry(path=os.fsdecode(path), **values)  # type: ignore[arg-type]

@@ -1,0 +1,117 @@
+"""SQLite databases, copied as one consistent set while their writer goes on (SOP 2.9).
+
+A set is the main file with its ``-wal`` or ``-journal``. The main file alone lacks the newest rows and still passes an
+integrity check, so the set is copied between two looks: if the main file and the header of its log are the same before
+and after, no checkpoint fell into the copy, and what was committed before it is in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openab_sop.archive import TAR, Archive, extract
+from openab_sop.contents import Entry
+from openab_sop.errors import BackupError
+from openab_sop.pod import Pod, ScriptFailed
+
+LOGS = ("-wal", "-journal")
+"""Suffixes of the files that belong to a database and hold committed or rolled-back pages."""
+INDEX = "-shm"
+"""Suffix of the log's index: SQLite builds it anew, so it may be of any moment."""
+ATTEMPTS = 20
+"""Tries to copy a set between two checkpoints."""
+
+_MOVED = 75
+_COPY = (
+    'db=$1; look() { sha256sum <"$db"; for log in "$db-wal" "$db-journal"; do head -c 32 "$log" 2>/dev/null | sha256sum; done; }; '
+    'before=$(look); for name in "$db" "$db-wal" "$db-journal" "$db-shm"; do [ -e "$name" ] && printf "%s\\0" "$name"; done '
+    f'| {TAR}; [ "$before" = "$(look)" ] || status={_MOVED}'
+)
+
+
+def parts(path: str) -> tuple[str, ...]:
+    """Return every path that may belong to the set of a database."""
+    return (path, *(path + suffix for suffix in (*LOGS, INDEX)))
+
+
+def copy(pod: Pod, home: str, path: str, archive: Archive) -> list[Entry]:
+    """Append a database's set to the archive, consistently, and check it (SOP 2.9).
+
+    Args:
+        path: the main file, relative to the home.
+
+    Returns:
+        The entries of what was copied, the main file's first.
+
+    Raises:
+        BackupError: it was checkpointed during every attempt, or the copy fails SQLite's integrity check.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            with pod.open(_COPY, home, f"./{path}") as output:
+                entries = [member.entry for member in archive.append(output)]
+        except ScriptFailed as failed:
+            if failed.status != _MOVED:
+                raise
+            continue
+        check(archive.path, path, entries)
+        return entries
+    raise BackupError(
+        f"the database {path} was checkpointed during each of {ATTEMPTS} attempts to copy it",
+        "run again when the agent is less busy",
+    )
+
+
+def check(archive: Path, path: str, entries: Iterable[Entry]) -> None:
+    """Stop if a database in the archive fails SQLite's own integrity check.
+
+    Args:
+        path: its main file's.
+        entries: those of its set; others do no harm.
+
+    Raises:
+        BackupError: it fails, or is no database.
+    """
+    with _opened(archive, path, entries):
+        pass
+
+
+def export(archive: Path, path: str, entries: Iterable[Entry], target: Path) -> None:
+    """Write a database of the archive, its log worked in, as one private file of its own (SOP 2.5).
+
+    Raises:
+        BackupError: it is not sound.
+    """
+    with _opened(archive, path, entries) as source:
+        target.touch(0o600)
+        with closing(sqlite3.connect(target)) as copied:
+            source.backup(copied)
+
+
+@contextmanager
+def _opened(archive: Path, path: str, entries: Iterable[Entry]) -> Iterator[sqlite3.Connection]:
+    """Open a scratch copy of a set: opening one can checkpoint it, so the archive's own is never touched."""
+    suffixes = {path + suffix: suffix for suffix in ("", *LOGS)}
+    with TemporaryDirectory(dir=archive.parent) as scratch:
+        for entry in entries:
+            if (suffix := suffixes.get(entry.path)) is not None:
+                extract(archive, entry.offset, Path(scratch, f"db{suffix}"))
+        with closing(sqlite3.connect(Path(scratch, "db"))) as database:
+            if (found := _integrity(database)) != "ok":
+                raise BackupError(
+                    f"the copy of the database {path} fails SQLite's integrity check: {found}",
+                    "check the original in the pod; if it is sound, run again",
+                )
+            yield database
+
+
+def _integrity(database: sqlite3.Connection) -> str:
+    try:
+        database.execute("PRAGMA trusted_schema = OFF")
+        return str(database.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)

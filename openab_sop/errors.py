@@ -1,0 +1,60 @@
+"""What can go wrong, in few classes. Each error says what was seen and what to do next."""
+
+from __future__ import annotations
+
+
+class SopError(Exception):
+    """A stop that the operator can act on.
+
+    Args:
+        problem: what was seen, in one sentence.
+        next_step: what to do about it, best a command to type.
+    """
+
+    def __init__(self, problem: str, next_step: str) -> None:
+        super().__init__(f"{problem}\n  next: {next_step}")
+        self.problem = problem
+        self.next_step = next_step
+
+
+class SettingsError(SopError):
+    """An option, environment variable or file names something that cannot be."""
+
+
+class ToolError(SopError):
+    """A local command is missing, too old, failed, or did not end in time."""
+
+
+class ClusterError(SopError):
+    """The Kubernetes API did not answer, or refused."""
+
+
+class NotFound(ClusterError):
+    """The API answered that the object does not exist."""
+
+
+class Forbidden(ClusterError):
+    """The API answered that the caller may not do this."""
+
+
+class ReleaseError(SopError):
+    """The release or its agents cannot be told for sure."""
+
+
+class PodError(SopError):
+    """A command inside the agent's pod failed or was cut off."""
+
+
+class BackupError(SopError):
+    """A backup could not be made, or is not one."""
+
+
+class NotNeeded(Exception):
+    """There is nothing to do here, and a recorded fact proves it.
+
+    Not a failure: the gates report it as an outcome of its own.
+    """
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(fact)
+        self.fact = fact

@@ -1,0 +1,186 @@
+"""Copy a home out of a running pod: one stream, then whatever changed meanwhile, until both sides agree (SOP 2.7, 2.9).
+
+The copy is judged by what the pod says of itself afterwards: names, metadata and digests computed in the pod, against
+those of the bytes that arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from openab_sop import database, listing
+from openab_sop.archive import TAR, Archive, Member
+from openab_sop.contents import Comparison, Entry
+from openab_sop.errors import SopError
+from openab_sop.pod import Pod
+from openab_sop.verdict import Finding
+
+ROUNDS = 4
+"""How often what changed under the copy is copied again."""
+
+Progress = Callable[[int, int], None]
+"""Told the bytes that have arrived and those that are expected."""
+
+_JUDGED = "code=$?; [ $code -le 2 ] || status=$code"
+"""tar's 1 and 2 say that some file changed or could not be read: the comparison names those. More is no tar at all."""
+_ALL = f'find . -mindepth 1 "$@" ! -type s -print0 | {TAR}; {_JUDGED}'
+_SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
+
+
+@dataclass
+class HomeCopy:
+    """A copy of a home in the making, and what came to light on the way.
+
+    Attributes:
+        home: its path in the container.
+        foreign: paths below it where something else is mounted; they are left out.
+        table: both sides, entry by entry.
+        databases: paths of SQLite databases that are in the copy, consistent and checked.
+        vanished: names that were there at first and were gone at the end.
+        grown: files that only grew meanwhile: what was there when they were copied is kept.
+        sockets: names that no archive can hold.
+        findings: what could not be copied as it is in the pod.
+    """
+
+    pod: Pod
+    home: str
+    foreign: tuple[str, ...]
+    archive: Archive
+    table: Comparison
+    databases: set[str] = field(default_factory=set[str])
+    vanished: list[str] = field(default_factory=list[str])
+    grown: list[str] = field(default_factory=list[str])
+    sockets: list[str] = field(default_factory=list[str])
+    findings: list[Finding] = field(default_factory=list[Finding])
+    _pending: set[str] = field(default_factory=set[str])
+
+    def run(self, expected: int, progress: Progress) -> None:
+        """Copy the home.
+
+        Args:
+            expected: bytes that the home takes, for the progress.
+
+        Raises:
+            PodError, BackupError: the stream was cut off, or the disk is full. What concerns single files is in ``findings``.
+        """
+        arguments = listing.prunes(self.foreign)
+        with self.pod.open(_ALL, self.home, *arguments, progress=lambda received: progress(received, expected)) as output:
+            self._take(self.archive.append(output))
+        self._look()
+        for _ in range(ROUNDS):
+            self._copy_databases()
+            self._drop_vanished()
+            if not self._copy_changed():
+                break
+        self._copy_databases()
+        self._settle()
+        self.archive.close()
+
+    def _take(self, members: Iterator[Member]) -> None:
+        for member in members:
+            entry = member.resolved(self.table.get("copy", member.hard_link) if member.hard_link else None)
+            if member.database and not entry.path.endswith(database.LOGS):
+                self._pending.add(entry.path)
+            self.table.add("copy", entry)
+
+    def _look(self) -> None:
+        """Take down what the pod has, in names, metadata and digests."""
+        for entry in listing.listed(self.pod, self.home, self.foreign):
+            if entry.type == "s":
+                self.sockets.append(entry.path)
+            elif entry.path == ".":
+                self.table.add("copy", entry)  # the volume's own directory is in no archive, see design
+                self.table.add("pod", entry)
+            elif entry.readable:
+                self.table.add("pod", entry)
+            else:
+                self.findings.append(self._unreadable(entry))
+        for path, sha256 in listing.digests(self.pod, self.home, self.foreign):
+            self.table.digest("pod", path, sha256)
+
+    def _copy_databases(self) -> None:
+        while self._pending:
+            path = self._pending.pop()
+            try:
+                entries = database.copy(self.pod, self.home, path, self.archive)
+            except SopError as error:
+                self.findings.append(Finding(path, error.problem, "a sound database, copied consistently", error.next_step))
+                entries = []
+            for part in database.parts(path):
+                self.table.remove("copy", part)
+                self.table.remove("pod", part)
+            for entry in entries:
+                self.databases.add(path)
+                self.table.add("copy", replace(entry, note="database"))
+
+    def _drop_vanished(self) -> None:
+        gone = [entry.path for entry in self.table.missing_in_pod() if entry.note != "database"]
+        for path in gone:
+            self.table.remove("copy", path)
+        self.vanished += gone
+
+    def _copy_changed(self) -> bool:
+        """Copy again what is not the same on both sides; tell whether there was anything."""
+        groups = self._changed()
+        paths = [path for group in groups for path in group]
+        for batch in listing.batches(groups):
+            with self.pod.open(_SOME, self.home, str(len(batch)), stdin=batch) as output:
+                self._take(self.archive.append(output))
+        for path in paths:
+            self.table.remove("pod", path)
+        files: list[str] = []
+        for entry in listing.listed_again(self.pod, self.home, paths):
+            self.table.add("pod", entry)
+            files += [entry.path] if entry.type == "f" else []
+        for path, sha256 in listing.digests_again(self.pod, self.home, files):
+            self.table.digest("pod", path, sha256)
+        return bool(paths)
+
+    def _changed(self) -> list[list[str]]:
+        """Return what differs, all names of a file together, so that tar links them again."""
+        seen: set[str] = set()
+        groups: list[list[str]] = []
+        for entry in list(self.table.differing()):
+            if entry.path not in seen:
+                group = self.table.same_file(entry.inode) if entry.type == "f" else [entry.path]
+                seen.update(group)
+                groups.append(group)
+        return groups
+
+    def _settle(self) -> None:
+        """Judge what still differs: a file that only grew is kept as it was, a directory's time may move; no more."""
+        for theirs in list(self.table.differing()):
+            ours = self.table.get("copy", theirs.path)
+            if ours and _only_moved(ours, theirs):
+                self.table.note(theirs.path, "time moved")
+            elif ours and ours.type == theirs.type == "f" and self._grew(ours):
+                self.table.note(theirs.path, "grew")
+                self.grown.append(theirs.path)
+            else:
+                self.findings.append(self._restless(theirs))
+
+    def _grew(self, ours: Entry) -> bool:
+        return listing.starts_with(self.pod, self.home, ours.path, ours.size, ours.sha256)
+
+    def _unreadable(self, entry: Entry) -> Finding:
+        owner = f"{entry.uid}:{entry.gid}, mode {entry.mode:o}"
+        return Finding(
+            f"{self.home}/{entry.path}",
+            f"the agent's user may not read it (owner {owner})",
+            "everything in the home can be read",
+            f"kubectl exec {self.pod.name} -- ls -ld '{self.home}/{entry.path}'; change its owner or mode, or remove it",
+        )
+
+    def _restless(self, entry: Entry) -> Finding:
+        return Finding(
+            f"{self.home}/{entry.path}",
+            f"it changed during each of {ROUNDS} attempts to copy it",
+            "the same content in the pod and in the copy",
+            "stop what writes it, or run again when the agent is less busy",
+        )
+
+
+def _only_moved(ours: Entry, theirs: Entry) -> bool:
+    return theirs.type == "d" and ours == replace(theirs, mtime_ns=ours.mtime_ns, inode=ours.inode)

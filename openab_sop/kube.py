@@ -1,0 +1,193 @@
+"""The Kubernetes API, one method per call; the only module that knows the client library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+import urllib3
+from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
+
+from openab_sop.errors import ClusterError, Forbidden, NotFound
+from openab_sop.kubeconfig import KubeConfig
+from openab_sop.redact import mask
+
+Object = dict[str, Any]
+"""A Kubernetes object as the API's JSON has it. It stays inside the modules that parse it into values."""
+
+TIMEOUT = (5, 30)
+"""Seconds to connect and to answer."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing the caller may or may not do: ``get pods``, ``create pods/exec``."""
+
+    verb: str
+    resource: str
+    group: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answered: the body, and its clock."""
+
+    body: Object
+    date: datetime
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster as one caller in one namespace.
+
+    Raises (every method that asks the API):
+        NotFound, Forbidden: as the API says.
+        ClusterError: it did not answer, or answered with another error.
+    """
+
+    access: KubeConfig
+    _api: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_api", _client(self.access))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that all of this happens in."""
+        return self.access.namespace
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What kubectl and helm need in their environment to reach the same cluster."""
+        return {"KUBECONFIG": self.access.joined, "HELM_NAMESPACE": self.namespace, "HELM_KUBECONTEXT": self.access.context}
+
+    def kubectl(self, *arguments: str) -> list[str]:
+        """Return the argument list that runs kubectl against this cluster and namespace (with ``env``)."""
+        return ["kubectl", "--context", self.access.context, "--namespace", self.namespace, *arguments]
+
+    def version(self) -> tuple[str, datetime]:
+        """Return the server's version ("v1.36.3") and its clock (SOP 0.4, 0.5)."""
+        answer = self._call("GET", "/version")
+        return str(answer.body["gitVersion"]), answer.date
+
+    def identity(self) -> str:
+        """Return what tells this cluster from all others: the UID of kube-system, else the server's address."""
+        try:
+            return str(self._call("GET", "/api/v1/namespaces/kube-system").body["metadata"]["uid"])
+        except Forbidden:
+            return self.access.server
+
+    def namespace_exists(self) -> bool:
+        """Tell whether the namespace is there; a caller who may not look at it is believed."""
+        try:
+            self._call("GET", f"/api/v1/namespaces/{quote(self.namespace)}")
+        except NotFound:
+            return False
+        except Forbidden:
+            return True
+        return True
+
+    def allowed(self, access: Access) -> bool:
+        """Ask the API whether the caller may do ``access`` in the namespace (SelfSubjectAccessReview, SOP 0.4)."""
+        resource, _, subresource = access.resource.partition("/")
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {
+                "resourceAttributes": {
+                    "namespace": self.namespace,
+                    "verb": access.verb,
+                    "group": access.group,
+                    "resource": resource,
+                    "subresource": subresource,
+                }
+            },
+        }
+        answer = self._call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        return bool(answer.body["status"].get("allowed"))
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return one object of the namespace; ``kind`` is a key of ``_PATHS``."""
+        return self._call("GET", f"{self._path(kind)}/{quote(name)}").body
+
+    def list(self, kind: str, selector: str) -> list[Object]:
+        """Return the objects of the namespace that a label selector matches."""
+        return cast(list[Object], self._call("GET", self._path(kind), labelSelector=selector).body["items"])
+
+    def _path(self, kind: str) -> str:
+        return _PATHS[kind].format(namespace=quote(self.namespace))
+
+    def _call(self, method: str, path: str, body: Object | None = None, **query: str) -> Answer:
+        try:
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._api.call_api(*request, _request_timeout=TIMEOUT)
+            data = response.read()
+        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+            raise ClusterError(
+                f"the cluster at {self.access.server} (context {self.access.context}) does not answer: {_reason(error)}",
+                f"check it with: kubectl --context {self.access.context} version",
+            ) from error
+        if not 200 <= response.status <= 299:
+            raise _refusal(response.status, _said(data), f"{method} {path}", self.access)
+        date = response.headers.get("Date")
+        return Answer(json.loads(data), parsedate_to_datetime(date) if date else datetime.now(UTC))
+
+
+_PATHS = {
+    "Pod": "/api/v1/namespaces/{namespace}/pods",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+}
+
+
+def _client(access: KubeConfig) -> Any:
+    try:
+        return config.new_client_from_config(config_file=access.joined, context=access.context, persist_config=False)
+    except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        raise ClusterError(
+            f"context {access.context} of {access.joined} cannot be used: {_reason(error)}",
+            f"check it with: kubectl --context {access.context} version",
+        ) from error
+
+
+def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterError:
+    if status == 404:
+        return NotFound(f"{call}: {said}", "check the namespace and the name")
+    if status == 401:
+        return ClusterError(
+            f"the cluster at {access.server} does not know the caller of context {access.context}: {said}",
+            "log in again, or choose another context with --context=NAME",
+        )
+    if status == 403:
+        return Forbidden(f"{call} is forbidden: {said}", "ask for this right, or choose another context with --context=NAME")
+    return ClusterError(f"{call} failed with status {status}: {said}", "check the cluster, then run again")
+
+
+def _said(body: bytes) -> str:
+    try:
+        return mask(str(json.loads(body)["message"]))
+    except (ValueError, KeyError, TypeError):
+        return mask(body[:500].decode(errors="replace"))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason: urllib3 wraps the one that matters into three others."""
+    cause = getattr(error, "reason", None)
+    return _reason(cause) if isinstance(cause, BaseException) else mask(str(error))

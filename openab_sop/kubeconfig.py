@@ -1,0 +1,125 @@
+"""Which cluster, as whom, in which namespace: resolved explicitly before anything is asked (SOP 0.2, 0.3)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from openab_sop.errors import SettingsError
+
+DEFAULT = Path("~/.kube/config")
+K3S = Path("/etc/rancher/k3s/k3s.yaml")
+
+
+@dataclass(frozen=True)
+class KubeConfig:
+    """The resolved access: files (as in KUBECONFIG), context, namespace, and where the namespace came from."""
+
+    paths: tuple[Path, ...]
+    origin: str
+    context: str
+    server: str
+    namespace: str
+    namespace_origin: str
+
+    @property
+    def joined(self) -> str:
+        """The files in the form of the KUBECONFIG variable."""
+        return os.pathsep.join(map(str, self.paths))
+
+
+def resolve_paths(option: str | None) -> tuple[tuple[Path, ...], str]:
+    """Return the kubeconfig files and where they were named (SOP 0.2).
+
+    Args:
+        option: value of ``--kubeconfig``; one path, or several joined as in KUBECONFIG.
+
+    Raises:
+        SettingsError: none of them exists, or one may not be read.
+    """
+    named = option or os.environ.get("KUBECONFIG") or ""
+    origin = "--kubeconfig" if option else "KUBECONFIG" if named else "the default"
+    paths = tuple(Path(part).expanduser() for part in (named or str(DEFAULT)).split(os.pathsep) if part)
+    existing = tuple(path for path in paths if path.exists())
+    if not existing:
+        raise SettingsError(
+            f"no kubeconfig: {', '.join(map(str, paths))} (from {origin}) does not exist",
+            f"name one with --kubeconfig=FILE or in KUBECONFIG{_k3s_hint()}; or use --sandbox",
+        )
+    for path in existing:
+        if not path.is_file():
+            raise SettingsError(f"kubeconfig {path} (from {origin}) is not a file", "name a file with --kubeconfig=FILE")
+        if not os.access(path, os.R_OK):
+            raise SettingsError(f"kubeconfig {path} (from {origin}) may not be read by this user", _unreadable(path))
+    return existing, origin
+
+
+def resolve(option: str | None, context: str | None, namespace: str | None) -> KubeConfig:
+    """Resolve files, context and namespace (SOP 0.2, 0.3).
+
+    Args:
+        option, context, namespace: the values of the options of that name, None where not given.
+
+    Raises:
+        SettingsError: no file, no such context, or a file that is no kubeconfig.
+    """
+    paths, origin = resolve_paths(option)
+    documents = [_load(path) for path in paths]
+    contexts = _named(documents, "contexts")
+    current = context or next((str(d["current-context"]) for d in documents if d.get("current-context")), None)
+    known = ", ".join(sorted(contexts)) or "none"
+    if current is None:
+        raise SettingsError(
+            f"{', '.join(map(str, paths))} sets no current context; contexts there: {known}",
+            "choose one with --context=NAME, or kubectl config use-context NAME",
+        )
+    if current not in contexts:
+        raise SettingsError(
+            f"context {current!r} is not in {', '.join(map(str, paths))}; contexts there: {known}",
+            "choose one of them with --context=NAME",
+        )
+    chosen: dict[str, Any] = contexts[current].get("context") or {}
+    cluster = _named(documents, "clusters").get(str(chosen.get("cluster")), {})
+    return KubeConfig(
+        paths=paths,
+        origin=origin,
+        context=current,
+        server=str((cluster.get("cluster") or {}).get("server", "")),
+        namespace=namespace or str(chosen.get("namespace") or "default"),
+        namespace_origin="--namespace" if namespace else "the context" if chosen.get("namespace") else "the default",
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not YAML", "name a kubeconfig with --kubeconfig=FILE") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise SettingsError(f"{path} is not a kubeconfig", "name a kubeconfig with --kubeconfig=FILE")
+    return document  # pyright: ignore[reportUnknownVariableType]
+
+
+def _named(documents: list[dict[str, Any]], section: str) -> dict[str, dict[str, Any]]:
+    """Merge a section of several files; as in kubectl, the first that has a name wins."""
+    merged: dict[str, dict[str, Any]] = {}
+    for document in documents:
+        for item in document.get(section) or []:
+            merged.setdefault(str(item.get("name")), item)
+    return merged
+
+
+def _k3s_hint() -> str:
+    return f" (k3s keeps its own in {K3S})" if K3S.exists() else ""
+
+
+def _unreadable(path: Path) -> str:
+    if path == K3S:
+        return f"k3s keeps it for root: sudo cp {K3S} ~/.kube/config && sudo chown $USER ~/.kube/config"
+    return f"make it readable (ls -l {path}), or name another with --kubeconfig=FILE"

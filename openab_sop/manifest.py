@@ -1,0 +1,53 @@
+"""Helm's rendered objects of a revision, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from openab_sop.errors import ReleaseError
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class ManifestObject:
+    """One rendered object; ``body`` is the whole of it as the API's JSON would have it."""
+
+    kind: str
+    name: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The objects of a revision, in the order that the chart rendered them."""
+
+    objects: tuple[ManifestObject, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Manifest:
+        """Parse what ``helm get manifest`` prints.
+
+        Raises:
+            ReleaseError: it is not a stream of YAML objects.
+        """
+        try:
+            return cls(tuple(_objects(text)))
+        except (yaml.YAMLError, KeyError, TypeError) as error:
+            raise ReleaseError(
+                "the release's manifest is not a stream of Kubernetes objects", "look at it with: helm get manifest RELEASE"
+            ) from error
+
+    def of_kind(self, kind: str) -> tuple[ManifestObject, ...]:
+        """Return the objects of one kind ("Deployment", "Secret")."""
+        return tuple(item for item in self.objects if item.kind == kind)
+
+
+def _objects(text: str) -> Iterator[ManifestObject]:
+    for document in yaml.load_all(text, _Loader):
+        if document is not None:
+            yield ManifestObject(str(document["kind"]), str(document["metadata"]["name"]), document)

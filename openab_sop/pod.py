@@ -1,0 +1,163 @@
+"""Commands inside the agent's container, over ``kubectl exec``, with the end of their output proved.
+
+An exec stream may end early with status 0 when its reader is slower than the pod (kubernetes/kubernetes#124571). So
+every script runs inside a frame: its output is followed by an end mark that only this call knows, and the pod's side
+then waits until the reader has acknowledged it. Output without its mark is an error, whatever the exit status says.
+
+Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the pod; nothing is written there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from openab_sop.errors import PodError
+from openab_sop.kube import Cluster, Object
+from openab_sop.process import Stream, stream
+
+class ScriptFailed(PodError):
+    """A script ran to its end in the pod, with a status other than 0."""
+
+    def __init__(self, problem: str, next_step: str, status: int) -> None:
+        super().__init__(problem, next_step)
+        self.status = status
+
+
+CHUNK = 1 << 18
+"""Bytes asked for at once; the pipe hands over at most 64 KiB of them."""
+
+_FRAME = """mark=$1 status=1; cd "$2" && {{ shift 2; status=0; {script}
+}}; printf '\\n%s %s\\n' "$mark" "$status"; read -r _"""
+Progress = Callable[[int], None]
+_STATUS_MAX = 8
+"""Characters of an exit status and the line's end behind the mark."""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod and the container that commands run in."""
+
+    cluster: Cluster
+    name: str
+    uid: str
+    node: str
+    image: str
+    image_id: str
+    container: str
+
+    @classmethod
+    def of(cls, cluster: Cluster, pod: Object, container: str) -> Pod:
+        """Read a running pod from the API's object."""
+        status = next(s for s in pod["status"]["containerStatuses"] if s["name"] == container)
+        return cls(
+            cluster=cluster,
+            name=pod["metadata"]["name"],
+            uid=pod["metadata"]["uid"],
+            node=pod["spec"]["nodeName"],
+            image=status["image"],
+            image_id=status["imageID"],
+            container=container,
+        )
+
+    @contextmanager
+    def open(
+        self, script: str, directory: str, *arguments: str, stdin: bytes = b"", progress: Progress = lambda received: None
+    ) -> Iterator[Output]:
+        """Start a script of ours and read its output as it comes.
+
+        Args:
+            script: constant text for sh, never built from data; it sets ``status`` if it fails.
+            directory: where it runs.
+            arguments: its positional parameters.
+            stdin: what it reads, exactly that many bytes; no more than a pipe takes at once.
+            progress: told the bytes received so far at each read.
+
+        Raises:
+            PodError: the output ended before its end mark, from ``Output.read``; ScriptFailed: its status is not 0.
+        """
+        mark = secrets.token_hex(16)
+        argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
+        command = ["sh", "-c", _FRAME.format(script=script), "sh", mark, directory, *arguments]
+        with stream([*argv, *command], env=self.cluster.env) as process:
+            process.write(stdin)
+            yield Output(self.name, process, mark.encode(), progress)
+
+    def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
+        """Run a script of ours to its end and return its output.
+
+        Raises:
+            PodError: it failed, was cut off, or wrote more than ``limit`` bytes.
+        """
+        with self.open(script, directory, *arguments) as output:
+            data = bytearray()
+            while chunk := output.read(CHUNK):
+                data += chunk
+                if len(data) > limit:
+                    raise PodError(f"pod {self.name} answers with more than {limit} bytes", "look into the pod by hand")
+            return bytes(data)
+
+
+class Output:
+    """The output of a script in a pod: a readable stream whose end is proved.
+
+    ``read`` returns what has arrived, so that nobody waits for bytes that the pod holds back until acknowledged.
+    """
+
+    def __init__(self, pod: str, process: Stream, mark: bytes, progress: Progress) -> None:
+        self.received = 0
+        self._progress = progress
+        self._pod = pod
+        self._process = process
+        self._mark = b"\n" + mark + b" "
+        self._held = b""
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """Return up to about ``size`` bytes of output, empty only at its proved end.
+
+        Raises:
+            PodError: the stream ended without the mark, or the script's status is not 0.
+        """
+        reserve = len(self._mark) + _STATUS_MAX
+        while not self._ended and len(self._held) <= reserve:
+            chunk = self._process.read(max(size, CHUNK))
+            if not chunk:
+                raise self._cut_off()
+            self.received += len(chunk)
+            self._progress(self.received)
+            self._held += chunk
+            self._find_end(reserve)
+        keep = 0 if self._ended else reserve
+        out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return out
+
+    def stderr(self) -> str:
+        """Return the last of what the script said on its standard error."""
+        return self._process.errors()
+
+    def _find_end(self, reserve: int) -> None:
+        if not self._held.endswith(b"\n"):
+            return
+        start = self._held.rfind(self._mark, max(0, len(self._held) - reserve))
+        if start < 0:
+            return
+        status = int(self._held[start + len(self._mark) :])
+        self._process.write(b"\n")
+        if status != 0:
+            raise ScriptFailed(
+                f"a command in pod {self._pod} failed with status {status}: {self.stderr()}",
+                f"look into it with: kubectl exec -it {self._pod} -- sh",
+                status,
+            )
+        self._held = self._held[:start]
+        self._ended = True
+
+    def _cut_off(self) -> PodError:
+        said = self.stderr()
+        return PodError(
+            f"the stream from pod {self._pod} was cut off after {self.received} bytes{': ' + said if said else ''}",
+            "check that the pod still runs (kubectl get pods) and has sh; then run again",
+        )

@@ -1,0 +1,153 @@
+"""Whether this machine, this caller and this cluster can do what is wanted, before anything is done (SOP 0)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from openab_sop import helm, listing, process, storage
+from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
+from openab_sop.kube import Access, Cluster
+from openab_sop.release import Release
+
+SKEW = 60
+"""Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""
+ROOM = 64 << 20
+"""Bytes that must be free under the backup root before the size of any home is known."""
+
+_READS = (
+    Access("list", "secrets"),
+    Access("get", "secrets"),
+    Access("get", "deployments", "apps"),
+    Access("list", "pods"),
+)
+_NEEDED = {
+    "preparation": _READS,
+    "backup": (
+        *_READS,
+        Access("get", "configmaps"),
+        Access("get", "persistentvolumeclaims"),
+        Access("get", "pods"),
+        Access("get", "pods/exec"),  # what kubectl asks for over websockets
+        Access("create", "pods/exec"),
+    ),
+}
+
+
+def kubectl_version() -> str:
+    """Return the version of kubectl, "v1.36.3" (SOP 0.1).
+
+    Raises:
+        ToolError: it is missing or does not tell.
+    """
+    said = process.run(["kubectl", "version", "--client", "--output=json"]).stdout
+    return str(json.loads(said)["clientVersion"]["gitVersion"])
+
+
+def check_skew_of_versions(kubectl: str, server: str) -> None:
+    """Stop if kubectl is more than one minor version away from the cluster (Kubernetes' version skew policy).
+
+    Raises:
+        ToolError: it is.
+    """
+    if abs(_minor(kubectl) - _minor(server)) > 1:
+        raise ToolError(
+            f"kubectl is {kubectl} and the cluster {server}: more than one minor version apart",
+            f"install kubectl {'.'.join(server.split('.')[:2])}",
+        )
+
+
+def check_permissions(cluster: Cluster, stages: Sequence[str]) -> list[str]:
+    """Ask the API for each right that the stages need (SOP 0.4); returns what was asked.
+
+    Raises:
+        ClusterError: some are missing; the message lists them all.
+    """
+    needed = sorted({str(access): access for stage in stages for access in _NEEDED.get(stage, ())}.items())
+    missing = [name for name, access in needed if not cluster.allowed(access)]
+    if missing:
+        raise ClusterError(
+            f"in namespace {cluster.namespace} this caller may not: {', '.join(missing)}",
+            "ask for a Role with these verbs, or choose another context with --context=NAME; "
+            f"check with: kubectl -n {cluster.namespace} auth can-i --list",
+        )
+    return [name for name, _ in needed]
+
+
+def check_namespace(cluster: Cluster) -> None:
+    """Stop if the namespace does not exist (SOP 0.3).
+
+    Raises:
+        ClusterError: it does not.
+    """
+    if not cluster.namespace_exists():
+        raise ClusterError(
+            f"namespace {cluster.namespace} (from {cluster.access.namespace_origin}) does not exist "
+            f"on the cluster of context {cluster.access.context}",
+            "choose it with --namespace=NAME; kubectl get namespaces shows all",
+        )
+
+
+def check_clock(theirs: datetime) -> float:
+    """Compare this machine's clock with the cluster's (SOP 0.5); returns the seconds between them.
+
+    Raises:
+        SopError: they differ by more than ``SKEW``.
+    """
+    skew = abs((datetime.now(UTC) - theirs).total_seconds())
+    if skew > SKEW:
+        raise SopError(f"this machine's clock and the cluster's differ by {skew:.0f} s", "set the clock (NTP), then run again")
+    return skew
+
+
+def check_backup_root(root: Path) -> int:
+    """Check that backups can be written (SOP 0.5); returns the bytes that are free there.
+
+    Raises:
+        BackupError: it cannot be created or written, or is as good as full.
+    """
+    storage.private_directory(root)
+    if (free := storage.free(root)) < ROOM:
+        raise BackupError(
+            f"{root} has {free} bytes free; a backup needs at least {ROOM}",
+            "make room, or name another directory with --backup-root=DIR",
+        )
+    return free
+
+
+def check_room(release: Release, root: Path) -> int:
+    """Check that the homes of all agents fit under the backup root together (SOP 0.5); returns what they take.
+
+    Raises:
+        BackupError: they do not.
+    """
+    taken = sum(listing.used(agent.pod(release.cluster), agent.home) for agent in release.agents)
+    if (free := storage.free(root)) < taken + ROOM:
+        raise BackupError(
+            f"the homes take {taken} bytes, and {root} has {free} free",
+            "make room, or name another directory with --backup-root=DIR",
+        )
+    return taken
+
+
+def helm_version() -> str:
+    """Return the version of helm, "v4.3.1" (SOP 0.1).
+
+    Raises:
+        ToolError: it is missing, or neither 3.12 or later nor 4.
+    """
+    version = helm.version()
+    match = re.match(r"v(\d+)\.(\d+)", version)
+    if match is None or not (3, 12) <= (int(match[1]), int(match[2])) < (5, 0):
+        raise ToolError(f"helm is {version or 'of unknown version'}; supported are 3.12 or later and 4", "install helm 4")
+    return version
+
+
+def _minor(version: str) -> int:
+    match = re.match(r"v?\d+\.(\d+)", version)
+    if match is None:
+        raise ToolError(f"{version!r} is no version of Kubernetes", "check it with: kubectl version")
+    return int(match[1])

@@ -1,0 +1,26 @@
+"""The effective settings of a run: one value for each option, wherever it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator asked for; None where nothing was said.
+
+    Attributes:
+        kubeconfig, context, namespace, release: how the release is found (SOP 0.2, 0.3, 1.1).
+        backup_root: where backups and sessions are kept.
+        reports: where each run leaves its report.
+        sandbox: run against the project's own one-node Kubernetes.
+    """
+
+    kubeconfig: str | None
+    context: str | None
+    namespace: str | None
+    release: str | None
+    backup_root: Path
+    reports: Path
+    sandbox: bool

@@ -1,0 +1,107 @@
+"""Backup: everything that is needed to bring the release back with its data (SOP 2).
+
+The steps up to 2.7 record their failure and go on; the gate 2.9 lists every one of them and stops.
+"""
+
+from __future__ import annotations
+
+import pytest
+from testinfra.host import Host
+
+from fixtures.audit import Audit, Evidence
+from fixtures.console import Progress
+from openab_sop.draft import AGENTS, AUTH, HOSTS, SKILLS, STEERING, Draft
+from openab_sop.health import missing_tools
+
+collecting = pytest.mark.collecting
+
+
+@collecting
+def test_backup_directory_is_private(draft: Draft, evidence: Evidence) -> None:
+    """2.0 The backup directory is created, private, under a name that is no backup's yet."""
+    evidence("directory", draft.create())
+
+
+@collecting
+def test_pods_have_the_tools(hosts: dict[str, Host], evidence: Evidence) -> None:
+    """2.0 tar and the other tools that the copy needs are in each agent's container."""
+    missing = missing_tools(hosts)
+    assert not missing, missing
+    evidence("agents", ", ".join(hosts))
+
+
+@collecting
+def test_values(draft: Draft, evidence: Evidence) -> None:
+    """2.1 The user-supplied values."""
+    evidence("values.yaml", f"{draft.keep_values()} bytes")
+
+
+@collecting
+def test_homes_are_copied(draft: Draft, progress: Progress, evidence: Evidence) -> None:
+    """2.7 The whole home of each agent, in one stream; 2.2 to 2.5 are taken from it."""
+    for agent, home in draft.copy_homes(progress).items():
+        evidence(agent, home)
+
+
+@collecting
+def test_agents_config(draft: Draft, evidence: Evidence) -> None:
+    """2.2 The agents' configuration."""
+    evidence("agents/", draft.keep_item(AGENTS))
+
+
+@collecting
+def test_steering(draft: Draft, evidence: Evidence) -> None:
+    """2.3 The steering files."""
+    evidence("steering/", draft.keep_item(STEERING))
+
+
+@collecting
+def test_skills(draft: Draft, evidence: Evidence) -> None:
+    """2.4 The skills, if there are any."""
+    evidence("skills/", draft.keep_item(SKILLS))
+
+
+@collecting
+def test_github_login(draft: Draft, evidence: Evidence) -> None:
+    """2.5 The login of gh: hosts.yml."""
+    evidence("hosts.yml", draft.keep_item(HOSTS))
+
+
+@collecting
+def test_auth_database(draft: Draft, evidence: Evidence) -> None:
+    """2.5 The agent's auth database, as one file with everything that was committed."""
+    evidence("kiro-auth.sqlite3", draft.keep_item(AUTH))
+
+
+@collecting
+def test_secrets_and_config_maps(draft: Draft, evidence: Evidence) -> None:
+    """2.6 Every Secret and ConfigMap of the release, and those that its pods refer to."""
+    evidence("kept", ", ".join(draft.keep_secrets()))
+
+
+@collecting
+def test_history(draft: Draft, evidence: Evidence) -> None:
+    """2.7 Helm's history, as text and as JSON."""
+    evidence("helm-history", f"{draft.keep_history()} revisions")
+
+
+@collecting
+def test_rebuild(draft: Draft, evidence: Evidence) -> None:
+    """2.7 What a rebuild from nothing needs: manifest, release record, chart archive, claims."""
+    evidence("kept", ", ".join(draft.keep_rebuild()))
+
+
+@pytest.mark.gate
+def test_verification_gate(draft: Draft, evidence: Evidence) -> None:
+    """2.9 Everything is there, equals what the pod has by SHA-256, and can be read back in full."""
+    verdict = draft.verify()
+    assert verdict.passed, verdict
+    evidence("verdict", verdict)
+
+
+def test_backup_is_complete(draft: Draft, audit: Audit, evidence: Evidence) -> None:
+    """2.10 The backup gets its name: from here on it is one."""
+    backup = draft.complete()
+    audit.facts["backup"] = str(backup.directory)
+    audit.next_step = f"less {backup.directory}/backup.json"
+    evidence("backup", f"{backup.directory}, {backup.size} bytes")

@@ -1,0 +1,38 @@
+"""Preparation: which release, which agents, which version (SOP 1); taken down for later runs and other shells."""
+
+from __future__ import annotations
+
+from fixtures.audit import Audit, Evidence
+from openab_sop import readiness
+from openab_sop.helm import Listed
+from openab_sop.release import Release
+from openab_sop.session import Session
+from openab_sop.settings import Settings
+
+
+def test_release_is_resolved(listed: Listed, evidence: Evidence) -> None:
+    """1.1 The release is the one named, or the only one of the chart in the namespace."""
+    evidence("release", listed)
+
+
+def test_agents_are_resolved(release: Release, evidence: Evidence) -> None:
+    """1.2 Its agents are the Deployments of its manifest with a container openab; others are companions."""
+    evidence("agents", "\n  ".join(map(str, release.agents)))
+    evidence("companions", ", ".join(release.companions) or "none")
+
+
+def test_current_version_is_known(release: Release, evidence: Evidence) -> None:
+    """1.3 The current chart version and revision are known."""
+    evidence("current", release)
+
+
+def test_backup_has_room(release: Release, settings: Settings, evidence: Evidence) -> None:
+    """0.5 The homes of all agents fit under the backup root together."""
+    evidence("the homes take", f"{readiness.check_room(release, settings.backup_root)} bytes")
+
+
+def test_session_is_stored(release: Release, settings: Settings, audit: Audit, evidence: Evidence) -> None:
+    """1.9 What was resolved is stored in the session file, for later stages, later runs and other shells."""
+    session = Session.of(release, release.cluster.identity(), settings.backup_root)
+    evidence("session", session.store())
+    audit.facts["session"] = str(session.directory / "session.json")

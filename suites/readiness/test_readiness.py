@@ -1,0 +1,92 @@
+"""Readiness: what must be true before anything else (SOP 0). All problems are listed at once by the gate at the end."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.audit import Audit, Evidence
+from openab_sop import process, readiness
+from openab_sop.helm import Helm
+from openab_sop.kube import Cluster
+from openab_sop.kubeconfig import KubeConfig
+from openab_sop.settings import Settings
+
+collecting = pytest.mark.collecting
+needs = pytest.mark.dependency
+
+
+@collecting
+@needs()
+def test_kubectl_is_installed(evidence: Evidence) -> None:
+    """0.1 kubectl is installed."""
+    evidence("kubectl", f"{readiness.kubectl_version()} at {process.find('kubectl')}")
+
+
+@collecting
+@needs()
+def test_helm_is_installed(evidence: Evidence) -> None:
+    """0.1 helm is installed, 3.12 or later or 4."""
+    evidence("helm", f"{readiness.helm_version()} at {process.find('helm')}")
+
+
+@collecting
+@needs()
+def test_kubeconfig_and_context_are_resolved(access: KubeConfig, evidence: Evidence) -> None:
+    """0.2 The kubeconfig is resolved, exists and is readable; 0.3 so are its context and the namespace."""
+    evidence("kubeconfig", f"{access.joined} (from {access.origin})")
+    evidence("context", f"{access.context}, server {access.server}")
+    evidence("namespace", f"{access.namespace} (from {access.namespace_origin})")
+
+
+@collecting
+@needs(depends=["test_kubeconfig_and_context_are_resolved"])
+def test_cluster_answers(cluster: Cluster, audit: Audit, evidence: Evidence) -> None:
+    """0.4 The cluster answers."""
+    version, _ = cluster.version()
+    audit.facts["cluster"] = f"Kubernetes {version} at {cluster.access.server}, context {cluster.access.context}"
+    evidence("server", version)
+
+
+@collecting
+@needs(depends=["test_kubectl_is_installed", "test_cluster_answers"])
+def test_kubectl_fits_the_cluster(cluster: Cluster, evidence: Evidence) -> None:
+    """0.1 kubectl is at most one minor version away from the cluster."""
+    server, _ = cluster.version()
+    kubectl = readiness.kubectl_version()
+    readiness.check_skew_of_versions(kubectl, server)
+    evidence("versions", f"kubectl {kubectl}, cluster {server}")
+
+
+@collecting
+@needs(depends=["test_cluster_answers"])
+def test_namespace_exists(cluster: Cluster, evidence: Evidence) -> None:
+    """0.3 The namespace is there."""
+    readiness.check_namespace(cluster)
+    evidence("namespace", cluster.namespace)
+
+
+@collecting
+@needs(depends=["test_cluster_answers"])
+def test_permissions_suffice(cluster: Cluster, stages: tuple[str, ...], evidence: Evidence) -> None:
+    """0.4 The caller may do what the chosen stages need, asked by SelfSubjectAccessReview."""
+    evidence("allowed", ", ".join(readiness.check_permissions(cluster, stages)))
+
+
+@collecting
+@needs(depends=["test_cluster_answers"])
+def test_clocks_agree(cluster: Cluster, evidence: Evidence) -> None:
+    """0.5 This machine's clock and the cluster's agree."""
+    _, theirs = cluster.version()
+    evidence("skew", f"{readiness.check_clock(theirs):.0f} s")
+
+
+@collecting
+@needs()
+def test_backups_can_be_written(settings: Settings, evidence: Evidence) -> None:
+    """0.5 The backup root can be written and has room."""
+    evidence(str(settings.backup_root), f"{readiness.check_backup_root(settings.backup_root)} bytes free")
+
+
+@pytest.mark.gate
+def test_everything_is_ready() -> None:
+    """0.5 Gate: every readiness check passed."""
