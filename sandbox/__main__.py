@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sandbox import pins
+from sandbox import parts, pins
 from sandbox.box import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.parts import OPTIONAL
@@ -29,35 +29,41 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A real one-node Kubernetes of this checkout.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="A real one-node Kubernetes of this checkout."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="build what is missing and start the node; safe to repeat")
     up.add_argument("--audit", action="store_true", help="switch the apiserver's audit log on")
-    up.add_argument("--with", dest="optional", type=_names, default=(), help=f"optional parts: {','.join(OPTIONAL)}")
+    up.add_argument(
+        "--with", dest="optional", type=_names, default=(), help=f"optional parts: {','.join(OPTIONAL)}"
+    )
     up.set_defaults(command=_up)
 
-    down = commands.add_parser("down", help="stop everything; images, charts and the cluster's data stay as files")
+    down = commands.add_parser(
+        "down", help="stop everything; images, charts and the cluster's data stay as files"
+    )
     down.add_argument("--purge", action="store_true", help="remove the files too")
-    down.set_defaults(command=lambda given: Sandbox().down(purge=given.purge))
+    down.set_defaults(command=_down)
 
     reset = commands.add_parser("reset", help="an empty cluster again; images and charts stay")
-    reset.set_defaults(command=lambda _: Sandbox().reset(_say))
+    reset.set_defaults(command=_reset)
 
     status = commands.add_parser("status", help="where things are, and whether it is up")
     status.add_argument("--json", action="store_true")
     status.set_defaults(command=_status)
 
     kubeconfig = commands.add_parser("kubeconfig", help="print the path of the kubeconfig")
-    kubeconfig.set_defaults(command=lambda _: print(Sandbox().status().kubeconfig))
+    kubeconfig.set_defaults(command=_kubeconfig)
 
     load = commands.add_parser("load", help="import images from docker-archives")
     load.add_argument("images", nargs="+", type=Path, metavar="IMAGE.tar")
-    load.set_defaults(command=lambda given: Sandbox().load(*given.images))
+    load.set_defaults(command=_load)
 
     push = commands.add_parser("push", help="publish packaged charts to the registry")
     push.add_argument("charts", nargs="+", type=Path, metavar="CHART.tgz")
-    push.set_defaults(command=lambda given: Sandbox().push(*given.charts))
+    push.set_defaults(command=_push)
 
     pin = commands.add_parser("pin", help="print the pinned versions, or change them")
     pin.add_argument("changes", nargs="*", metavar="NAME=VERSION")
@@ -78,6 +84,26 @@ def _up(arguments: argparse.Namespace) -> None:
     print(f"export KUBECONFIG={status.kubeconfig} PATH={status.bin}:$PATH")
 
 
+def _down(arguments: argparse.Namespace) -> None:
+    Sandbox().down(purge=arguments.purge)
+
+
+def _reset(_: argparse.Namespace) -> None:
+    Sandbox().reset(_say)
+
+
+def _kubeconfig(_: argparse.Namespace) -> None:
+    print(Sandbox().status().kubeconfig)
+
+
+def _load(arguments: argparse.Namespace) -> None:
+    Sandbox().load(*arguments.images)
+
+
+def _push(arguments: argparse.Namespace) -> None:
+    Sandbox().push(*arguments.charts)
+
+
 def _status(arguments: argparse.Namespace) -> None:
     status = Sandbox().status()
     if arguments.json:
@@ -93,7 +119,7 @@ def _status(arguments: argparse.Namespace) -> None:
 def _pin(arguments: argparse.Namespace) -> None:
     if arguments.changes:
         pins.change(arguments.changes, _say)
-    for name, version in pins.current().items():
+    for name, version in parts.versions().items():
         print(f"{name}={version}")
 
 

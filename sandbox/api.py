@@ -43,16 +43,22 @@ class Api:
 
         Raises SandboxError with the apiserver's answer if it refuses.
         """
-        status, body = self._request("PATCH", f"{path}?fieldManager=sandbox&force=true", manifest)
+        next_step = "read log/kube-apiserver.log in the sandbox's state directory"
+        try:
+            status, body = self._request("PATCH", f"{path}?fieldManager=sandbox&force=true", manifest)
+        except (OSError, HTTPException) as error:
+            raise SandboxError(f"the apiserver does not answer: {error}", next_step) from error
         if status not in (200, 201):
-            raise SandboxError(f"the apiserver refused {path}: {status} {body}", "see log/kube-apiserver.log of the sandbox")
+            raise SandboxError(f"the apiserver refused {path}: {status} {body}", next_step)
 
     def _request(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         context = ssl.create_default_context(cafile=self.pki.authority)
         context.load_cert_chain(self.pki.certificate("admin"), self.pki.key("admin"))
-        connection = HTTPSConnection("127.0.0.1", self.site.port("apiserver"), timeout=REQUEST_TIMEOUT, context=context)
+        connection = HTTPSConnection(
+            "127.0.0.1", self.site.port("apiserver"), timeout=REQUEST_TIMEOUT, context=context
+        )
         try:
-            connection.request(method, path, body, {"Content-Type": "application/apply-patch+yaml"})
+            connection.request(method, path, body and body.encode(), {"Content-Type": "application/apply-patch+yaml"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

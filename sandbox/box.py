@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sandbox import cgroups, commands, enclosure, network, node, parts, site, toolchain
+from sandbox import cgroups, commands, enclosure, network, node, parts, site, toolchain, volumes
 from sandbox.boot import Boot
 from sandbox.command import run
 from sandbox.config import Layout
@@ -98,8 +97,9 @@ class Sandbox:
             programs = parts.prepare(boot.optional, progress)
             self._halt()
             layout = self._layout
-            for directory in (layout.etcd, layout.kubelet, layout.volumes, layout.logs / "pods"):
+            for directory in (layout.etcd, layout.kubelet, layout.logs / "pods"):
                 shutil.rmtree(directory, ignore_errors=True)
+            volumes.remove(layout.volumes)
             layout.audit_log.unlink(missing_ok=True)
             running = self._boot(replace(boot, core=programs.core()), programs, progress)
             commands.write(layout, programs, running.ctr())
@@ -124,17 +124,28 @@ class Sandbox:
         """Import docker-archives, so that pods can use their images. Raises SandboxError if the node is not up."""
         ctr = self._require_up().bin / "ctr"
         for tar in tars:
-            run([ctr, "images", "import", _existing(tar)], timeout=300, next_step="check that it is a docker-archive")
+            run(
+                [ctr, "images", "import", _existing(tar)],
+                timeout=300,
+                next_step="check that it is a docker-archive",
+            )
 
     def push(self, *charts: Path) -> None:
         """Publish packaged charts to the registry. Raises SandboxError if the node is not up."""
         status = self._require_up()
-        env = {"PATH": toolchain.search_path(), "HOME": str(self._state)}  # no proxy of the caller's, no login
+        env = {
+            "PATH": toolchain.search_path(),
+            "HOME": str(self._state),
+        }  # no proxy of the caller's, no login
         for chart in charts:
             run([status.bin / "helm", "push", "--plain-http", _existing(chart), status.registry], env=env)
 
     def service(
-        self, name: str, argv: Sequence[str | Path], ready: Callable[[], bool], env: Mapping[str, str] | None = None
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        ready: Callable[[], bool],
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Have `argv` run beside the node until `down`, and return when `ready()` is true.
 
@@ -198,7 +209,10 @@ class Sandbox:
         network.add_address(place)
         cgroups.create(place.cgroup)
         self._start_registry(place, programs)
-        inside = enclosure.open_new(self._parts, programs.runtime / "pause", self._state, layout.logs / "enclosure.log")
+        inside = enclosure.open_new(
+            self._parts, programs.runtime / "pause", self._state, layout.logs / "enclosure.log"
+        )
+        volumes.mount(inside, layout.volumes, progress)
         started = Node(place, layout, programs, keys, self._parts, inside)
         started.start(progress, audit=boot.audit)
         started.ensure_storage()

@@ -37,7 +37,9 @@ def create(name: str) -> None:
     """Make the cgroup `name` in each hierarchy. Raises SandboxError if the machine has none, or forbids it."""
     mounted = _mounted()
     if not mounted:
-        raise SandboxError("no cgroup file system is mounted", "mount one at /sys/fs/cgroup (a container needs --privileged)")
+        raise SandboxError(
+            "no cgroup file system is mounted", "mount one at /sys/fs/cgroup (a container needs --privileged)"
+        )
     for hierarchy in mounted:
         try:
             if hierarchy.unified:

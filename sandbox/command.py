@@ -40,11 +40,15 @@ def run(
     words = [str(word) for word in argv]
     shown = " ".join(words[:8])
     try:
-        done = subprocess.run(words, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(
+            words, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True, errors="replace"
+        )
     except FileNotFoundError as error:
         raise SandboxError(f"cannot run {words[0]}: {error.strerror}", next_step) from error
     except subprocess.TimeoutExpired as error:
         raise SandboxError(f"`{shown}` did not end within {timeout:.0f} s", next_step) from error
     if done.returncode != 0:
-        raise SandboxError(f"`{shown}` ended with status {done.returncode}{tail(done.stderr or done.stdout)}", next_step)
+        raise SandboxError(
+            f"`{shown}` ended with status {done.returncode}{tail(done.stderr or done.stdout)}", next_step
+        )
     return done.stdout

@@ -104,7 +104,12 @@ def kubeconfig(site: Site, pki: Pki, name: str) -> str:
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": CONTEXT, "cluster": {"server": server, "certificate-authority-data": data(pki.authority)}}],
+        "clusters": [
+            {
+                "name": CONTEXT,
+                "cluster": {"server": server, "certificate-authority-data": data(pki.authority)},
+            }
+        ],
         "users": [{"name": name, "user": user}],
         "contexts": [{"name": CONTEXT, "context": {"cluster": CONTEXT, "user": name}}],
         "current-context": CONTEXT,
@@ -158,7 +163,11 @@ def cni(layout: Layout, site: Site) -> str:
         "routes": [{"dst": "0.0.0.0/0"}],
         "dataDir": str(layout.run / "cni"),
     }
-    document = {"cniVersion": "1.0.0", "name": "sandbox", "plugins": [{"type": "ptp", "ipMasq": False, "ipam": ipam}]}
+    document = {
+        "cniVersion": "1.0.0",
+        "name": "sandbox",
+        "plugins": [{"type": "ptp", "ipMasq": False, "ipam": ipam}],
+    }
     return json.dumps(document, indent=2)
 
 
@@ -181,7 +190,7 @@ def kubelet(layout: Layout, site: Site, pki: Pki) -> str:
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{site.cgroup}",
         "cgroupsPerQOS": False,
-        "enforceNodeAllocatable": [],
+        "enforceNodeAllocatable": list[str](),
         "failCgroupV1": False,
         "failSwapOn": False,
         "resolvConf": "",

@@ -44,7 +44,16 @@ def open_new(records: Records, first: Path, state: Path, log: Path) -> Enclosure
 
     Raises SandboxError if the machine does not allow it.
     """
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation=slave", "--mount-proc", first]
+    argv = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--propagation=slave",
+        "--mount-proc",
+        first,
+    ]
     process = records.start(NAME, argv, log)
     wait.until(
         "the node's namespaces",

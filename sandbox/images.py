@@ -59,7 +59,14 @@ def rootfs(progress: Progress) -> Path:
             progress(f"building a Debian {DEBIAN} base image")
             aside = target.with_suffix(".part.tar")
             run(
-                ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", DEBIAN, aside],
+                [
+                    "mmdebstrap",
+                    "--quiet",
+                    "--variant=minbase",
+                    f"--include={','.join(PACKAGES)}",
+                    DEBIAN,
+                    aside,
+                ],
                 timeout=900,
                 next_step=f"check that this machine reaches a Debian mirror; {WITHOUT_SANDBOX}",
             )

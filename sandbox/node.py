@@ -25,7 +25,15 @@ from sandbox.wait import until
 PART_TIMEOUT = 60
 """Seconds for one part to get ready; they take 1 to 4 on two idle cores."""
 
-PARTS = ("etcd", "containerd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "csi", "kubelet")
+PARTS = (
+    "etcd",
+    "containerd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "csi",
+    "kubelet",
+)
 """Without one of these there is no node."""
 
 SERVICE_SUBNET = "10.96.0.0/16"
@@ -51,7 +59,9 @@ class Node:
         """Start every part in order; return when the node is Ready. Raises SandboxError naming the part that failed."""
         progress("starting etcd and containerd")
         etcd = self._start("etcd", self._etcd())
-        containerd = self._start("containerd", [self.programs.runtime / "containerd", "--config", self._file("containerd.toml")])
+        containerd = self._start(
+            "containerd", [self.programs.runtime / "containerd", "--config", self._file("containerd.toml")]
+        )
         self._wait(etcd, lambda: accepts(self.site.port("etcd")))
         progress("starting kube-apiserver")
         apiserver = self._start("kube-apiserver", self._apiserver(audit=audit))
@@ -104,11 +114,15 @@ class Node:
         return self.records.start(name, self.enclosure.enter(argv), self.layout.logs / f"{name}.log")
 
     def _wait(self, process: Process, ready: Callable[[], bool]) -> None:
+        def check() -> None:
+            for part in self.records.load():
+                part.require_alive()
+
         until(
             f"the start of {process.name}",
             ready,
             timeout=PART_TIMEOUT,
-            check=process.require_alive,
+            check=check,
             next_step=f"read its log, {process.log}",
         )
 
@@ -172,7 +186,10 @@ class Node:
             "--shutdown-delay-duration=0s",
         ]
         if audit:
-            flags += [f"--audit-log-path={self.layout.audit_log}", f"--audit-policy-file={self._file('audit.json')}"]
+            flags += [
+                f"--audit-log-path={self.layout.audit_log}",
+                f"--audit-policy-file={self._file('audit.json')}",
+            ]
         return flags
 
     def _controller_manager(self) -> list[str | Path]:
@@ -229,7 +246,7 @@ def write_files(layout: Layout, site: Site, programs: Programs) -> Pki:
     for name, text in files.items():
         write_private(layout.config / name, text)
     write_private(layout.kubeconfig, config.kubeconfig(site, keys, "admin"))
-    for directory in (layout.csi_socket.parent, layout.kubelet / "plugins_registry", layout.volumes):
+    for directory in (layout.csi_socket.parent, layout.kubelet / "plugins_registry"):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     return keys
 
@@ -243,7 +260,9 @@ def accepts(port: int) -> bool:
 def _snapshotter(directory: Path) -> str:
     """How images become root file systems: by overlay mounts, or by copies where the file system forbids these."""
     with TemporaryDirectory(dir=_made(directory)) as scratch:
-        lower, upper, work, merged = (_made(Path(scratch) / name) for name in ("lower", "upper", "work", "merged"))
+        lower, upper, work, merged = (
+            _made(Path(scratch) / name) for name in ("lower", "upper", "work", "merged")
+        )
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
         try:
             # in a mount namespace of its own, which takes the mount with it

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import build
+from sandbox import build, gomod
 from sandbox.build import GoBuild
 from sandbox.toolchain import Progress
 
@@ -38,7 +37,7 @@ class Pin:
 
     def version(self) -> str:
         """The pinned version, such as v1.36.3."""
-        return module_version(SOURCES / self.source / "go.mod", self.module)
+        return gomod.requirements(SOURCES / self.source / "go.mod")[self.module]
 
 
 PINS = (
@@ -53,14 +52,6 @@ PINS = (
     Pin("csi-provisioner", "github.com/kubernetes-csi/external-provisioner/v6", "storage"),
     Pin("csi-snapshotter", "github.com/kubernetes-csi/external-snapshotter/v8", "storage"),
 )
-
-
-def module_version(go_mod: Path, module: str) -> str:
-    """The version that `go_mod` requires of `module`. Raises LookupError if it does not."""
-    found = re.search(rf"^(?:require)?\s+{re.escape(module)} (v\S+)", go_mod.read_text(), re.MULTILINE)
-    if not found:
-        raise LookupError(f"{go_mod} does not require {module}")
-    return found.group(1)
 
 
 def versions() -> dict[str, str]:

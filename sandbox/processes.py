@@ -76,12 +76,21 @@ class Records:
         for process in self._strays():
             process.kill()
 
-    def start(self, name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> Process:
-        """Start `argv` in a session of its own, with an environment of its own, output appended to `log`."""
+    def start(
+        self, name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+    ) -> Process:
+        """Start `argv` in a session and with an environment of its own. Its output is `log`; the one before is kept."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if log.exists():
+            log.rename(log.with_suffix(".before.log"))
         words = tuple(str(word) for word in argv)
-        marked = {"PATH": search_path(), "HOME": str(self.directory), **(env or {}), MARKER: str(self.directory)}
+        marked = {
+            "PATH": search_path(),
+            "HOME": str(self.directory),
+            **(env or {}),
+            MARKER: str(self.directory),
+        }
         pid = _spawn(words, log, marked)
         process = Process(name, pid, _start_time(pid) or 0, words, str(log))
         record = self.directory / f"{name}.json"
@@ -103,7 +112,7 @@ class Records:
         return found
 
 
-def _spawn(argv: Sequence[str], log: Path, env: Mapping[str, str]) -> int:
+def _spawn(argv: tuple[str, ...], log: Path, env: Mapping[str, str]) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -113,10 +122,17 @@ def _spawn(argv: Sequence[str], log: Path, env: Mapping[str, str]) -> int:
     # Python ignores SIGPIPE; an ignored signal is inherited by everything down to the pods' processes.
     try:
         return os.posix_spawnp(
-            argv[0], argv, dict(env), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
+            argv[0],
+            argv,
+            dict(env),
+            file_actions=actions,
+            setsid=True,
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )
     except OSError as error:
-        raise SandboxError(f"cannot start {argv[0]}: {error.strerror}", "build it again: remove it from the cache") from error
+        raise SandboxError(
+            f"cannot start {argv[0]}: {error.strerror}", "build it again: remove it from the cache"
+        ) from error
 
 
 def _read(file: Path) -> Process | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fcntl import LOCK_EX, flock
@@ -96,7 +96,9 @@ class Site:
             if name not in names:
                 names.append(name)
                 if len(NODE_PORTS) + len(names) > PORTS_PER_SLOT:
-                    raise SandboxError(f"no port left for {name}", "use fewer services, or `python -m sandbox down --purge`")
+                    raise SandboxError(
+                        f"no port left for {name}", "use fewer services, or `python -m sandbox down --purge`"
+                    )
                 (self.state / "ports.json").write_text(json.dumps(names))
         return first + len(NODE_PORTS) + names.index(name)
 
@@ -137,7 +139,7 @@ def claim() -> Site:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Generator[None]:
     """Hold the lock file `path`, waiting for whoever holds it now."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("a") as file:

