@@ -1,0 +1,123 @@
+"""The real node and the world on it, and a way to run a suite as an operator does: as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from sandbox import Sandbox, Status
+from world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A suite's run: its exit status, what it printed, and what it left."""
+
+    status: int
+    output: str
+    report: Path
+
+    @property
+    def html(self) -> str:
+        """The report's page."""
+        return (self.report / "report.html").read_text()
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """The journal's events."""
+        return [json.loads(line) for line in (self.report / "journal.jsonl").read_text().splitlines()]
+
+    def verdicts(self) -> dict[str, str]:
+        """By test name: the verdict of its step."""
+        return {e["test"].split("::")[1]: e["verdict"] for e in self.journal if e["event"] == "step ends"}
+
+
+@dataclass(frozen=True)
+class Suites:
+    """Runs suites against the sandbox, with a backup root and a reports directory of their own."""
+
+    backup_root: Path
+    reports: Path
+    env: Mapping[str, str]
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The command line of a run."""
+        own = [f"--backup-root={self.backup_root}", f"--reports={self.reports}", "-p", "no:cacheprovider"]
+        return [sys.executable, "-m", "pytest", *arguments, *own]
+
+    def run(self, *arguments: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> Run:
+        """Run to the end; ``env`` goes on top of the sandbox's, None-like empty strings unset nothing."""
+        before = set(self.reports.glob("*"))
+        done = subprocess.run(
+            self.argv(*arguments),
+            cwd=ROOT,
+            env={**self.env, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+        new = sorted(set(self.reports.glob("*")) - before)
+        return Run(done.returncode, done.stdout, new[-1] if new else self.reports)
+
+    def backups(self) -> list[Path]:
+        """The complete backups, oldest first."""
+        return sorted(self.backup_root.glob("openab-backup-*"))
+
+    def partial(self) -> list[Path]:
+        """What runs that died have left."""
+        return sorted(self.backup_root.glob(".openab-backup-*"))
+
+
+@pytest.fixture(scope="session")
+def box() -> Sandbox:
+    """The sandbox of this checkout, up."""
+    box = Sandbox()
+    box.up(progress=print)
+    return box
+
+
+@pytest.fixture(scope="session")
+def status(box: Sandbox) -> Status:
+    """Where the sandbox's parts are."""
+    return box.status()
+
+
+@pytest.fixture(scope="session")
+def world(box: Sandbox) -> World:
+    """The world, published."""
+    world = World(box)
+    world.publish(print)
+    return world
+
+
+@pytest.fixture
+def namespace(world: World) -> Iterator[str]:
+    """A namespace of this test's own; gone afterwards."""
+    name = f"t-{uuid4().hex[:8]}"
+    world.kubectl("create", "namespace", name)
+    yield name
+    world.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def suites(tmp_path: Path, status: Status) -> Suites:
+    """Runs suites against the sandbox by kubeconfig, as against any cluster."""
+    (tmp_path / "reports").mkdir()
+    path = f"{status.bin}{os.pathsep}{os.environ['PATH']}"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAB_", "PYTEST_"))}
+    env |= {"PATH": path, "KUBECONFIG": str(status.kubeconfig)}
+    return Suites(tmp_path / "backups", tmp_path / "reports", env)
+
+
