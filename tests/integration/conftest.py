@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,21 @@ class Suites:
     reports: Path
     env: Mapping[str, str]
 
+    @classmethod
+    def at(cls, directory: Path, status: Status) -> Suites:
+        """Suites that leave everything below `directory`; the sandbox is to them a kubeconfig like any other."""
+        (directory / "reports").mkdir()
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAB_", "PYTEST_"))}
+        env |= {"PATH": f"{status.bin}{os.pathsep}{env['PATH']}", "KUBECONFIG": str(status.kubeconfig)}
+        return cls(directory / "backups", directory / "reports", env)
+
     def argv(self, *arguments: str) -> list[str]:
         """The command line of a run."""
         own = [f"--backup-root={self.backup_root}", f"--reports={self.reports}", "-p", "no:cacheprovider"]
         return [sys.executable, "-m", "pytest", *arguments, *own]
 
     def run(self, *arguments: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> Run:
-        """Run to the end; ``env`` goes on top of the sandbox's, None-like empty strings unset nothing."""
+        """Run to the end; ``env`` goes on top of the sandbox's."""
         before = set(self.reports.glob("*"))
         done = subprocess.run(
             self.argv(*arguments),
@@ -102,9 +111,9 @@ def world(box: Sandbox) -> World:
     return world
 
 
-@pytest.fixture
-def namespace(world: World) -> Iterator[str]:
-    """A namespace of this test's own; gone afterwards."""
+@contextmanager
+def new_namespace(world: World) -> Iterator[str]:
+    """A namespace with a name of its own; gone afterwards."""
     name = f"t-{uuid4().hex[:8]}"
     world.kubectl("create", "namespace", name)
     yield name
@@ -112,12 +121,13 @@ def namespace(world: World) -> Iterator[str]:
 
 
 @pytest.fixture
+def namespace(world: World) -> Iterator[str]:
+    """A namespace of this test's own."""
+    with new_namespace(world) as name:
+        yield name
+
+
+@pytest.fixture
 def suites(tmp_path: Path, status: Status) -> Suites:
-    """Runs suites against the sandbox by kubeconfig, as against any cluster."""
-    (tmp_path / "reports").mkdir()
-    path = f"{status.bin}{os.pathsep}{os.environ['PATH']}"
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAB_", "PYTEST_"))}
-    env |= {"PATH": path, "KUBECONFIG": str(status.kubeconfig)}
-    return Suites(tmp_path / "backups", tmp_path / "reports", env)
-
-
+    """Runs suites with a backup root and a reports directory of this test's own."""
+    return Suites.at(tmp_path, status)
