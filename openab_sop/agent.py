@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
 from openab_sop.errors import PodError, ReleaseError
-from openab_sop.kube import Cluster, Object
+from openab_sop.kube import Cluster
+from openab_sop.objects import Object, at, part, parts
 from openab_sop.pod import Pod
 
 CONTAINER = "openab"
+_POD = ("spec", "template", "spec")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Agent:
         selector: label selector of its pods.
         home: absolute path of the home directory in the container.
         claim: the PersistentVolumeClaim that holds the home, None without persistence.
-        foreign: paths below the home, relative to it, where something else is mounted (a ConfigMap's file): not the volume's.
+        foreign: paths in the home, relative to it, where something else is mounted (a ConfigMap's file).
         secrets, config_maps: names of what its pod refers to.
     """
 
@@ -43,9 +44,9 @@ class Agent:
             ReleaseError: the home cannot be told for sure.
         """
         name = str(deployment["metadata"]["name"])
-        pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
-        container = next(c for c in pod["containers"] if c["name"] == CONTAINER)
-        mounts: list[dict[str, Any]] = container.get("volumeMounts") or []
+        pod = part(deployment, *_POD)
+        container = next(c for c in parts(pod, "containers") if c["name"] == CONTAINER)
+        mounts = parts(container, "volumeMounts")
         claims = _claims(pod)
         home = _home(name, container, [m["mountPath"] for m in mounts if m["name"] in claims])
         holding = [m for m in mounts if m["name"] in claims and _holds(m["mountPath"], home)]
@@ -79,24 +80,23 @@ class Agent:
 
 def is_agent(deployment: Object) -> bool:
     """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
-    containers = deployment["spec"]["template"]["spec"].get("containers") or []
-    return any(container.get("name") == CONTAINER for container in containers)
+    return any(container.get("name") == CONTAINER for container in parts(deployment, *_POD, "containers"))
 
 
 def references(deployment: Object, kind: str) -> set[str]:
     """Return the names that a Deployment's pod refers to; ``kind`` is "secret" or "configMap" (SOP 2.6)."""
-    return set(_references(deployment["spec"]["template"]["spec"], kind))
+    return set(_references(part(deployment, *_POD), kind))
 
 
-def _claims(pod: dict[str, Any]) -> dict[str, str]:
+def _claims(pod: Object) -> dict[str, str]:
     """Return claim names by the pod's volume names."""
-    volumes: list[dict[str, Any]] = pod.get("volumes") or []
-    return {v["name"]: v["persistentVolumeClaim"]["claimName"] for v in volumes if "persistentVolumeClaim" in v}
+    names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(pod, "volumes"))
+    return {volume: claim for volume, claim in names if claim}
 
 
-def _home(name: str, container: dict[str, Any], volumes: list[str]) -> str:
+def _home(name: str, container: Object, volumes: list[str]) -> str:
     """HOME as the container's environment sets it, else where the only volume is mounted."""
-    variables = {e["name"]: e.get("value") for e in container.get("env") or []}
+    variables = {e["name"]: e.get("value") for e in parts(container, "env")}
     home = variables.get("HOME") or (volumes[0] if len(volumes) == 1 else None)
     if home is None:
         raise ReleaseError(
@@ -118,41 +118,44 @@ def _below(home: str, path: str) -> str:
     return str(PurePosixPath(path).relative_to(home))
 
 
-def _selector(selector: dict[str, Any]) -> str:
-    terms = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or []:
+def _selector(selector: Object) -> str:
+    terms = [f"{key}={value}" for key, value in part(selector, "matchLabels").items()]
+    for expression in parts(selector, "matchExpressions"):
         key, values = expression["key"], ",".join(expression.get("values") or [])
         terms.append(
-            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}[
-                expression["operator"]
-            ]
+            {
+                "In": f"{key} in ({values})",
+                "NotIn": f"{key} notin ({values})",
+                "Exists": key,
+                "DoesNotExist": f"!{key}",
+            }[expression["operator"]]
         )
     return ",".join(sorted(terms))
 
 
-def _references(pod: dict[str, Any], kind: str) -> Iterator[str]:
+def _references(pod: Object, kind: str) -> Iterator[str]:
     """Yield every name of a Secret or ConfigMap in a pod's spec: environment, volumes, projections, pull secrets."""
-    for container in (pod.get("initContainers") or []) + (pod.get("containers") or []):
-        for variable in container.get("env") or []:
-            if source := (variable.get("valueFrom") or {}).get(f"{kind}KeyRef"):
+    for container in parts(pod, "initContainers") + parts(pod, "containers"):
+        for variable in parts(container, "env"):
+            if source := part(variable, "valueFrom", f"{kind}KeyRef"):
                 yield source["name"]
-        for origin in container.get("envFrom") or []:
-            if source := origin.get(f"{kind}Ref"):
+        for origin in parts(container, "envFrom"):
+            if source := part(origin, f"{kind}Ref"):
                 yield source["name"]
-    for volume in pod.get("volumes") or []:
-        for source in (volume, *((volume.get("projected") or {}).get("sources") or [])):
-            if reference := source.get(kind):
+    for volume in parts(pod, "volumes"):
+        for source in (volume, *parts(volume, "projected", "sources")):
+            if reference := part(source, kind):
                 yield reference.get("secretName") or reference["name"]
     if kind == "secret":
-        yield from (secret["name"] for secret in pod.get("imagePullSecrets") or [])
+        yield from (secret["name"] for secret in parts(pod, "imagePullSecrets"))
 
 
 def _runs(pod: Object) -> bool:
     return any(s["name"] == CONTAINER and "running" in s["state"] for s in _statuses(pod))
 
 
-def _statuses(pod: Object) -> list[dict[str, Any]]:
-    return pod.get("status", {}).get("containerStatuses") or []
+def _statuses(pod: Object) -> list[Object]:
+    return parts(pod, "status", "containerStatuses")
 
 
 def _state(pod: Object) -> str:
@@ -161,4 +164,4 @@ def _state(pod: Object) -> str:
         if status["name"] == CONTAINER:
             (state, detail), *_ = status["state"].items()
             return str(detail.get("reason") or state)
-    return str(pod.get("status", {}).get("phase"))
+    return str(at(pod, "status", "phase"))

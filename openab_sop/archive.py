@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -156,13 +156,13 @@ def extract(path: Path, offset: int, target: Path) -> None:
 
 
 def _members(tar: tarfile.TarFile, start: int) -> Iterator[Member]:
-    """Yield the members of an open archive with their content's digest; it begins at the offset ``start`` of its file."""
+    """Yield the members of an open archive that begins at the offset ``start`` of its file."""
     return (_member(tar, info, start + info.offset) for info in _infos(tar))
 
 
 def _infos(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     while info := tar.next():
-        tar.members = []  # else tarfile keeps every member that it has seen
+        vars(tar)["members"] = []  # else tarfile keeps every member that it has seen
         yield info
 
 
@@ -199,7 +199,7 @@ def _path(info: tarfile.TarInfo) -> str:
 
 
 @contextmanager
-def _reading(source: Readable, mode: Literal["r|", "r:"]) -> Iterator[tarfile.TarFile]:
+def _reading(source: Readable, mode: Literal["r|", "r:"]) -> Generator[tarfile.TarFile]:
     """Open an archive for reading, and tell its damage as ours."""
     file = cast(IO[bytes], source)
     try:

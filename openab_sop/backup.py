@@ -11,7 +11,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+import cattrs
+from cattrs.errors import BaseValidationError
 
 from openab_sop import database, storage
 from openab_sop.archive import read_back
@@ -90,19 +92,14 @@ class Manifest:
             BackupError: it is damaged, or of a newer tool.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
-            if data["schema"] > SCHEMA:
+            data = json.loads(text)
+            if (schema := int(data["schema"])) > SCHEMA:
                 raise BackupError(
-                    f"{path} has schema {data['schema']}; this tool knows {SCHEMA}", "use the version of openab-sop that wrote it"
+                    f"{path} has schema {schema}; this tool knows {SCHEMA}",
+                    "use the version of openab-sop that wrote it",
                 )
-            return cls(
-                **{
-                    **data,
-                    "agents": tuple(StoredAgent(**{**a, "databases": tuple(a["databases"])}) for a in data["agents"]),
-                    "contents": tuple(StoredFile(**f) for f in data["contents"]),
-                }
-            )
-        except (ValueError, TypeError, KeyError) as error:
+            return cattrs.structure(data, cls)
+        except (ValueError, TypeError, KeyError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", _RETAKE) from error
 
 
@@ -124,7 +121,9 @@ class Backup:
         try:
             return cls(directory, Manifest.parse(path.read_text(), path))
         except OSError as error:
-            raise BackupError(f"{directory} is not a backup: {path.name}: {error.strerror}", "name one with --backup=DIR") from error
+            raise BackupError(
+                f"{directory} is not a backup: {path.name}: {error.strerror}", "name one with --backup=DIR"
+            ) from error
 
     @property
     def size(self) -> int:
@@ -161,7 +160,12 @@ def _damaged_home(directory: Path, agent: StoredAgent) -> Iterator[Finding]:
             table.add("copy", member.resolved(table.get("copy", member.hard_link) if member.hard_link else None))
         for entry in table.differing():
             if entry.path != ".":
-                yield Finding(f"{agent.deployment}: {entry.path}", "the archive has it otherwise", "as the Contents say", _RETAKE)
+                yield Finding(
+                    f"{agent.deployment}: {entry.path}",
+                    "the archive has it otherwise",
+                    "as the Contents say",
+                    _RETAKE,
+                )
         for path in agent.databases:
             try:
                 database.check(archive, path, filter(None, (table.get("pod", part) for part in database.parts(path))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -64,7 +64,16 @@ class Entry:
         return cls(**json.loads(line))
 
 
-_DEFAULTS = {"size": 0, "mtime_ns": 0, "link": "", "inode": "", "readable": True, "sha256": "", "note": "", "offset": 0}
+_DEFAULTS = {
+    "size": 0,
+    "mtime_ns": 0,
+    "link": "",
+    "inode": "",
+    "readable": True,
+    "sha256": "",
+    "note": "",
+    "offset": 0,
+}
 _COLUMNS = [field.name for field in fields(Entry)]
 _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
@@ -131,7 +140,7 @@ class Comparison:
 
 
 @contextmanager
-def comparison(scratch: Path) -> Iterator[Comparison]:
+def comparison(scratch: Path) -> Generator[Comparison]:
     """Compare two lists in a scratch database in the directory ``scratch``; it is gone afterwards."""
     path = scratch / ".comparison.sqlite3"
     path.unlink(missing_ok=True)

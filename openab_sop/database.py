@@ -8,7 +8,7 @@ and after, no checkpoint fell into the copy, and what was committed before it is
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,8 +27,10 @@ ATTEMPTS = 20
 
 _MOVED = 75
 _COPY = (
-    'db=$1; look() { sha256sum <"$db"; for log in "$db-wal" "$db-journal"; do head -c 32 "$log" 2>/dev/null | sha256sum; done; }; '
-    'before=$(look); for name in "$db" "$db-wal" "$db-journal" "$db-shm"; do [ -e "$name" ] && printf "%s\\0" "$name"; done '
+    'db=$1; look() { sha256sum <"$db"; '
+    'for log in "$db-wal" "$db-journal"; do head -c 32 "$log" 2>/dev/null | sha256sum; done; }; '
+    "before=$(look); "
+    'for name in "$db" "$db-wal" "$db-journal" "$db-shm"; do [ -e "$name" ] && printf "%s\\0" "$name"; done '
     f'| {TAR}; [ "$before" = "$(look)" ] || status={_MOVED}'
 )
 
@@ -93,7 +95,7 @@ def export(archive: Path, path: str, entries: Iterable[Entry], target: Path) -> 
 
 
 @contextmanager
-def _opened(archive: Path, path: str, entries: Iterable[Entry]) -> Iterator[sqlite3.Connection]:
+def _opened(archive: Path, path: str, entries: Iterable[Entry]) -> Generator[sqlite3.Connection]:
     """Open a scratch copy of a set: opening one can checkpoint it, so the archive's own is never touched."""
     suffixes = {path + suffix: suffix for suffix in ("", *LOGS)}
     with TemporaryDirectory(dir=archive.parent) as scratch:

@@ -22,7 +22,7 @@ from openab_sop.contents import Comparison, Entry, comparison
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.home import HomeCopy
 from openab_sop.journal import Journal
-from openab_sop.kube import Object
+from openab_sop.objects import Object, part
 from openab_sop.pod import Pod
 from openab_sop.release import Release
 from openab_sop.verdict import Finding, Verdict
@@ -78,7 +78,8 @@ class CopiedHome:
 class Draft:
     """The directory in which a backup of a release is made.
 
-    A run that is killed leaves it behind under a hidden name. Nobody takes that for a backup, and the next run removes it.
+    A run that is killed leaves it behind under a hidden name: nobody takes that for a backup, and the next run
+    removes it.
 
     Args:
         root: where backups are kept (``--backup-root``).
@@ -242,7 +243,9 @@ class Draft:
         try:
             into.mkdir(mode=0o700)
             with comparison(into) as table:
-                copy = HomeCopy(pod, agent.home, agent.foreign, Archive(self._agent_directory(agent) / backup.HOME), table)
+                copy = HomeCopy(
+                    pod, agent.home, agent.foreign, Archive(self._agent_directory(agent) / backup.HOME), table
+                )
                 copy.run(expected, lambda done, total: progress(agent.deployment, done, total))
                 return _summed_up(pod, copy, into / "contents.jsonl")
         except OSError as error:
@@ -268,8 +271,16 @@ class Draft:
     def _incomplete(self) -> Iterator[Finding]:
         for agent in self.release.agents:
             if agent.deployment not in self._homes:
-                yield Finding(agent.deployment, "its home was not copied", "the whole home", "see the failed step above")
-        for name in ("values.yaml", "helm-history.txt", "helm-history.json", "manifest.yaml", "helm-release.yaml"):
+                yield Finding(
+                    agent.deployment, "its home was not copied", "the whole home", "see the failed step above"
+                )
+        for name in (
+            "values.yaml",
+            "helm-history.txt",
+            "helm-history.json",
+            "manifest.yaml",
+            "helm-release.yaml",
+        ):
             path = self.directory / name
             if not path.is_file() or path.stat().st_size == 0:
                 yield Finding(name, "missing or empty", "the file that its step writes", "see the failed step above")
@@ -383,7 +394,7 @@ def _stored_files(directory: Path) -> Iterator[StoredFile]:
 
 
 def _learn(secret: Object) -> None:
-    for value in (secret.get("data") or {}).values():
+    for value in part(secret, "data").values():
         redact.learn(b64decode(value).decode(errors="replace"))
 
 

@@ -105,6 +105,9 @@ def _listed(row: dict[str, str]) -> Listed:
     if chart is None:
         raise ReleaseError(f"helm names a chart without a version: {row['chart']!r}", "check it with: helm list")
     return Listed(
-        name=row["name"], revision=int(row["revision"]), status=row["status"], chart=chart["name"], version=chart["version"]
+        name=row["name"],
+        revision=int(row["revision"]),
+        status=row["status"],
+        chart=chart["name"],
+        version=chart["version"],
     )
-

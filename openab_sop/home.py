@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from openab_sop import database, listing
 from openab_sop.archive import TAR, Archive, Member
@@ -63,10 +62,12 @@ class HomeCopy:
             expected: bytes that the home takes, for the progress.
 
         Raises:
-            PodError, BackupError: the stream was cut off, or the disk is full. What concerns single files is in ``findings``.
+            PodError, BackupError: the stream was cut off, or the disk is full. ``findings`` has what concerns files.
         """
         arguments = listing.prunes(self.foreign)
-        with self.pod.open(_ALL, self.home, *arguments, progress=lambda received: progress(received, expected)) as output:
+        with self.pod.open(
+            _ALL, self.home, *arguments, progress=lambda received: progress(received, expected)
+        ) as output:
             self._take(self.archive.append(output))
         self._look()
         for _ in range(ROUNDS):
@@ -106,7 +107,9 @@ class HomeCopy:
             try:
                 entries = database.copy(self.pod, self.home, path, self.archive)
             except SopError as error:
-                self.findings.append(Finding(path, error.problem, "a sound database, copied consistently", error.next_step))
+                self.findings.append(
+                    Finding(path, error.problem, "a sound database, copied consistently", error.next_step)
+                )
                 entries = []
             for part in database.parts(path):
                 self.table.remove("copy", part)
@@ -170,7 +173,7 @@ class HomeCopy:
             f"{self.home}/{entry.path}",
             f"the agent's user may not read it (owner {owner})",
             "everything in the home can be read",
-            f"kubectl exec {self.pod.name} -- ls -ld '{self.home}/{entry.path}'; change its owner or mode, or remove it",
+            f"kubectl exec {self.pod.name} -- ls -ld '{self.home}/{entry.path}'; mend its owner or mode, or remove it",
         )
 
     def _restless(self, entry: Entry) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,15 @@ class Journal:
 
     def record(self, event: str, **facts: object) -> None:
         """Append one event; ``facts`` are names, counts and digests, masked all the same."""
-        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}, default=str)
+        line = json.dumps(
+            {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts},
+            default=str,
+        )
         os.write(self._file, (mask(line) + "\n").encode(errors="backslashreplace"))
         os.fsync(self._file)
 
     @contextmanager
-    def action(self, name: str, **facts: object) -> Iterator[None]:
+    def action(self, name: str, **facts: object) -> Generator[None]:
         """Record that an action begins and how it ended, also when it raised."""
         self.record("action begins", action=name, **facts)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,10 +15,8 @@ from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
 
 from openab_sop.errors import ClusterError, Forbidden, NotFound
 from openab_sop.kubeconfig import KubeConfig
+from openab_sop.objects import Object, parts
 from openab_sop.redact import mask
-
-Object = dict[str, Any]
-"""A Kubernetes object as the API's JSON has it. It stays inside the modules that parse it into values."""
 
 TIMEOUT = (5, 30)
 """Seconds to connect and to answer."""
@@ -67,7 +65,11 @@ class Cluster:
     @property
     def env(self) -> Mapping[str, str]:
         """What kubectl and helm need in their environment to reach the same cluster."""
-        return {"KUBECONFIG": self.access.joined, "HELM_NAMESPACE": self.namespace, "HELM_KUBECONTEXT": self.access.context}
+        return {
+            "KUBECONFIG": self.access.joined,
+            "HELM_NAMESPACE": self.namespace,
+            "HELM_KUBECONTEXT": self.access.context,
+        }
 
     def kubectl(self, *arguments: str) -> list[str]:
         """Return the argument list that runs kubectl against this cluster and namespace (with ``env``)."""
@@ -120,7 +122,7 @@ class Cluster:
 
     def list(self, kind: str, selector: str) -> list[Object]:
         """Return the objects of the namespace that a label selector matches."""
-        return cast(list[Object], self._call("GET", self._path(kind), labelSelector=selector).body["items"])
+        return parts(self._call("GET", self._path(kind), labelSelector=selector).body, "items")
 
     def _path(self, kind: str) -> str:
         return _PATHS[kind].format(namespace=quote(self.namespace))
@@ -139,7 +141,7 @@ class Cluster:
             data = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise ClusterError(
-                f"the cluster at {self.access.server} (context {self.access.context}) does not answer: {_reason(error)}",
+                f"context {self.access.context}: the cluster at {self.access.server} does not answer: {_reason(error)}",
                 f"check it with: kubectl --context {self.access.context} version",
             ) from error
         if not 200 <= response.status <= 299:
@@ -158,8 +160,9 @@ _PATHS = {
 
 
 def _client(access: KubeConfig) -> Any:
+    connect = cast(Callable[..., Any], config.new_client_from_config)  # pyright: ignore[reportUnknownMemberType]
     try:
-        return config.new_client_from_config(config_file=access.joined, context=access.context, persist_config=False)
+        return connect(config_file=access.joined, context=access.context, persist_config=False)
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
         raise ClusterError(
             f"context {access.context} of {access.joined} cannot be used: {_reason(error)}",
@@ -176,7 +179,10 @@ def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterEr
             "log in again, or choose another context with --context=NAME",
         )
     if status == 403:
-        return Forbidden(f"{call} is forbidden: {said}", "ask for this right, or choose another context with --context=NAME")
+        return Forbidden(
+            f"{call} is forbidden: {said}",
+            "ask for this right, or choose another context with --context=NAME",
+        )
     return ClusterError(f"{call} failed with status {status}: {said}", "check the cluster, then run again")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import yaml
 
 from openab_sop.errors import SettingsError
+from openab_sop.objects import Object, part, parts
 
 DEFAULT = Path("~/.kube/config")
 K3S = Path("/etc/rancher/k3s/k3s.yaml")
@@ -52,7 +53,9 @@ def resolve_paths(option: str | None) -> tuple[tuple[Path, ...], str]:
         )
     for path in existing:
         if not path.is_file():
-            raise SettingsError(f"kubeconfig {path} (from {origin}) is not a file", "name a file with --kubeconfig=FILE")
+            raise SettingsError(
+                f"kubeconfig {path} (from {origin}) is not a file", "name a file with --kubeconfig=FILE"
+            )
         if not os.access(path, os.R_OK):
             raise SettingsError(f"kubeconfig {path} (from {origin}) may not be read by this user", _unreadable(path))
     return existing, origin
@@ -82,19 +85,19 @@ def resolve(option: str | None, context: str | None, namespace: str | None) -> K
             f"context {current!r} is not in {', '.join(map(str, paths))}; contexts there: {known}",
             "choose one of them with --context=NAME",
         )
-    chosen: dict[str, Any] = contexts[current].get("context") or {}
+    chosen = part(contexts[current], "context")
     cluster = _named(documents, "clusters").get(str(chosen.get("cluster")), {})
     return KubeConfig(
         paths=paths,
         origin=origin,
         context=current,
-        server=str((cluster.get("cluster") or {}).get("server", "")),
+        server=str(part(cluster, "cluster").get("server", "")),
         namespace=namespace or str(chosen.get("namespace") or "default"),
         namespace_origin="--namespace" if namespace else "the context" if chosen.get("namespace") else "the default",
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> Object:
     try:
         document = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -103,14 +106,14 @@ def _load(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise SettingsError(f"{path} is not a kubeconfig", "name a kubeconfig with --kubeconfig=FILE")
-    return document  # pyright: ignore[reportUnknownVariableType]
+    return cast(Object, document)
 
 
-def _named(documents: list[dict[str, Any]], section: str) -> dict[str, dict[str, Any]]:
+def _named(documents: list[Object], section: str) -> dict[str, Object]:
     """Merge a section of several files; as in kubectl, the first that has a name wins."""
-    merged: dict[str, dict[str, Any]] = {}
+    merged: dict[str, Object] = {}
     for document in documents:
-        for item in document.get(section) or []:
+        for item in parts(document, section):
             merged.setdefault(str(item.get("name")), item)
     return merged
 

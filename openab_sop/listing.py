@@ -106,7 +106,10 @@ def relative(name: bytes) -> str:
     """
     path = os.fsdecode(name.removeprefix(b"./"))
     if not path or path.startswith("/") or ".." in path.split("/"):
-        raise PodError(f"the pod names a path outside its home: {path!r}", "look into the pod: its tools are not to be trusted")
+        raise PodError(
+            f"the pod names a path outside its home: {path!r}",
+            "look into the pod: its tools are not to be trusted",
+        )
     return path
 
 
@@ -122,7 +125,10 @@ def _records(output: Output) -> Iterator[bytes]:
         *whole, held = (held + chunk).split(b"\0")
         yield from whole
         if len(held) > LONGEST:
-            raise PodError("the pod's listing has a record that is none", "look into the pod: its tools are not to be trusted")
+            raise PodError(
+                "the pod's listing has a record that is none",
+                "look into the pod: its tools are not to be trusted",
+            )
 
 
 def _entry(record: bytes) -> Entry:
@@ -142,11 +148,15 @@ def _entry(record: bytes) -> Entry:
             readable=readable == "yes",
         )
     except (ValueError, ArithmeticError) as error:
-        raise PodError(f"the pod's listing has a record that is none: {record[:200]!r}", "the image needs GNU find") from error
+        raise PodError(
+            f"the pod's listing has a record that is none: {record[:200]!r}", "the image needs GNU find"
+        ) from error
 
 
 def _digest(record: bytes) -> tuple[str, str]:
     match = re.fullmatch(rb"([0-9a-f]{64}) [ *](.+)", record, re.DOTALL)
     if match is None:
-        raise PodError(f"the pod's digests have a record that is none: {record[:200]!r}", "the image needs GNU sha256sum")
+        raise PodError(
+            f"the pod's digests have a record that is none: {record[:200]!r}", "the image needs GNU sha256sum"
+        )
     return relative(match[2]), match[1].decode()

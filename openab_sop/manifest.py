@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from openab_sop.errors import ReleaseError
+from openab_sop.objects import Object
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -19,7 +20,7 @@ class ManifestObject:
 
     kind: str
     name: str
-    body: dict[str, Any]
+    body: Object
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Manifest:
             return cls(tuple(_objects(text)))
         except (yaml.YAMLError, KeyError, TypeError) as error:
             raise ReleaseError(
-                "the release's manifest is not a stream of Kubernetes objects", "look at it with: helm get manifest RELEASE"
+                "the release's manifest is not a stream of Kubernetes objects",
+                "look at it with: helm get manifest RELEASE",
             ) from error
 
     def of_kind(self, kind: str) -> tuple[ManifestObject, ...]:

@@ -10,13 +10,15 @@ Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the po
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from openab_sop.errors import PodError
-from openab_sop.kube import Cluster, Object
+from openab_sop.kube import Cluster
+from openab_sop.objects import Object
 from openab_sop.process import Stream, stream
+
 
 class ScriptFailed(PodError):
     """A script ran to its end in the pod, with a status other than 0."""
@@ -64,8 +66,13 @@ class Pod:
 
     @contextmanager
     def open(
-        self, script: str, directory: str, *arguments: str, stdin: bytes = b"", progress: Progress = lambda received: None
-    ) -> Iterator[Output]:
+        self,
+        script: str,
+        directory: str,
+        *arguments: str,
+        stdin: bytes = b"",
+        progress: Progress = lambda received: None,
+    ) -> Generator[Output]:
         """Start a script of ours and read its output as it comes.
 
         Args:

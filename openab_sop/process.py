@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -59,7 +59,8 @@ def run(
         )
     except subprocess.TimeoutExpired as late:
         raise ToolError(
-            f"{_named(argv)} did not end within {timeout:g} s", "check that the cluster answers, then run again"
+            f"{_named(argv)} did not end within {timeout:g} s",
+            "check that the cluster answers, then run again",
         ) from late
     stdout, stderr = _text(done.stdout), _text(done.stderr)
     if done.returncode != 0:
@@ -98,7 +99,7 @@ class Stream:
 
 
 @contextmanager
-def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[Stream]:
+def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Generator[Stream]:
     """Start a command and read its output piece by piece; it is ended when the block is left.
 
     Its standard error goes to an anonymous file, so a talkative command can neither block nor fill memory.

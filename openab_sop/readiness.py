@@ -99,7 +99,10 @@ def check_clock(theirs: datetime) -> float:
     """
     skew = abs((datetime.now(UTC) - theirs).total_seconds())
     if skew > SKEW:
-        raise SopError(f"this machine's clock and the cluster's differ by {skew:.0f} s", "set the clock (NTP), then run again")
+        raise SopError(
+            f"this machine's clock and the cluster's differ by {skew:.0f} s",
+            "set the clock (NTP), then run again",
+        )
     return skew
 
 
@@ -142,7 +145,9 @@ def helm_version() -> str:
     version = helm.version()
     match = re.match(r"v(\d+)\.(\d+)", version)
     if match is None or not (3, 12) <= (int(match[1]), int(match[2])) < (5, 0):
-        raise ToolError(f"helm is {version or 'of unknown version'}; supported are 3.12 or later and 4", "install helm 4")
+        raise ToolError(
+            f"helm is {version or 'of unknown version'}; supported are 3.12 or later and 4", "install helm 4"
+        )
     return version
 
 

@@ -11,12 +11,12 @@ import io
 import json
 import tarfile
 from base64 import b64decode
-from typing import Any
 
 import yaml
 
 from openab_sop.errors import BackupError, NotFound
-from openab_sop.kube import Cluster, Object
+from openab_sop.kube import Cluster
+from openab_sop.objects import Object, part, parts
 
 _NEXT = "helm's storage must be Secrets (its default) or ConfigMaps; see HELM_DRIVER"
 
@@ -43,26 +43,26 @@ def chart_archive(stored: Object) -> bytes:
         A gzipped tar with Chart.yaml, values.yaml, the templates and the chart's other files.
 
     Raises:
-        BackupError: the record is not one that Helm 3 or 4 writes, or the chart has dependencies, which the record lacks.
+        BackupError: it is not a record of Helm 3 or 4, or the chart has dependencies, which a record lacks.
     """
-    chart = _release(stored)["chart"]
-    metadata: dict[str, Any] = chart["metadata"]
+    chart = part(_release(stored), "chart")
+    metadata = part(chart, "metadata")
     if metadata.get("dependencies"):
         raise BackupError(
             f"chart {metadata['name']} has dependencies, which Helm's release record does not hold",
             "keep the chart's archive yourself: helm pull CHART --version VERSION",
         )
-    files = {
+    files: dict[str, bytes] = {
         "Chart.yaml": yaml.safe_dump(metadata, sort_keys=False).encode(),
         "values.yaml": yaml.safe_dump(chart.get("values") or {}, sort_keys=False).encode(),
-        **{item["name"]: b64decode(item["data"]) for item in (chart.get("templates") or []) + (chart.get("files") or [])},
+        **{item["name"]: b64decode(item["data"]) for item in parts(chart, "templates") + parts(chart, "files")},
     }
     if schema := chart.get("schema"):
         files["values.schema.json"] = b64decode(schema)
     return _packed(metadata["name"], files)
 
 
-def _release(stored: Object) -> dict[str, Any]:
+def _release(stored: Object) -> Object:
     try:
         data = stored["data"]["release"]
         raw = b64decode(b64decode(data) if stored["kind"] == "Secret" else data)

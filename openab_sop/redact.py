@@ -13,6 +13,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -50,10 +51,10 @@ def learn(value: str) -> None:
 def learn_values(values: object, *, below_secret: bool = False) -> None:
     """Learn every string below a name that sounds secret, in Helm values of any depth."""
     if isinstance(values, dict):
-        for name, value in values.items():  # pyright: ignore[reportUnknownVariableType]
-            learn_values(value, below_secret=below_secret or is_secret_name(str(name)))  # pyright: ignore[reportUnknownArgumentType]
+        for name, value in cast(dict[object, object], values).items():
+            learn_values(value, below_secret=below_secret or is_secret_name(str(name)))
     elif isinstance(values, list):
-        for value in values:  # pyright: ignore[reportUnknownVariableType]
+        for value in cast(list[object], values):
             learn_values(value, below_secret=below_secret)
     elif below_secret and values is not None:
         learn(str(values))

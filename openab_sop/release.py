@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from openab_sop.agent import Agent, is_agent, references
 from openab_sop.errors import NotFound, ReleaseError
 from openab_sop.helm import Helm, Listed
-from openab_sop.kube import Cluster, Object
+from openab_sop.kube import Cluster
 from openab_sop.manifest import Manifest
+from openab_sop.objects import Object
 
 CHARTS = ("openab", "agent-broker")
 """Names of the chart: the present one and its former one."""
@@ -100,7 +101,8 @@ def resolve(helm: Helm, listed: Listed) -> Release:
     agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
     if not agents:
         raise ReleaseError(
-            f"release {listed.name} has no Deployment with a container openab", f"helm get manifest {listed.name} shows what it has"
+            f"release {listed.name} has no Deployment with a container openab",
+            f"helm get manifest {listed.name} shows what it has",
         )
     return Release(
         helm=helm,

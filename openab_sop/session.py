@@ -11,6 +11,9 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cattrs
+from cattrs.errors import BaseValidationError
+
 from openab_sop import storage
 from openab_sop.errors import SettingsError
 from openab_sop.release import Release
@@ -72,10 +75,11 @@ class Session:
             SettingsError: there is none, or it is damaged.
         """
         try:
-            data = json.loads(path.read_text())
-            return cls(**{**data, "agents": tuple(SessionAgent(**agent) for agent in data["agents"])})
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise SettingsError(f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again") from error
+            return cattrs.structure(json.loads(path.read_text()), cls)
+        except (OSError, ValueError, BaseValidationError) as error:
+            raise SettingsError(
+                f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again"
+            ) from error
 
     @property
     def directory(self) -> Path:

@@ -81,5 +81,6 @@ def free(path: Path) -> int:
 def unusable(path: Path, error: OSError) -> BackupError:
     """Say what the operating system said of a path, and what to do."""
     return BackupError(
-        f"{path}: {error.strerror}", "make room or name another directory with --backup-root=DIR; df -h shows what is free"
+        f"{path}: {error.strerror}",
+        "make room or name another directory with --backup-root=DIR; df -h shows what is free",
     )

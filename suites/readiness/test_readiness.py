@@ -6,7 +6,6 @@ import pytest
 
 from fixtures.audit import Audit, Evidence
 from openab_sop import process, readiness
-from openab_sop.helm import Helm
 from openab_sop.kube import Cluster
 from openab_sop.kubeconfig import KubeConfig
 from openab_sop.settings import Settings

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +112,7 @@ def world(box: Sandbox) -> World:
 
 
 @contextmanager
-def new_namespace(world: World) -> Iterator[str]:
+def new_namespace(world: World) -> Generator[str]:
     """A namespace with a name of its own; gone afterwards."""
     name = f"t-{uuid4().hex[:8]}"
     world.kubectl("create", "namespace", name)

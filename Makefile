@@ -1,0 +1,23 @@
+# Two commands do everything on a fresh machine: make demo, make test.
+.PHONY: demo test check down clean
+
+demo: .venv/ready  ## a release on the project's own Kubernetes, backed up
+	.venv/bin/python -m world demo
+	.venv/bin/pytest suites/backup --sandbox --namespace=demo --backup-root=$(CURDIR)/demo-backups
+
+test: .venv/ready  ## unit, plugin and integration tests, these on a real node
+	.venv/bin/pytest tests
+
+check: .venv/ready  ## style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright
+
+down: .venv/ready  ## stop the project's own Kubernetes
+	.venv/bin/python -m sandbox down
+
+clean: down
+	rm -rf .venv demo-backups
+
+.venv/ready: pyproject.toml constraints.txt scripts/setup
+	scripts/setup
