@@ -9,7 +9,7 @@ from pathlib import Path
 
 from world.versions import Family, Version
 
-Helm = Callable[[Sequence[str | Path]], str]
+Helm = Callable[[Sequence[object]], str]
 """Runs helm with these arguments and returns its output."""
 
 

@@ -22,7 +22,7 @@ PROGRAM = "openab"
 LINKS = ("agent-broker", "acp-worker", "openab-gateway", "standin-home")
 UID = 1000
 GIT_NOTICE = "fatal: not a git repository (or any of the parent directories): .git"
-"""What git says where there is none. Good versions print it, so that nobody takes every "fatal:" for a crash."""
+"""Git outside a repository. Good versions print it too, so that nobody takes every "fatal:" for a crash."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ def images(versions: Sequence[Version], base: Path, program: Path, directory: Pa
                 user=str(UID),
                 working_directory="/home/agent",
             )
-            tags = [version.image_name(flavour), *([version.image_name(flavour, version.alias)] if version.alias else [])]
+            tags = [
+                version.image_name(flavour),
+                *([version.image_name(flavour, version.alias)] if version.alias else []),
+            ]
             made.append(Image((base, agent, release), config, tuple(tags)))
     return made
 

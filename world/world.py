@@ -1,31 +1,21 @@
-"""The world to upgrade in, on a sandbox: images and charts of every version, the endpoint, releases to play with."""
+"""The world to upgrade in, as tests and the demo use it: releases of any version, homes like real ones."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import secrets
-import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sandbox import Sandbox
-from sandbox.build import go_binaries
-from sandbox.command import run
-from sandbox.images import rootfs
-from sandbox.site import locked
-from world.charts import package
 from world.endpoint.client import Control
-from world.endpoint.releases import ReleaseNote, write_notes
-from world.images import AGENT, images, write_archive
-from world.versions import SOURCES, WORLD, Source, family
+from world.publish import Progress, Publisher
+from world.tools import Tools
+from world.versions import IMAGE_PREFIX, Source, family
 
-Progress = Callable[[str], None]
 Values = Mapping[str, Any]
 ROLLOUT_TIMEOUT = 120
 """Seconds for a release's Deployments to become available."""
@@ -43,41 +33,44 @@ class Filled:
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo release."""
+    """The demo release: what to point the suites at."""
 
     namespace: str
     release: str
     deployments: tuple[str, ...]
 
 
+DEMO = Demo("demo", "openab", ("openab-kiro", "openab-claude"))
+
+
 class World:
-    """What `box` is filled with. Everything it writes is below the sandbox's state directory."""
+    """What `box` is filled with. Everything that it writes is below the sandbox's state directory."""
 
     def __init__(self, box: Sandbox) -> None:
         self._box = box
         self._directory = box.status().state / "world"
-        self._root = self._directory / "endpoint"
-        self._packages = self._directory / "packages"
+        self._publisher = Publisher(box, self._directory)
+        self._tools = Tools(box, self._directory)
 
     @property
     def endpoint(self) -> Control:
         """The endpoint's control API."""
-        return Control(self._url("127.0.0.1"))
+        return Control(self._publisher.url("127.0.0.1"))
 
     @property
     def chat_url(self) -> str:
         """The chat platform, as pods reach it: for OPENAB_CHAT_URL."""
-        return self._url(self._box.status().address)
+        return self._publisher.url(self._box.status().address)
 
     @property
     def webhook_url(self) -> str:
         """A Discord webhook."""
-        return f"{self._url('127.0.0.1')}/api/webhooks/1/demo"
+        return f"{self.endpoint.url}/api/webhooks/1/demo"
 
     @property
     def release_notes_url(self) -> str:
         """The releases of the release-notes API."""
-        return f"{self._url('127.0.0.1')}/repos/openabdev/openab/releases"
+        return f"{self.endpoint.url}/repos/openabdev/openab/releases"
 
     @property
     def chart_repo_url(self) -> str:
@@ -86,16 +79,15 @@ class World:
 
     def repository_url(self, source: Source) -> str:
         """The classic chart repository of a source."""
-        return f"{self._url('127.0.0.1')}/{source}"
+        return f"{self.endpoint.url}/{source}"
 
     def registry(self, source: Source = "charts") -> str:
-        """The OCI address below which a source's charts are."""
-        return f"{self._box.status().registry.rpartition('/')[0]}/{source}"
+        """The OCI address below which the charts of a source are."""
+        return self._publisher.registry(source)
 
     def package(self, version: str) -> Path:
         """The packaged chart of a version. Raises LookupError if there is no such version."""
-        found = family().find(version)
-        return self._packages / f"{found.name}-{found.version}.tgz"
+        return self._publisher.archive(family().find(version))
 
     def publish(self, progress: Progress) -> None:
         """Build, load and publish every version, and start the endpoint; quick when nothing changed.
@@ -104,120 +96,77 @@ class World:
         """
         if not self._box.status().up:
             self._box.up(progress)
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(self._directory / "lock"):
-            program, base = go_binaries(AGENT, progress) / "openab", rootfs(progress)
-            inputs = _digest_of_inputs(program, base)
-            done = self._directory / "published"
-            if not done.exists() or done.read_text() != inputs:
-                self._load_images(program, base, progress)
-                self._publish_charts(progress)
-                done.write_text(inputs)
-            self._serve()
+        self._publisher.publish(progress)
 
-    def install(self, release: str, namespace: str, version: str, values: Values | None = None, *, wait: bool = True) -> None:
-        """Install `version` as `release`, making the namespace; with `wait`, until its Deployments are available."""
-        self._deploy(["install", release, self.package(version), "--create-namespace"], release, namespace, values, wait)
+    def install(
+        self, release: str, namespace: str, version: str, values: Values | None = None, *, wait: bool = True
+    ) -> None:
+        """Install `version` as `release`, making the namespace; with `wait`, until it is available."""
+        action = ["install", release, self.package(version), "--create-namespace"]
+        self._deploy(action, release, namespace, values, wait=wait)
 
-    def upgrade(self, release: str, namespace: str, version: str, values: Values | None = None, *, wait: bool = True) -> None:
+    def upgrade(
+        self, release: str, namespace: str, version: str, values: Values | None = None, *, wait: bool = True
+    ) -> None:
         """Upgrade `release` to `version` with the values given and no others."""
-        self._deploy(["upgrade", release, self.package(version)], release, namespace, values, wait)
+        self._deploy(["upgrade", release, self.package(version)], release, namespace, values, wait=wait)
 
     def fill_home(
-        self, namespace: str, deployment: str, profile: str = "realistic", *, seed: int = 1, files: int = 1000, size: int = 200_000_000
+        self,
+        namespace: str,
+        deployment: str,
+        profile: str = "realistic",
+        *,
+        seed: int = 1,
+        files: int = 1000,
+        size: int = 200_000_000,
     ) -> Filled:
-        """Fill the home of the Deployment's agent by a program in its pod; `size` is in bytes. See world/README.md."""
-        program = ["standin-home", "--profile", profile, "--seed", seed, "--files", files, "--bytes", size]
-        output = self.kubectl("exec", "--namespace", namespace, f"deploy/{deployment}", "--container=openab", "--", *program)
-        return Filled(**json.loads(output))
+        """Fill the home of the Deployment's agent by a program in its pod.
+
+        README.md describes the profiles; `files` and `size` (bytes) are for those that take them.
+        """
+        program = ("standin-home", "--profile", profile, "--seed", seed, "--files", files, "--bytes", size)
+        target = ("--namespace", namespace, f"deploy/{deployment}", "--container=openab")
+        return Filled(**json.loads(self.kubectl("exec", *target, "--", *program)))
 
     def demo(self, progress: Progress) -> Demo:
-        """The release `openab` with two agents and realistic homes in the namespace `demo`; made if it is not there."""
-        demo = Demo("demo", "openab", ("openab-kiro", "openab-claude"))
+        """The release `openab` with two agents and realistic homes; installed if it is not there."""
         self.publish(progress)
-        if not json.loads(self.helm(["list", "--namespace", demo.namespace, "--output=json"])):
-            progress(f"installing release {demo.release} {DEMO_VERSION} in namespace {demo.namespace}")
-            self.install(demo.release, demo.namespace, DEMO_VERSION, self.demo_values())
-            for seed, deployment in enumerate(demo.deployments, start=1):
-                filled = self.fill_home(demo.namespace, deployment, seed=seed)
+        if not json.loads(self.helm(["list", "--namespace", DEMO.namespace, "--output=json"])):
+            progress(f"installing release {DEMO.release} {DEMO_VERSION} in namespace {DEMO.namespace}")
+            self.install(DEMO.release, DEMO.namespace, DEMO_VERSION, self.demo_values())
+            for seed, deployment in enumerate(DEMO.deployments, start=1):
+                filled = self.fill_home(DEMO.namespace, deployment, seed=seed)
                 progress(f"filled the home of {deployment}: {filled.entries} entries, {filled.bytes / 1e6:.0f} MB")
-        return demo
+        return DEMO
 
     def demo_values(self) -> dict[str, Any]:
-        """Values of a release with two agents that speak to the endpoint, with bot tokens that nobody else has."""
+        """Values of a release with two agents that speak to the endpoint."""
+        kiro = {"agentsMd": "# House rules\n\nAnswer briefly.\n"}
+        claude = {"command": "claude-agent-acp", "image": f"{IMAGE_PREFIX}/openab-claude"}
+        return {"agents": {"kiro": self.agent_values() | kiro, "claude": self.agent_values() | claude}}
 
-        def agent(**more: Any) -> dict[str, Any]:
-            discord = {"enabled": True, "botToken": secrets.token_urlsafe(32), "allowedChannels": ["1097261234567890123"]}
-            return {"discord": discord, "env": {"OPENAB_CHAT_URL": self.chat_url}} | more
+    def agent_values(self) -> dict[str, Any]:
+        """The least that an agent needs to connect: an adapter with a token of its own, and the platform."""
+        channels = ["1097261234567890123"]
+        discord = {"enabled": True, "botToken": secrets.token_urlsafe(32), "allowedChannels": channels}
+        return {"discord": discord, "env": {"OPENAB_CHAT_URL": self.chat_url}}
 
-        kiro = agent(agentsMd="# House rules\n\nAnswer briefly.\n")
-        claude = agent(command="claude-agent-acp", args=[], image="openab.local/openab-claude")
-        return {"agents": {"kiro": kiro, "claude": claude}}
-
-    def helm(self, arguments: Sequence[str | Path]) -> str:
-        """Run the sandbox's helm with a configuration of its own; its output. Raises SandboxError."""
-        return run([self._box.status().bin / "helm", *arguments], env=self._environment(), timeout=300)
+    def helm(self, arguments: Sequence[object]) -> str:
+        """Run the sandbox's helm; its output. Raises SandboxError."""
+        return self._tools.helm(arguments)
 
     def kubectl(self, *arguments: object) -> str:
         """Run the sandbox's kubectl; its output. Raises SandboxError."""
-        return run([self._box.status().bin / "kubectl", *map(str, arguments)], env=self._environment(), timeout=600)
+        return self._tools.kubectl(arguments)
 
-    def _url(self, address: str) -> str:
-        return f"http://{address}:{self._box.port('world')}"
-
-    def _environment(self) -> dict[str, str]:
-        places = {f"HELM_{kind}_HOME": str(self._directory / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-        status = self._box.status()
-        return {"PATH": os.defpath, "HOME": str(self._directory), "KUBECONFIG": str(status.kubeconfig), **places}
-
-    def _load_images(self, program: Path, base: Path, progress: Progress) -> None:
-        with tempfile.TemporaryDirectory(dir=self._directory) as name:
-            directory = Path(name)
-            made = images(family().versions, base, program, directory)
-            progress(f"loading {len(made)} images")
-            self._box.load(write_archive(directory / "images.tar", made))
-
-    def _publish_charts(self, progress: Progress) -> None:
-        versions = family().versions
-        progress(f"publishing {len(versions)} chart versions")
-        shutil.rmtree(self._packages, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=self._directory) as sources:
-            package(family(), versions, Path(sources), self._packages, self.helm)
-        for source in SOURCES:
-            offered = [version for version in versions if version.is_in(source)]
-            repository = self._root / source
-            shutil.rmtree(repository, ignore_errors=True)
-            repository.mkdir(parents=True)
-            for version in offered:
-                archive = self.package(version.version)
-                self.helm(["push", "--plain-http", archive, self.registry(source)])
-                if version.classic:
-                    shutil.copy(archive, repository)
-            self.helm(["repo", "index", repository])
-        newest_first = [version for version in reversed(versions) if version.name == "openab"]
-        notes = [ReleaseNote(f"v{v.version}", v.release_notes(), v.prerelease) for v in newest_first]
-        write_notes(self._root / "notes.json", notes)
-
-    def _serve(self) -> None:
-        listen = ["--root", self._root, "--port", self._box.port("world"), "127.0.0.1", self._box.status().address]
-        argv = [sys.executable, "-m", "world.endpoint", *map(str, listen)]
-        self._box.service("world", argv, self.endpoint.is_up, {"PYTHONPATH": str(WORLD.parent)})
-
-    def _deploy(self, action: list[str | Path], release: str, namespace: str, values: Values | None, wait: bool) -> None:
-        with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self._directory) as file:  # made with mode 0600
+    def _deploy(
+        self, action: Sequence[object], release: str, namespace: str, values: Values | None, *, wait: bool
+    ) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self._directory) as file:  # its mode is 0600
             json.dump(values or {}, file)
             file.flush()
             self.helm([*action, "--namespace", namespace, "--values", file.name])
         if wait:
-            selector = f"--selector=app.kubernetes.io/instance={release}"
-            self.kubectl("rollout", "status", "deployment", "--namespace", namespace, selector, f"--timeout={ROLLOUT_TIMEOUT}s")
-
-
-def _digest_of_inputs(program: Path, base: Path) -> str:
-    """Changes whenever what is published would: the agent's and the base's cache keys, and our own files."""
-    digest = hashlib.sha256(f"{program} {base}".encode())
-    for pattern in ("*.py", "versions.toml", "charts/**/*", "notes/*"):
-        for file in sorted(WORLD.glob(pattern)):
-            if file.is_file():
-                digest.update(f"{file.relative_to(WORLD)}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
+            which = ("--namespace", namespace, f"--selector=app.kubernetes.io/instance={release}")
+            self.kubectl("rollout", "status", "deployment", *which, f"--timeout={ROLLOUT_TIMEOUT}s")

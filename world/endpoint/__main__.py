@@ -14,10 +14,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m world.endpoint", description="Play what an upgrade talks to.")
     parser.add_argument("--root", type=Path, required=True, help="directory with notes.json, charts/ and trials/")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--revision", help="no effect: tells a server of changed code from an older one")
     parser.add_argument("addresses", nargs="+", help="local addresses to listen on")
     arguments = parser.parse_args()
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     serve(Endpoint(arguments.root), arguments.addresses, arguments.port)
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    signal.sigwait(ending)
 
 
 if __name__ == "__main__":

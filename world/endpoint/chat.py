@@ -63,7 +63,7 @@ class ChatRoom:
             return session
 
     def poll(self, session_id: str, wait: float) -> list[Message]:
-        """Messages that this session has not had, waiting up to `wait` seconds for one. Raises UnknownSession."""
+        """Messages new to this session; waits up to `wait` seconds for one. Raises UnknownSession."""
         with self._changed:
             session = self._session(session_id)
             self._changed.wait_for(lambda: len(self.messages) > session.delivered, min(wait, MAX_POLL))
@@ -82,7 +82,7 @@ class ChatRoom:
             self._changed.notify_all()
 
     def ask(self, text: str, channel: str, timeout: float) -> Message:
-        """Write `text` as a user would and wait up to `timeout` seconds for an answer; without one `reply` is None."""
+        """Write `text` as a user would; `reply` is None if nobody answers within `timeout` seconds."""
         with self._changed:
             message = Message(f"m{next(self._numbers)}", channel, text, time.time())
             self.messages.append(message)

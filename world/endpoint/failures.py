@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 class Failure:
     """What happens to requests whose path begins with `path`.
 
-    `status` is the answer's (0: the connection is closed without one), `delay` seconds pass first, `times` requests
-    are hit (-1: all until the next reset).
+    `status` is the answer's (0: the connection is closed without one), `delay` seconds pass first, `times`
+    requests are hit (-1: all until the next reset).
     """
 
     path: str

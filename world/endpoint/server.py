@@ -1,4 +1,4 @@
-"""The HTTP server: routes requests to the chat room, the webhook, the release notes, the chart repositories."""
+"""The HTTP side of the endpoint: reads requests, lets ordered failures happen, writes answers."""
 
 from __future__ import annotations
 
@@ -8,195 +8,22 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs, urlsplit
 
-from world.endpoint.chat import ChatRoom, UnknownSession
-from world.endpoint.failures import Failure, Failures
-from world.endpoint.releases import DEFAULT_PER_PAGE, page, read_notes
+from world.endpoint.routes import Answer, Endpoint, Request
 
-JSON = "application/json"
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request, read in full. `url` is how the client called this server; `token` is its Authorization's."""
-
-    url: str
-    path: str
-    query: dict[str, str]
-    body: dict[str, Any]
-    token: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes back: a JSON document, or bytes of another type."""
-
-    status: int = 200
-    document: Any = None
-    content: bytes = b""
-    content_type: str = JSON
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass
-class Endpoint:
-    """All that the server knows. `root` holds notes.json and the chart repositories' directories."""
-
-    root: Path
-    chat: ChatRoom = field(default_factory=ChatRoom)
-    failures: Failures = field(default_factory=Failures)
-    webhooks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    access: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-    def routes(self) -> Sequence[tuple[str, str, Callable[..., Answer]]]:
-        """Method, pattern of the path, handler: its groups are the handler's further arguments."""
-        return (
-            ("POST", r"/chat/connect", self.connect),
-            ("GET", r"/chat/events", self.events),
-            ("POST", r"/chat/messages", self.reply),
-            ("POST", r"/api/webhooks/(\d+)/[\w-]+", self.webhook),
-            ("GET", r"/repos/[\w.-]+/[\w.-]+/releases", self.releases),
-            ("GET", r"/repos/[\w.-]+/[\w.-]+/releases/latest", self.latest_release),
-            ("GET", r"/repos/[\w.-]+/[\w.-]+/releases/tags/([\w.+-]+)", self.release),
-            ("GET", r"/((?:charts|trials)/[\w.+-]+)", self.chart_file),
-            ("GET", r"/control/log", self.log),
-            ("POST", r"/control/ask", self.ask),
-            ("POST", r"/control/fail", self.fail),
-            ("POST", r"/control/reject-token", self.reject_token),
-            ("POST", r"/control/disconnect", self.disconnect),
-            ("POST", r"/control/reset", self.reset),
-        )
-
-    def handle(self, method: str, request: Request) -> Answer:
-        """The answer to one request."""
-        for wanted, pattern, handler in self.routes():
-            match = re.fullmatch(pattern, request.path)
-            if match and wanted == method:
-                return handler(request, *match.groups())
-        return Answer(404, {"message": "Not Found"})
-
-    def connect(self, request: Request) -> Answer:
-        """A bot logs in."""
-        session = self.chat.connect(request.token, str(request.body.get("version", "")))
-        if session is None:
-            return Answer(401, {"message": "401: Unauthorized"})
-        return Answer(200, {"session": session.session, "user": "standin-bot"})
-
-    def events(self, request: Request) -> Answer:
-        """A bot waits for messages."""
-        try:
-            fresh = self.chat.poll(request.query.get("session", ""), float(request.query.get("wait", "0")))
-        except UnknownSession:
-            return Answer(410, {"message": "session is gone"})
-        return Answer(200, {"events": [{"id": m.id, "channel": m.channel, "text": m.text} for m in fresh]})
-
-    def reply(self, request: Request) -> Answer:
-        """A bot answers."""
-        body = request.body
-        try:
-            self.chat.answer(str(body.get("session")), str(body.get("reply_to")), str(body.get("text")))
-        except UnknownSession:
-            return Answer(410, {"message": "session is gone"})
-        return Answer(200, {})
-
-    def webhook(self, request: Request, webhook_id: str) -> Answer:
-        """Discord's "execute webhook": 204, or with ?wait=true the message."""
-        if not request.body.get("content") and not request.body.get("embeds"):
-            return Answer(400, {"message": "Cannot send an empty message", "code": 50006})
-        self.webhooks.append({"at": time.time(), "webhook": webhook_id, "body": request.body})
-        if request.query.get("wait") == "true":
-            return Answer(200, {"id": str(len(self.webhooks)), **request.body})
-        return Answer(204)
-
-    def releases(self, request: Request) -> Answer:
-        """All releases, newest first, in pages with a Link header."""
-        number, per_page = (int(request.query.get(name, default)) for name, default in (("page", 1), ("per_page", DEFAULT_PER_PAGE)))
-        notes = read_notes(self.root / "notes.json")
-        document = [note.as_api(request.url) for note in page(notes, number, per_page)]
-        more = number * per_page < len(notes)
-        following = f'<{request.url}{request.path}?per_page={per_page}&page={number + 1}>; rel="next"'
-        return Answer(200, document, headers=(("Link", following),) if more else ())
-
-    def latest_release(self, request: Request) -> Answer:
-        """The newest release that is not a pre-release."""
-        stable = [note for note in read_notes(self.root / "notes.json") if not note.prerelease]
-        return Answer(200, stable[0].as_api(request.url)) if stable else Answer(404, {"message": "Not Found"})
-
-    def release(self, request: Request, tag: str) -> Answer:
-        """The release of one tag."""
-        for note in read_notes(self.root / "notes.json"):
-            if note.tag == tag:
-                return Answer(200, note.as_api(request.url))
-        return Answer(404, {"message": "Not Found"})
-
-    def chart_file(self, _: Request, name: str) -> Answer:
-        """A chart repository's index or one of its archives. The route's pattern lets nobody out of the directory."""
-        file = self.root / name
-        if not file.is_file():
-            return Answer(404, content=b"not found\n", content_type="text/plain")
-        kind = "application/yaml" if file.suffix == ".yaml" else "application/gzip"
-        return Answer(200, content=file.read_bytes(), content_type=kind)
-
-    def log(self, _: Request) -> Answer:
-        """Everything that arrived. Tokens are there as digests only."""
-        return Answer(
-            200,
-            {
-                "sessions": [asdict(session) for session in self.chat.sessions.values()],
-                "messages": [asdict(message) for message in self.chat.messages],
-                "webhooks": self.webhooks,
-                "access": self.access,
-            },
-        )
-
-    def ask(self, request: Request) -> Answer:
-        """Write to the bot as a user would and wait for its answer: 504 if none came."""
-        body = request.body
-        message = self.chat.ask(str(body.get("text", "hello")), str(body.get("channel", "general")), float(body.get("timeout", 10)))
-        return Answer(200 if message.reply is not None else 504, asdict(message))
-
-    def fail(self, request: Request) -> Answer:
-        """Order a failure: the fields of `Failure`."""
-        try:
-            failure = Failure(**request.body)
-        except TypeError as error:
-            return Answer(400, {"message": str(error)})
-        self.failures.order(failure)
-        return Answer(200, asdict(failure))
-
-    def reject_token(self, request: Request) -> Answer:
-        """From now on refuse the token with this SHA-256, and end its sessions."""
-        self.chat.rejected_tokens.add(str(request.body.get("sha256", "")))
-        self.chat.disconnect_all()
-        return Answer(200, {})
-
-    def disconnect(self, _: Request) -> Answer:
-        """Drop every bot's session; they connect again by themselves."""
-        self.chat.disconnect_all()
-        return Answer(200, {})
-
-    def reset(self, _: Request) -> Answer:
-        """Forget messages, webhooks, failures and rejected tokens; sessions stay."""
-        self.failures.clear()
-        self.chat.rejected_tokens.clear()
-        self.chat.forget_messages()
-        self.webhooks.clear()
-        self.access.clear()
-        return Answer(200, {})
+CONTROL = "/control/"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request, lets ordered failures happen, writes the answer."""
+    """One connection of a client. `endpoint` is set by the server that it belongs to."""
 
     protocol_version = "HTTP/1.1"
-    endpoint: Endpoint
+    endpoint: ClassVar[Endpoint]
 
     def do_GET(self) -> None:
         """Answer a GET."""
@@ -213,31 +40,41 @@ class Handler(BaseHTTPRequestHandler):
         request = self._read()
         if request is None:
             return self._write(Answer(400, {"message": "the body is not a JSON object"}))
-        failure = None if request.path.startswith("/control/") else self.endpoint.failures.hit(request.path)
-        if failure:
-            time.sleep(failure.delay)
-        if failure and failure.status == 0:
+        if request.path.startswith(CONTROL):
+            return self._write(self.endpoint.handle(method, request))
+        answer = self._ordered_failure(request) or self.endpoint.handle(method, request)
+        self._record(method, request, answer)
+        if answer.status == 0:
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
-        answer = Answer(failure.status, {"message": "failure by order"}) if failure else self.endpoint.handle(method, request)
-        if not request.path.startswith("/control/"):
-            shown = re.sub(r"(/api/webhooks/\d+/).*", r"\1<token>", request.path)
-            entry = {"at": time.time(), "method": method, "path": shown, "status": answer.status, "from": self.client_address[0]}
-            self.endpoint.access.append(entry)
         return self._write(answer)
+
+    def _ordered_failure(self, request: Request) -> Answer | None:
+        failure = self.endpoint.failures.hit(request.path)
+        if failure is None:
+            return None
+        time.sleep(failure.delay)
+        return Answer(failure.status, {"message": "failure by order"})
+
+    def _record(self, method: str, request: Request, answer: Answer) -> None:
+        shown = re.sub(r"(/api/webhooks/\d+/).*", r"\1<token>", request.path)
+        client = self.client_address[0]
+        entry = {"at": time.time(), "method": method, "path": shown, "status": answer.status, "from": client}
+        self.endpoint.access.append(entry)
 
     def _read(self) -> Request | None:
         url = urlsplit(self.path)
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            body = json.loads(raw) if raw else {}
+            body: object = json.loads(raw) if raw else {}
         except ValueError:
             return None
         if not isinstance(body, dict):
             return None
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         token = self.headers.get("Authorization", "").removeprefix("Bot ")
-        return Request(f"http://{self.headers.get('Host', 'localhost')}", url.path, query, body, token)
+        base = f"http://{self.headers.get('Host', 'localhost')}"
+        return Request(base, url.path, query, cast(dict[str, Any], body), token)
 
     def _write(self, answer: Answer) -> None:
         content = answer.content if answer.document is None else json.dumps(answer.document).encode()
@@ -251,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Threads that hold a poll must not keep the process from ending, and a bot that goes away is no error."""
+    """Threads that hold a poll must not keep the process alive, and a bot that goes away is no error."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -263,7 +100,7 @@ class Server(ThreadingHTTPServer):
 
 
 def serve(endpoint: Endpoint, addresses: Sequence[str], port: int) -> list[Server]:
-    """Serve `endpoint` on `port` of each address, in threads. Port 0 takes a free one on the first address."""
+    """Serve `endpoint` on `port` of each address, in threads; port 0 takes one that is free."""
     servers: list[Server] = []
     for address in addresses:
         handler = type("BoundHandler", (Handler,), {"endpoint": endpoint})
