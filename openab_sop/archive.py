@@ -1,7 +1,8 @@
 """The archive of a home: a plain tar file, written from the pod's stream and read back from disk.
 
 Segments are appended: the first holds the whole home, later ones what changed meanwhile. As with any tar file the last
-member of a name counts, so ``tar --extract`` of the file gives the same as the Contents say.
+member of a name counts, so ``tar --extract`` of the file gives what the Contents say, and beside it only files that
+the agent deleted during the copy.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ those of the bytes that arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from openab_sop import database, listing
@@ -24,7 +24,9 @@ Progress = Callable[[int, int], None]
 
 _JUDGED = "code=$?; [ $code -le 2 ] || status=$code"
 """tar's 1 and 2 say that some file changed or could not be read: the comparison names those. More is no tar at all."""
-_ALL = f'find . -mindepth 1 "$@" ! -type s -print0 | {TAR}; {_JUDGED}'
+_LOGS = r"\( -type f \( " + " -o ".join(f"-name '*{suffix}'" for suffix in (*database.LOGS, database.INDEX)) + r" \) \)"
+"""Left to later segments: unpacked beside a newer database, a log that is gone by then would ruin it."""
+_ALL = f'find . -mindepth 1 "$@" ! -type s ! {_LOGS} -print0 | {TAR}; {_JUDGED}'
 _SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
 
 
@@ -54,6 +56,7 @@ class HomeCopy:
     sockets: list[str] = field(default_factory=list[str])
     findings: list[Finding] = field(default_factory=list[Finding])
     _pending: set[str] = field(default_factory=set[str])
+    _reopened: set[str] = field(default_factory=set[str])
 
     def run(self, expected: int, progress: Progress) -> None:
         """Copy the home.
@@ -76,6 +79,7 @@ class HomeCopy:
             if not self._copy_changed():
                 break
         self._copy_databases()
+        self._copy_again([path] for path in sorted(self._reopened))
         self._settle()
         self.archive.close()
 
@@ -114,6 +118,7 @@ class HomeCopy:
             for part in database.parts(path):
                 self.table.remove("copy", part)
                 self.table.remove("pod", part)
+            self._reopen(path)
             for entry in entries:
                 self.databases.add(path)
                 self.table.add("copy", replace(entry, note="database"))
@@ -128,10 +133,9 @@ class HomeCopy:
         """Copy again what is not the same on both sides; tell whether there was anything."""
         groups = self._changed()
         paths = [path for group in groups for path in group]
-        for batch in listing.batches(groups):
-            with self.pod.open(_SOME, self.home, str(len(batch)), stdin=batch) as output:
-                self._take(self.archive.append(output))
+        self._copy_again(groups)
         for path in paths:
+            self._reopen(path)
             self.table.remove("pod", path)
         files: list[str] = []
         for entry in listing.listed_again(self.pod, self.home, paths):
@@ -140,6 +144,16 @@ class HomeCopy:
         for path, sha256 in listing.digests_again(self.pod, self.home, files):
             self.table.digest("pod", path, sha256)
         return bool(paths)
+
+    def _copy_again(self, groups: Iterable[Sequence[str]]) -> None:
+        for batch in listing.batches(groups):
+            with self.pod.open(_SOME, self.home, str(len(batch)), stdin=batch) as output:
+                self._take(self.archive.append(output))
+
+    def _reopen(self, path: str) -> None:
+        """Remember the directory of a path in a later segment: unpacking moves its time, so it is told once more."""
+        if parent := path.rpartition("/")[0]:
+            self._reopened.add(parent)
 
     def _changed(self) -> list[list[str]]:
         """Return what differs, all names of a file together, so that tar links them again."""
