@@ -37,6 +37,10 @@ class Forbidden(ClusterError):
     """The API answered that the caller may not do this."""
 
 
+class Conflict(ClusterError):
+    """The API answered that the object has changed meanwhile, or is there already."""
+
+
 class ReleaseError(SopError):
     """The release or its agents cannot be told for sure."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,11 +14,13 @@ from urllib.parse import quote
 import urllib3
 from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
 
-from openab_sop.errors import ClusterError, Forbidden, NotFound
+from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound
 from openab_sop.kubeconfig import KubeConfig
 from openab_sop.objects import Object, parts
 from openab_sop.redact import mask
 
+MANAGER = "openab-sop"
+"""The field manager under which the API records our changes."""
 TIMEOUT = (5, 30)
 """Seconds to connect and to answer."""
 
@@ -124,16 +127,38 @@ class Cluster:
         """Return the objects of the namespace that a label selector matches."""
         return parts(self._call("GET", self._path(kind), labelSelector=selector).body, "items")
 
+    def create(self, kind: str, body: Object) -> Object:
+        """Create an object in the namespace; returns it as the API has it."""
+        return self._call("POST", self._path(kind), body, fieldManager=MANAGER).body
+
+    def delete(self, kind: str, name: str, *, grace: int | None = None) -> None:
+        """Delete an object of the namespace, waiting for nothing; one that is gone already is fine.
+
+        Args:
+            grace: seconds that a pod gets to end by itself; None leaves it to the pod.
+        """
+        seconds = {} if grace is None else {"gracePeriodSeconds": str(grace)}
+        with suppress(NotFound):
+            self._call("DELETE", f"{self._path(kind)}/{quote(name)}", **seconds)
+
+    def merge(self, kind: str, name: str, change: Object) -> Object:
+        """Change an object by a JSON merge patch; a resourceVersion in it makes the patch conditional."""
+        return self._call(
+            "PATCH", f"{self._path(kind)}/{quote(name)}", change, "application/merge-patch+json", fieldManager=MANAGER
+        ).body
+
     def _path(self, kind: str) -> str:
         return _PATHS[kind].format(namespace=quote(self.namespace))
 
-    def _call(self, method: str, path: str, body: Object | None = None, **query: str) -> Answer:
+    def _call(
+        self, method: str, path: str, body: Object | None = None, media: str = "application/json", **query: str
+    ) -> Answer:
         try:
             request = self._api.param_serialize(
                 method,
                 path,
                 query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
+                header_params={"Accept": "application/json", "Content-Type": media},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -156,6 +181,7 @@ _PATHS = {
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
     "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
 
 
@@ -173,6 +199,8 @@ def _client(access: KubeConfig) -> Any:
 def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterError:
     if status == 404:
         return NotFound(f"{call}: {said}", "check the namespace and the name")
+    if status == 409:
+        return Conflict(f"{call}: {said}", "run again")
     if status == 401:
         return ClusterError(
             f"the cluster at {access.server} does not know the caller of context {access.context}: {said}",

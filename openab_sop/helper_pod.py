@@ -1,0 +1,161 @@
+"""A short-lived pod that holds an agent's volume while the agent does not (issue: pod not running; SOP 5.1).
+
+It runs the agent's own image as the agent's own user and mounts nothing but the claim, where the agent has it. It lives
+as long as this process is attached to its standard input: when we die, however we die, it ends by itself. What is left
+then is a finished pod, which holds no volume; the next run removes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from openab_sop.agent import CONTAINER, Agent
+from openab_sop.errors import PodError, SopError
+from openab_sop.kube import MANAGER, Cluster
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.pod import Pod
+from openab_sop.process import stream
+from openab_sop.wait import wait
+
+LIFETIME = 6 * 3600
+"""Seconds after which the cluster ends a helper that nobody ever attached to."""
+START = 120
+"""Seconds until a helper must run."""
+
+_LABEL = "app.kubernetes.io/managed-by"
+_UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePullSecrets", "runtimeClassName")
+
+
+@contextmanager
+def helper_pod(cluster: Cluster, agent: Agent) -> Generator[Pod]:
+    """Run a helper for an agent, and remove it whatever happens in the block.
+
+    The image is the Deployment's, else the newest of its older ReplicaSets' that the node can start.
+
+    Raises:
+        PodError: no image could be started, or the volume is not to be had.
+        ClusterError: the API refused.
+    """
+    remove_finished(cluster, agent)
+    deployment = cluster.get("Deployment", agent.deployment)
+    reasons: list[str] = []
+    for image in _images(cluster, agent, deployment):
+        created = cluster.create("Pod", _pod(agent, deployment, image, _node(cluster, agent)))
+        name = created["metadata"]["name"]
+        try:
+            problem = _started(cluster, name)
+            if problem is None:
+                with _attached(cluster, name):
+                    yield Pod.of(cluster, cluster.get("Pod", name), CONTAINER)
+                return
+            reasons.append(f"{image}: {problem}")
+        finally:
+            cluster.delete("Pod", name, grace=0)
+    raise PodError(
+        f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
+        f"kubectl -n {cluster.namespace} get events shows why",
+    )
+
+
+def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
+    """Remove the helpers of an agent that ended with the run that made them; returns their names."""
+    ended = [
+        pod["metadata"]["name"]
+        for pod in cluster.list("Pod", f"{_LABEL}={MANAGER},{MANAGER}/agent={agent.deployment}")
+        if at(pod, "status", "phase") in ("Succeeded", "Failed")
+    ]
+    for name in ended:
+        cluster.delete("Pod", name, grace=0)
+    return ended
+
+
+def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Object:
+    template = part(deployment, "spec", "template", "spec")
+    container = next(c for c in parts(template, "containers") if c["name"] == CONTAINER)
+    volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
+    names = [v["name"] for v in volumes]
+    spec: dict[str, Any] = {key: template[key] for key in _KEPT if key in template}
+    spec |= {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": LIFETIME,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "volumes": volumes,
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": image,
+                "command": ["sh", "-c", "read -r _"],
+                "stdin": True,
+                "stdinOnce": True,
+                "workingDir": "/",
+                "securityContext": part(container, "securityContext"),
+                "volumeMounts": [m for m in parts(container, "volumeMounts") if m["name"] in names],
+            }
+        ],
+    }
+    if node:
+        spec["nodeName"] = node
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": f"openab-sop-{agent.deployment[:40]}-",
+            "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
+        },
+        "spec": spec,
+    }
+
+
+def _images(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[str]:
+    """Yield the Deployment's image, then those of its older ReplicaSets, newest first, each once."""
+    sets = cluster.list("ReplicaSet", agent.selector)
+    sets.sort(key=lambda s: int(part(s, "metadata", "annotations").get("deployment.kubernetes.io/revision", 0)))
+    seen: set[str] = set()
+    for owner in (deployment, *reversed(sets)):
+        for container in parts(owner, "spec", "template", "spec", "containers"):
+            if container["name"] == CONTAINER and container["image"] not in seen:
+                seen.add(container["image"])
+                yield container["image"]
+
+
+def _node(cluster: Cluster, agent: Agent) -> str | None:
+    """The node where a pod of the agent holds the volume now: a ReadWriteOnce volume is to be had there only."""
+    return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
+
+
+def _started(cluster: Cluster, name: str) -> str | None:
+    """Wait until a helper runs; returns the reason if its image cannot be had."""
+    problem: list[str] = []
+
+    def unready() -> str | None:
+        pod = cluster.get("Pod", name)
+        if at(pod, "status", "phase") == "Running":
+            return None
+        statuses = parts(pod, "status", "containerStatuses")
+        reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
+        if reason in _UNPULLABLE:
+            problem.append(reason)
+            return None
+        return reason
+
+    try:
+        wait(unready, what=f"the start of helper pod {name}", timeout=START, next_step="kubectl describe pod shows why")
+    except SopError as error:
+        return error.problem
+    return problem[0] if problem else None
+
+
+def _pending(pod: Object) -> str:
+    conditions = [c for c in parts(pod, "status", "conditions") if c.get("status") == "False"]
+    return "; ".join(str(c.get("message") or c.get("reason")) for c in conditions) or "Pending"
+
+
+@contextmanager
+def _attached(cluster: Cluster, name: str) -> Generator[None]:
+    """Stay attached to a helper's standard input: it ends when this attachment does."""
+    with stream(cluster.kubectl("attach", "-i", "-q", name, "-c", CONTAINER), env=cluster.env):
+        yield

@@ -1,0 +1,39 @@
+"""The one wait: until ready, until failed, or until the deadline, whichever is first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from openab_sop.errors import SopError
+
+
+def wait(
+    unready: Callable[[], str | None],
+    *,
+    what: str,
+    timeout: float,
+    next_step: str,
+    failed: Callable[[], str | None] = lambda: None,
+    every: float = 0.25,
+) -> None:
+    """Wait until ``unready()`` returns None.
+
+    Args:
+        unready: the present state in words, as long as it is not the wanted one.
+        what: what is waited for, as it stands in the message.
+        timeout: seconds.
+        next_step: what to do when it does not come.
+        failed: a reason, as soon as waiting longer is in vain.
+        every: seconds between two looks.
+
+    Raises:
+        SopError: ``failed`` gave a reason, or the deadline passed; the message has the last state.
+    """
+    deadline = time.monotonic() + timeout
+    while (state := unready()) is not None:
+        if reason := failed():
+            raise SopError(f"{what} failed: {reason}", next_step)
+        if time.monotonic() >= deadline:
+            raise SopError(f"{what} did not happen within {timeout:g} s; last seen: {state}", next_step)
+        time.sleep(every)
