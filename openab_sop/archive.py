@@ -55,22 +55,13 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Member:
-    """A member of the archive as it was read: its entry, and what of it matters for the copy.
+    """A member of the archive as it was read: its entry, and whether its content begins like an SQLite database.
 
-    Attributes:
-        hard_link: the earlier path whose content it shares; its own entry then has no digest.
-        database: whether its content begins like an SQLite database.
+    The entry of a hard link has no digest; ``Comparison.linked`` supplies it.
     """
 
     entry: Entry
-    hard_link: str = ""
     database: bool = False
-
-    def resolved(self, source: Entry | None) -> Entry:
-        """Return the entry with its content's digest; ``source`` is that of the path that it is a hard link to."""
-        if source is None:
-            return self.entry
-        return replace(self.entry, size=source.size, sha256=source.sha256, offset=source.offset)
 
 
 class Archive:
@@ -178,9 +169,8 @@ def _member(tar: tarfile.TarFile, info: tarfile.TarInfo, offset: int) -> Member:
         mtime_ns=int(Decimal(info.pax_headers.get("mtime", str(info.mtime))) * 10**9),
         link=info.linkname if info.issym() else "",
         offset=offset,
+        hard_link=relative(os.fsencode(info.linkname)) if info.islnk() else "",
     )
-    if info.islnk():
-        return Member(entry, hard_link=relative(os.fsencode(info.linkname)))
     if not info.isfile():
         return Member(entry)
     digest, head = _digest(cast(IO[bytes], tar.extractfile(info)))

@@ -157,7 +157,7 @@ def _damaged_home(directory: Path, agent: StoredAgent) -> Iterator[Finding]:
             for entry in read(lines):
                 table.add("pod", entry)
         for member in read_back(archive):
-            table.add("copy", member.resolved(table.get("copy", member.hard_link) if member.hard_link else None))
+            table.add("copy", table.linked("copy", member.entry))
         for entry in table.differing():
             if entry.path != ".":
                 yield Finding(

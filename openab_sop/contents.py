@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -33,7 +33,8 @@ class Entry:
         readable: whether the agent's user may read it (enter it, if a directory).
         sha256: of a file's content, in hexadecimal.
         note: why a copy may rightly differ from the pod ("database", "grew"); empty when it may not.
-        offset: where in the archive the member with its content begins; only the copy's side has it.
+        offset: where in the archive its member begins; only the copy's side has it, like the next.
+        hard_link: the earlier path whose content the member shares, empty if it has its own.
     """
 
     path: str
@@ -49,6 +50,7 @@ class Entry:
     sha256: str = ""
     note: str = ""
     offset: int = 0
+    hard_link: str = ""
 
     def as_line(self) -> str:
         """Return the line that stands for it in ``contents.jsonl``; defaults are left out."""
@@ -64,16 +66,7 @@ class Entry:
         return cls(**json.loads(line))
 
 
-_DEFAULTS = {
-    "size": 0,
-    "mtime_ns": 0,
-    "link": "",
-    "inode": "",
-    "readable": True,
-    "sha256": "",
-    "note": "",
-    "offset": 0,
-}
+_DEFAULTS = {field.name: field.default for field in fields(Entry) if field.default is not MISSING}
 _COLUMNS = [field.name for field in fields(Entry)]
 _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
@@ -132,6 +125,15 @@ class Comparison:
         """Return every path of the pod that is a name of this inode (hard links)."""
         rows = self._database.execute("SELECT path FROM pod WHERE inode = ?", [inode])
         return [os.fsdecode(path) for (path,) in rows]
+
+    def content(self, side: Side, entry: Entry) -> Entry:
+        """Return the entry whose member holds the content: itself, or the one that it is a hard link to."""
+        return (self.get(side, entry.hard_link) if entry.hard_link else None) or entry
+
+    def linked(self, side: Side, entry: Entry) -> Entry:
+        """Return an entry with the size and digest of its content, which a hard link's member does not tell."""
+        content = self.content(side, entry)
+        return replace(entry, size=content.size, sha256=content.sha256)
 
     def note(self, path: str, note: str) -> None:
         """Say why the copy's entry may differ from the pod's."""

@@ -7,7 +7,7 @@ import os
 import shutil
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -384,7 +384,8 @@ def _files(table: Comparison, item: Item) -> tuple[Entry, ...]:
     if item is AUTH:
         parts = (table.get("copy", part) for part in database.parts(item.path))
         return tuple(part for part in parts if part is not None)
-    return tuple(entry for entry in table.below("copy", item.path) if entry.type == "f")
+    files = (entry for entry in table.below("copy", item.path) if entry.type == "f")
+    return tuple(replace(entry, offset=table.content("copy", entry).offset) for entry in files)
 
 
 def _stored_files(directory: Path) -> Iterator[StoredFile]:

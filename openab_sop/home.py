@@ -85,7 +85,7 @@ class HomeCopy:
 
     def _take(self, members: Iterator[Member]) -> None:
         for member in members:
-            entry = member.resolved(self.table.get("copy", member.hard_link) if member.hard_link else None)
+            entry = self.table.linked("copy", member.entry)
             if member.database and not entry.path.endswith(database.LOGS):
                 self._pending.add(entry.path)
             self.table.add("copy", entry)
