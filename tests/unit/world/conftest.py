@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import yaml
@@ -16,8 +16,13 @@ from world.charts import assemble
 from world.versions import family
 
 Manifest = dict[str, Any]
-Render = Callable[..., list[Manifest]]
 Helm = Callable[[Sequence[object]], str]
+
+
+class Render(Protocol):
+    """Renders a version as a release with values: its objects."""
+
+    def __call__(self, version: str, release: str = "openab", values: Manifest | None = None) -> list[Manifest]: ...
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +41,7 @@ def helm() -> Helm:
 
 @pytest.fixture
 def render(helm: Helm, tmp_path: Path) -> Render:
-    """Renders a version as a release with values: its objects."""
+    """helm template, of charts put together for the test."""
 
     def rendered(version: str, release: str = "openab", values: Manifest | None = None) -> list[Manifest]:
         chart = assemble(family(), family().find(version), tmp_path)

@@ -8,7 +8,6 @@ import subprocess
 from sandbox import toolchain
 from world.versions import WORLD
 
-
 GO_FLAGS = "-trimpath -mod=readonly -buildvcs=false"
 """As the product is built: what is compiled already is not compiled again."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import tomllib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from world.versions import Version, family
+
+if TYPE_CHECKING:
+    from tests.unit.world.conftest import Render
 
 Manifest = dict[str, Any]
 GENERATIONS = ("0.6.4", "0.7.0", "0.8.0", "0.8.1", "0.9.0-never-ready.1")
@@ -42,7 +45,7 @@ def container(objects: list[Manifest], deployment: str) -> Manifest:
 
 
 @pytest.mark.parametrize("version", family().versions, ids=lambda v: v.version)
-def test_every_version_renders(render: Any, version: Version) -> None:
+def test_every_version_renders(render: Render, version: Version) -> None:
     """A Deployment with one container of the chart's name, one writer, without rights."""
     objects = render(version.version)
     (deployment,) = of_kind(objects, "Deployment")
@@ -70,7 +73,7 @@ def test_every_version_renders(render: Any, version: Version) -> None:
         ("prod", {"fullnameOverride": "f" * 70}, "f" * 63),
     ],
 )
-def test_names_follow_the_release(render: Any, version: str, release: str, values: Manifest, expected: str) -> None:
+def test_names_follow_the_release(render: Render, version: str, release: str, values: Manifest, expected: str) -> None:
     """Deployment, ConfigMap, claim and Secret bear one name of at most 63 characters."""
     objects = render(version, release, values | {"agents": {"kiro": TOKEN}})
     kinds = ("Deployment", "ConfigMap", "PersistentVolumeClaim", "Secret")
@@ -78,14 +81,14 @@ def test_names_follow_the_release(render: Any, version: str, release: str, value
 
 
 @pytest.mark.parametrize(("version", "expected"), [("0.6.4", "openab-kiro"), ("0.7.0", "bot"), ("0.8.1", "bot")])
-def test_an_agent_may_be_renamed_from_0_7_on(render: Any, version: str, expected: str) -> None:
+def test_an_agent_may_be_renamed_from_0_7_on(render: Render, version: str, expected: str) -> None:
     """The older chart ignores the value: upgrading makes it count."""
     objects = render(version, "openab", {"agents": {"kiro": {"nameOverride": "bot"}}})
     assert names(objects, "Deployment") == names(objects, "PersistentVolumeClaim") == [expected]
 
 
 @pytest.mark.parametrize("version", ["0.3.3", "0.5.0"])
-def test_the_old_charts_have_one_agent(render: Any, version: str) -> None:
+def test_the_old_charts_have_one_agent(render: Render, version: str) -> None:
     """Everything bears the release's name; the configuration is where the chart's name says."""
     name = family().find(version).name
     objects = render(version, "prod", {"discord": {"botToken": "t0ken"}, "agentsMd": "# rules"})
@@ -95,7 +98,7 @@ def test_the_old_charts_have_one_agent(render: Any, version: str) -> None:
     assert mounts == {f"/etc/{name}", "/home/agent", "/home/agent/AGENTS.md"}
 
 
-def test_a_preset_changes_image_and_home(render: Any) -> None:
+def test_a_preset_changes_image_and_home(render: Render) -> None:
     """A user's preset decides where the volume is mounted."""
     agent = container(render("0.5.0", "openab", {"agent": {"preset": "claude"}}), "openab")
     assert agent["image"] == "openab.local/openab-claude:0.5.0"
@@ -103,7 +106,7 @@ def test_a_preset_changes_image_and_home(render: Any) -> None:
 
 
 @pytest.mark.parametrize("version", GENERATIONS)
-def test_several_agents(render: Any, version: str) -> None:
+def test_several_agents(render: Render, version: str) -> None:
     """Each has objects of its own; a disabled one has none; selectors never meet."""
     objects = render(version, "openab", {"agents": {"kiro": {"enabled": False}, "a": TOKEN, "b": TOKEN}})
     assert names(objects, "Deployment") == ["openab-a", "openab-b"]
@@ -116,14 +119,14 @@ def test_several_agents(render: Any, version: str) -> None:
 
 
 @pytest.mark.parametrize(("version", "kept"), [("0.5.0", False), ("0.6.4", False), ("0.7.0", True), ("0.8.2", True)])
-def test_claims_are_kept_from_0_7_on(render: Any, version: str, kept: bool) -> None:
+def test_claims_are_kept_from_0_7_on(render: Render, version: str, kept: bool) -> None:
     """Before, helm deletes them with the release."""
     (claim,) = of_kind(render(version), "PersistentVolumeClaim")
     annotations = claim["metadata"].get("annotations", {})
     assert (annotations.get("helm.sh/resource-policy") == "keep") is kept
 
 
-def test_tokens_are_in_a_secret_only_if_they_are_in_the_values(render: Any) -> None:
+def test_tokens_are_in_a_secret_only_if_they_are_in_the_values(render: Render) -> None:
     """Otherwise the operator has made one, and the container does not name it."""
     with_token = render("0.8.1", "openab", {"agents": {"kiro": TOKEN}})
     secret = one(with_token, "Secret", "openab-kiro")
@@ -135,7 +138,7 @@ def test_tokens_are_in_a_secret_only_if_they_are_in_the_values(render: Any) -> N
 
 
 @pytest.mark.parametrize("version", ["0.8.1", "0.8.2"])
-def test_an_existing_claim_is_used_and_not_made(render: Any, version: str) -> None:
+def test_an_existing_claim_is_used_and_not_made(render: Render, version: str) -> None:
     """The pod mounts it; the chart has no claim of its own."""
     objects = render(version, "openab", {"agents": {"kiro": {"persistence": {"existingClaim": "mine"}}}})
     assert not of_kind(objects, "PersistentVolumeClaim")
@@ -144,7 +147,7 @@ def test_an_existing_claim_is_used_and_not_made(render: Any, version: str) -> No
 
 
 @pytest.mark.parametrize("version", GENERATIONS)
-def test_without_persistence_there_is_no_volume(render: Any, version: str) -> None:
+def test_without_persistence_there_is_no_volume(render: Render, version: str) -> None:
     """Neither a claim nor a mount at the home."""
     objects = render(version, "openab", {"agents": {"kiro": {"persistence": {"enabled": False}}}})
     assert not of_kind(objects, "PersistentVolumeClaim")
@@ -152,7 +155,7 @@ def test_without_persistence_there_is_no_volume(render: Any, version: str) -> No
     assert "data" not in mounts
 
 
-def test_instructions_are_mounted_into_the_home(render: Any) -> None:
+def test_instructions_are_mounted_into_the_home(render: Render) -> None:
     """One file of the ConfigMap under the names that the agents look for."""
     files = {"0.7.0": {"AGENTS.md"}, "0.8.0": {"AGENTS.md", "CLAUDE.md", "GEMINI.md"}}
     for version, expected in files.items():
@@ -161,28 +164,28 @@ def test_instructions_are_mounted_into_the_home(render: Any) -> None:
         assert {mount["mountPath"] for mount in mounts} == {f"/home/agent/{name}" for name in expected}
 
 
-def test_a_second_agent_loses_its_adapter_in_0_8_unless_it_is_enabled(render: Any) -> None:
+def test_a_second_agent_loses_its_adapter_in_0_8_unless_it_is_enabled(render: Render) -> None:
     """Old values keep working in the old chart and give a configuration without an adapter in the new one."""
     values = {"agents": {"claude": {"command": "claude-agent-acp", "discord": {"botToken": "t0ken"}}}}
     assert "discord" in config(render("0.7.0", "openab", values), "openab-claude")
     assert "discord" not in config(render("0.8.0", "openab", values), "openab-claude")
 
 
-def test_an_image_without_a_tag_gets_one_from_0_8_on(render: Any) -> None:
+def test_an_image_without_a_tag_gets_one_from_0_8_on(render: Render) -> None:
     """Before, it stays as it is and means `latest`."""
     values = {"agents": {"kiro": {"image": "openab.local/openab-claude"}}}
     assert container(render("0.7.0", "openab", values), "openab-kiro")["image"] == "openab.local/openab-claude"
     assert container(render("0.8.0", "openab", values), "openab-kiro")["image"].endswith("openab-claude:0.8.0")
 
 
-def test_switching_reactions_off_works_from_0_8_1_on(render: Any) -> None:
+def test_switching_reactions_off_works_from_0_8_1_on(render: Render) -> None:
     """Sprig's `default` takes false for empty: a value that has no effect in older charts."""
     values = {"agents": {"kiro": {"reactions": {"enabled": False}}}}
     assert config(render("0.8.0", "openab", values), "openab-kiro")["reactions"]["enabled"] is True
     assert config(render("0.8.1", "openab", values), "openab-kiro")["reactions"]["enabled"] is False
 
 
-def test_ids_given_as_numbers_are_refused(render: Any) -> None:
+def test_ids_given_as_numbers_are_refused(render: Render) -> None:
     """YAML reads them as floats, and their last digits are lost."""
     with pytest.raises(AssertionError, match="lost digits"):
         render(
@@ -192,7 +195,7 @@ def test_ids_given_as_numbers_are_refused(render: Any) -> None:
         )
 
 
-def test_everything_at_once(render: Any) -> None:
+def test_everything_at_once(render: Render) -> None:
     """Slack, speech, gateway, cron, sidecars, environment from Secrets: all in their places."""
     kiro: Manifest = {
         "discord": {"botToken": "t0ken", "allowedChannels": ["1"], "allowAllUsers": False},
@@ -230,7 +233,7 @@ def test_everything_at_once(render: Any) -> None:
     assert container(objects, "openab-kiro-gateway")["name"] == "gateway"
 
 
-def test_the_checksum_follows_the_agents_values_only(render: Any) -> None:
+def test_the_checksum_follows_the_agents_values_only(render: Render) -> None:
     """A change of chart alone does not change it: the pod is replaced for its image, not for its configuration."""
 
     def checksum(version: str, values: Manifest) -> str:

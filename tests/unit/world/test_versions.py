@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from world.versions import NOTES, WORLD, Version, family
+from world.versions import NOTES, WORLD, Source, Version, family
 
 SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
@@ -15,9 +15,9 @@ SEMVER = re.compile(
 """Without build metadata. Source: https://semver.org, the regular expression in its questions and answers."""
 
 
-def stable(source: str) -> list[Version]:
+def stable(source: Source) -> list[Version]:
     """The versions of a source that are no pre-releases, newest first."""
-    found = [v for v in family().versions if v.is_in(source) and not v.prerelease and v.name == "openab"]  # type: ignore[arg-type]
+    found = [v for v in family().versions if v.is_in(source) and not v.prerelease and v.name == "openab"]
     return sorted(found, key=lambda version: [int(part) for part in version.version.split(".")], reverse=True)
 
 
