@@ -28,10 +28,10 @@ ATTEMPTS = 20
 _MOVED = 75
 _COPY = (
     'db=$1; look() { sha256sum <"$db"; '
-    'for log in "$db-wal" "$db-journal"; do sleep 0.2; head -c 32 "$log" 2>/dev/null | sha256sum; done; }; '
+    'for log in "$db-wal" "$db-journal"; do head -c 32 "$log" 2>/dev/null | sha256sum; done; }; '
     "before=$(look); "
-    'for name in "$db-wal" "$db" "$db-journal" "$db-shm"; do [ -e "$name" ] && printf "%s\\0" "$name"; done '
-    f'| {TAR}; true || status={_MOVED}'
+    'for name in "$db" "$db-wal" "$db-journal" "$db-shm"; do [ -e "$name" ] && printf "%s\\0" "$name"; done '
+    f'| {TAR}; [ "$before" = "$(look)" ] || status={_MOVED}'
 )
 
 
