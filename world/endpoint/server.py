@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 from world.endpoint.routes import Answer, Endpoint, Request
 
 CONTROL = "/control/"
+POLL = 0.05
+"""Seconds between two looks whether to stop."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -105,6 +107,6 @@ def serve(endpoint: Endpoint, addresses: Sequence[str], port: int) -> list[Serve
     for address in addresses:
         handler = type("BoundHandler", (Handler,), {"endpoint": endpoint})
         server = Server((address, port or (servers[0].server_port if servers else 0)), handler)
-        threading.Thread(target=server.serve_forever, name=f"endpoint-{address}", daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(POLL,), name=f"endpoint-{address}", daemon=True).start()
         servers.append(server)
     return servers
