@@ -200,4 +200,5 @@ class HomeCopy:
 
 
 def _only_moved(ours: Entry, theirs: Entry) -> bool:
-    return theirs.type == "d" and ours == replace(theirs, mtime_ns=ours.mtime_ns, inode=ours.inode)
+    """Tell a directory that is the same on both sides but for its time."""
+    return theirs.type == "d" and ours == replace(theirs, mtime_ns=ours.mtime_ns, inode=ours.inode, offset=ours.offset)

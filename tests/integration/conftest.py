@@ -43,6 +43,11 @@ class Run:
         """By test name: the verdict of its step."""
         return {e["test"].split("::")[1]: e["verdict"] for e in self.journal if e["event"] == "step ends"}
 
+    def evidence(self, test: str) -> str:
+        """What a step recorded, by its test's name."""
+        ended = (e for e in self.journal if e["event"] == "step ends" and e["test"].endswith(f"::{test}"))
+        return "\n".join(next(ended)["evidence"])
+
 
 @dataclass(frozen=True)
 class Suites:
