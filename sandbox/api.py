@@ -58,7 +58,9 @@ class Api:
             "127.0.0.1", self.site.port("apiserver"), timeout=REQUEST_TIMEOUT, context=context
         )
         try:
-            connection.request(method, path, body and body.encode(), {"Content-Type": "application/apply-patch+yaml"})
+            connection.request(
+                method, path, body and body.encode(), {"Content-Type": "application/apply-patch+yaml"}
+            )
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

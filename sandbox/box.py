@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox import cgroups, commands, enclosure, network, node, parts, site, toolchain, volumes
 from sandbox.boot import Boot
-from sandbox.command import run
+from sandbox.command import run, search_path
 from sandbox.config import Layout
 from sandbox.errors import SandboxError
 from sandbox.files import write_private
@@ -50,10 +50,14 @@ class Status:
 
 
 class Sandbox:
-    """This checkout's one-node Kubernetes: a real one, at OPENAB_SANDBOX_STATE if that is set."""
+    """A one-node Kubernetes whose files are in `state`: without it, this checkout's own.
 
-    def __init__(self) -> None:
-        self._state = site.state_directory()
+    Raises SandboxError if that path is too long.
+    """
+
+    def __init__(self, state: Path | None = None) -> None:
+        self._state = (state or site.state_directory()).resolve()
+        site.require_short(self._state)
         self._layout = Layout(self._state)
         self._parts = Records(self._layout.run / "parts")
         self._services = Records(self._state / "services")
@@ -86,7 +90,7 @@ class Sandbox:
             self._halt()
             self._services.kill_all()
             shutil.rmtree(self._layout.run, ignore_errors=True)
-        if purge:
+        if purge and site.is_ours(self._state):
             shutil.rmtree(self._state)
 
     def reset(self, progress: Progress = silent) -> Status:
@@ -108,7 +112,7 @@ class Sandbox:
     def status(self) -> Status:
         """What there is, whether it is up or not. Changes nothing."""
         toolchain.require_root()
-        place = site.find()
+        place = site.find(self._state)
         return Status(
             up=self._is_up(),
             kubeconfig=self._layout.kubeconfig,
@@ -134,7 +138,7 @@ class Sandbox:
         """Publish packaged charts to the registry. Raises SandboxError if the node is not up."""
         status = self._require_up()
         env = {
-            "PATH": toolchain.search_path(),
+            "PATH": search_path(),
             "HOME": str(self._state),
         }  # no proxy of the caller's, no login
         for chart in charts:
@@ -168,7 +172,7 @@ class Sandbox:
 
     def port(self, name: str) -> int:
         """The port that belongs to the service called `name`: the same for as long as this sandbox has its place."""
-        return site.find().port(name)
+        return site.find(self._state).port(name)
 
     def _lock(self) -> AbstractContextManager[None]:
         return site.locked(self._state / "lock")
@@ -197,12 +201,14 @@ class Sandbox:
         inside = enclosure.find(self._parts)
         if not inside or not self._is_up() or (last.core, last.audit) != (boot.core, boot.audit):
             return None
-        found = Node(site.find(), self._layout, programs, Pki(self._layout.pki), self._parts, inside)
+        found = Node(
+            site.find(self._state), self._layout, programs, Pki(self._layout.pki), self._parts, inside
+        )
         return found if found.is_ready() else None
 
     def _boot(self, boot: Boot, programs: Programs, progress: Progress) -> Node:
         layout = self._layout
-        place = site.find() if self._services.find("registry") else site.claim()
+        place = site.find(self._state) if self._services.find("registry") else site.claim(self._state)
         shutil.rmtree(layout.run, ignore_errors=True)
         self._remember(boot)
         keys = node.write_files(layout, place, programs)
@@ -222,9 +228,9 @@ class Sandbox:
     def _halt(self) -> None:
         """End the node, whatever is left of it, and take back what it had of the machine."""
         self._parts.kill_all(first=enclosure.NAME)
-        place = site.find()
+        place = site.find(self._state)
         cgroups.remove(place.cgroup)
-        network.remove_address(place)
+        network.remove(place)
 
     def _start_registry(self, place: Site, programs: Programs) -> None:
         port = place.port("registry")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,13 @@ from sandbox.errors import SandboxError
 
 TAIL_LINES = 12
 """How much of a log is shown in an error: enough for the cause, not a screenful."""
+
+
+def search_path() -> str:
+    """PATH for the host's tools: the caller's, and the system directories that a user's PATH may lack."""
+    return os.pathsep.join(
+        [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+    )
 
 
 def tail(text: str) -> str:
@@ -38,10 +46,17 @@ def run(
     Raises SandboxError with the command and the end of its error output.
     """
     words = [str(word) for word in argv]
+    surroundings = env or os.environ | {"PATH": search_path()}
     shown = " ".join(words[:8])
     try:
         done = subprocess.run(
-            words, cwd=cwd, env=env, timeout=timeout, capture_output=True, text=True, errors="replace"
+            words,
+            cwd=cwd,
+            env=surroundings,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            errors="replace",
         )
     except FileNotFoundError as error:
         raise SandboxError(f"cannot run {words[0]}: {error.strerror}", next_step) from error

@@ -21,13 +21,16 @@ def write(layout: Layout, programs: Programs, ctr: list[str]) -> None:
     if programs.helm3:
         _link(layout.bin / "helm3", programs.helm3 / "helm")
     else:
-        _script(layout.bin / "helm3", _build_helm3_first())
+        _script(layout.bin / "helm3", _build_helm3_first(layout.state, layout.bin / "helm3"))
 
 
-def _build_helm3_first() -> str:
-    """Helm 3 is built when somebody calls it: this script is then replaced by the real one."""
-    build = f"PYTHONPATH={shlex.quote(str(site.CHECKOUT))} {shlex.quote(sys.executable)} -m sandbox up --with helm3"
-    return f'{build} >&2 && exec "$0" "$@"'
+def _build_helm3_first(state: Path, path: Path) -> str:
+    """Helm 3 is built when somebody first calls it: this script is then replaced by a link to the real one."""
+    settings = {"OPENAB_SANDBOX_STATE": state, "PYTHONPATH": site.CHECKOUT}
+    env = shlex.join(["env", *(f"{name}={value}" for name, value in settings.items())])
+    build = shlex.join([sys.executable, "-m", "sandbox", "up", "--with", "helm3"])
+    real = shlex.quote(str(path))
+    return f'{env} {build} >&2 && test -L {real} && exec {real} "$@"'
 
 
 def _link(path: Path, target: Path) -> None:

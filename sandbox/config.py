@@ -189,7 +189,7 @@ def kubelet(layout: Layout, site: Site, pki: Pki) -> str:
         "containerRuntimeEndpoint": f"unix://{layout.socket}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{site.cgroup}",
-        "cgroupsPerQOS": False,
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": list[str](),
         "failCgroupV1": False,
         "failSwapOn": False,

@@ -1,9 +1,12 @@
-"""The node's address on the host."""
+"""The node's address on the host, and the host's ends of the pods' links."""
 
 from __future__ import annotations
 
-from sandbox import wait
+import json
+from contextlib import suppress
+
 from sandbox.command import run
+from sandbox.errors import SandboxError
 from sandbox.site import Site
 
 
@@ -12,18 +15,20 @@ def add_address(site: Site) -> None:
     run(["ip", "address", "replace", f"{site.address}/32", "dev", "lo"])
 
 
-def remove_address(site: Site) -> None:
-    """Take the address away if it is there, and wait for the last pod's veth, which the kernel removes by itself."""
+def remove(site: Site) -> None:
+    """Take the address away, and the pods' veths, which the kernel would remove by itself, but in its own time."""
     if f" {site.address}/" in run(["ip", "-4", "-o", "address", "show", "dev", "lo"]):
         run(["ip", "address", "delete", f"{site.address}/32", "dev", "lo"])
-    wait.until(
-        "the end of the pods' network",
-        lambda: not pod_routes(site),
-        timeout=20,
-        next_step=f"see what is left with `ip route show root {site.pod_subnet}`",
-    )
+    for link in _pod_links(site):
+        with suppress(SandboxError):  # the kernel was faster
+            run(["ip", "link", "delete", link])
+    if left := _pod_links(site):
+        raise SandboxError(
+            f"cannot remove the pods' network links {', '.join(left)}", "try `ip link delete` by hand"
+        )
 
 
-def pod_routes(site: Site) -> str:
-    """The host's routes to pods: one for each that runs."""
-    return run(["ip", "-4", "route", "show", "root", site.pod_subnet])
+def _pod_links(site: Site) -> list[str]:
+    """The host's ends of the veths: one route with the interface for each pod."""
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "root", site.pod_subnet]))
+    return [route["dev"] for route in routes]

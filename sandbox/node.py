@@ -76,10 +76,18 @@ class Node:
         self._wait(kubelet, self.is_ready)
 
     def is_ready(self) -> bool:
-        """Whether the node is Ready in Kubernetes' sense."""
-        node = self.api.get(f"/api/v1/nodes/{NODE}")
-        conditions = node.get("status", {}).get("conditions", [])
+        """Whether pods can be made: the node is Ready, its volumes are, and so is the default service account."""
+        return self._node_is_ready() and self._has_volumes() and self._has_service_account()
+
+    def _node_is_ready(self) -> bool:
+        conditions = self.api.get(f"/api/v1/nodes/{NODE}").get("status", {}).get("conditions", [])
         return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+    def _has_volumes(self) -> bool:
+        return bool(self.api.get(f"/apis/storage.k8s.io/v1/csinodes/{NODE}").get("spec", {}).get("drivers"))
+
+    def _has_service_account(self) -> bool:
+        return bool(self.api.get("/api/v1/namespaces/default/serviceaccounts/default"))
 
     def ensure_storage(self) -> None:
         """Define the storage classes, and start those controllers of volumes that do not run."""

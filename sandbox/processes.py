@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sandbox import wait
-from sandbox.command import tail_of
+from sandbox.command import search_path, tail_of
 from sandbox.errors import SandboxError
-from sandbox.toolchain import search_path
 
 MARKER = "OPENAB_SANDBOX_RECORDS"
 """Environment variable of everything started here and of its children: finds them when their record is lost."""
@@ -45,7 +44,10 @@ class Process:
         """End it and its process group at once, and wait until it is gone."""
         if self.alive():
             with suppress(ProcessLookupError):
-                os.killpg(os.getpgid(self.pid), signal.SIGKILL)
+                leads = (
+                    os.getpgid(self.pid) == self.pid
+                )  # what is found without a record may be of another's group
+                (os.killpg if leads else os.kill)(self.pid, signal.SIGKILL)
         wait.until(
             f"the end of {self.name} (pid {self.pid})",
             lambda: not self.alive(),
@@ -107,7 +109,7 @@ class Records:
             except OSError:  # it has just ended
                 continue
             pid = int(directory.name)
-            if marked and (started := _start_time(pid)):
+            if marked and pid != os.getpid() and (started := _start_time(pid)):
                 found.append(Process(f"a leftover of {self.directory}", pid, started, (), ""))
         return found
 

@@ -26,6 +26,7 @@ FIRST_PORT = 20_000  # 20000-28191: below Linux' ephemeral range, above what ser
 NODE_PORTS = ("apiserver", "etcd", "etcd-peer", "registry")
 CHECKOUT = Path(__file__).resolve().parent.parent
 STATE_ROOT = Path("/var/lib/openab-sop")
+BEFORE_THE_FIRST_UP = ("lock", "services.lock", "services", "log", "ports.json", "ports.lock")
 LONGEST_STATE = 50
 """Characters: a unix socket's path ends at 107, and kubelet's longest below the state directory takes the rest."""
 
@@ -40,15 +41,18 @@ def cache_directory() -> Path:
 
 
 def state_directory() -> Path:
-    """This checkout's state directory. Raises SandboxError if the chosen one is too long for sockets."""
+    """This checkout's state directory: OPENAB_SANDBOX_STATE, else one that follows from the checkout's path."""
     chosen = os.environ.get("OPENAB_SANDBOX_STATE")
-    state = Path(chosen).resolve() if chosen else STATE_ROOT / short_hash(str(CHECKOUT))
+    return Path(chosen).resolve() if chosen else STATE_ROOT / short_hash(str(CHECKOUT))
+
+
+def require_short(state: Path) -> None:
+    """Raise SandboxError if the state directory's path leaves no room for unix sockets below it."""
     if len(str(state)) > LONGEST_STATE:
         raise SandboxError(
             f"the state directory's path is too long for unix sockets: {state}",
             f"set OPENAB_SANDBOX_STATE to a path of at most {LONGEST_STATE} characters",
         )
-    return state
 
 
 def short_hash(text: str) -> str:
@@ -109,26 +113,33 @@ class Site:
             return []
 
 
-def find() -> Site:
-    """This checkout's sandbox as it was last up, or as it would be."""
-    state = state_directory()
+def find(state: Path) -> Site:
+    """The sandbox of this state directory as it was last up, or as it would be."""
     try:
         return Site(state, int((state / "slot").read_text()))
     except FileNotFoundError:
         return Site(state, _preferred_slot(state))
 
 
-def claim() -> Site:
-    """This checkout's sandbox with a slot that is free now. Call it while the node is down.
+def is_ours(state: Path) -> bool:
+    """Whether a sandbox was ever up in this directory."""
+    return (state / "slot").exists()
 
-    Raises SandboxError if all slots are in use.
+
+def claim(state: Path) -> Site:
+    """The sandbox of this state directory with a slot that is free now. Call it while the node is down.
+
+    Raises SandboxError if all slots are in use, or if the directory is somebody else's.
     """
-    state = state_directory()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not is_ours(state) and any(entry.name not in BEFORE_THE_FIRST_UP for entry in state.iterdir()):
+        raise SandboxError(
+            f"{state} holds files that are not a sandbox's", "set OPENAB_SANDBOX_STATE to an empty directory"
+        )
     state.chmod(0o700)
     STATE_ROOT.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locked(STATE_ROOT / "slots.lock"):
-        wanted = find().slot
+        wanted = find(state).slot
         taken = _slots_of_others(state)
         for slot in ((wanted + step) % SLOTS for step in range(SLOTS)):
             site = Site(state, slot)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox import site
-from sandbox.command import run
+from sandbox.command import run, search_path
 from sandbox.errors import SandboxError
 
 Progress = Callable[[str], None]
@@ -48,13 +48,6 @@ TOOLS = (
     Tool("nsenter", "util-linux"),
     Tool("mkfs.btrfs", "btrfs-progs"),
 )
-
-
-def search_path() -> str:
-    """PATH for the host's tools: the caller's, and the system directories that a user's PATH may lack."""
-    return os.pathsep.join(
-        [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-    )
 
 
 def prepare_host(progress: Progress) -> None:

@@ -37,6 +37,18 @@ def test_a_process_without_its_record_is_ended_too(records: Records, tmp_path: P
     assert not started.alive()
 
 
+def test_a_process_that_ends_its_parents_session_is_ended_too(records: Records, tmp_path: Path) -> None:
+    script = "import os, subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
+    records.start("parent", (sys.executable, "-c", script), tmp_path / "log")
+    wait.until("the child", lambda: (tmp_path / "log").read_text() != "", timeout=10, next_step="")
+    child = Path(f"/proc/{int((tmp_path / 'log').read_text())}/stat")
+    assert _runs(child)
+
+    records.kill_all()
+
+    assert not _runs(child)
+
+
 def test_a_record_cut_short_is_no_process(records: Records) -> None:
     records.directory.mkdir()
     (records.directory / "sleeper.json").write_text('{"name": "sle')
@@ -88,3 +100,11 @@ def test_logs_are_private(records: Records, tmp_path: Path) -> None:
 def test_a_wait_without_success_ends_at_its_deadline() -> None:
     with pytest.raises(SandboxError, match="rain did not happen within 0 s"):
         wait.until("rain", lambda: False, timeout=0.2, next_step="wait for autumn")
+
+
+def _runs(stat: Path) -> bool:
+    """Whether the process is more than a zombie that its new parent has not yet looked at."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

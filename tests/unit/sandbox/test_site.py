@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import SandboxError, site
+from sandbox import Sandbox, SandboxError, site
 from sandbox.site import NODE_PORTS, Site
 
 
@@ -46,27 +46,32 @@ def test_too_many_services_are_refused(tmp_path: Path) -> None:
             place.port(f"service-{number}")
 
 
-def test_the_state_directory_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Path("/tmp/sandbox-of-a-test")
     monkeypatch.setenv("OPENAB_SANDBOX_STATE", str(chosen))
 
-    assert site.find().state == chosen
+    assert site.state_directory() == chosen
 
 
-def test_a_state_directory_too_long_for_sockets_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAB_SANDBOX_STATE", f"/tmp/{'x' * site.LONGEST_STATE}")
-
+def test_a_state_directory_too_long_for_sockets_is_refused() -> None:
     with pytest.raises(SandboxError, match="too long for unix sockets"):
-        site.state_directory()
+        Sandbox(Path(f"/tmp/{'x' * site.LONGEST_STATE}"))
 
 
-def test_the_slot_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site, "LONGEST_STATE", 1000)
-    monkeypatch.setenv("OPENAB_SANDBOX_STATE", str(tmp_path))
+def test_the_slot_is_remembered(tmp_path: Path) -> None:
     (tmp_path / "slot").write_text("42")
 
-    assert site.find().slot == 42
-    assert site.find().address == "198.18.42.1"
+    assert site.find(tmp_path).slot == 42
+    assert site.find(tmp_path).address == "198.18.42.1"
+
+
+def test_a_directory_with_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    mode = tmp_path.stat().st_mode
+
+    with pytest.raises(SandboxError, match="not a sandbox's"):
+        site.claim(tmp_path)
+    assert tmp_path.stat().st_mode == mode
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""Sandboxes of the tests' own, beside the one that people and the other tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from sandbox import Sandbox, images
+from sandbox.images import ImageConfig
+from tests.integration.sandbox.support import IMAGE, STATES, Cluster, footprint
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A docker-archive of a small Debian."""
+    out = tmp_path_factory.mktemp("image") / "debian.tar"
+    config = ImageConfig(command=("sleep", "inf"))
+    return images.docker_archive(out, layers=[images.rootfs(print)], config=config, tags=[IMAGE])
+
+
+@pytest.fixture(scope="session")
+def own_box(image: Path) -> Generator[Sandbox]:
+    """A sandbox that these tests may break; nothing may be left of it in the end."""
+    box = Sandbox(STATES / "test-1")
+    box.down()
+    box.up(print, optional=["snapshots"])
+    box.load(image)
+    seen = footprint(box)
+    try:
+        yield box
+    finally:
+        box.down(purge=True)
+        assert not seen.still_there()
+
+
+@pytest.fixture
+def box(own_box: Sandbox) -> Sandbox:
+    """The sandbox, up again whatever the test before did to it."""
+    own_box.up(print, optional=["snapshots"])
+    return own_box
+
+
+@pytest.fixture
+def cluster(box: Sandbox) -> Cluster:
+    """The cluster in it, empty."""
+    return Cluster(box.reset())
