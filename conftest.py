@@ -10,4 +10,5 @@ pytest_plugins = (
     "fixtures.cluster",
     "fixtures.release",
     "fixtures.backup",
+    "fixtures.restore",
 )

@@ -1,4 +1,4 @@
-"""An agent: a Deployment of the release with the container ``openab``, its home and its claim (SOP 1.2)."""
+"""An agent: a Deployment of the release with the container of OpenAB, its home and its claim (SOP 1.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from openab_sop.kube import Cluster
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.pod import Pod
 
-CONTAINER = "openab"
+CONTAINERS = ("openab", "agent-broker")
+"""Names of an agent's container: the present one, and that of the chart when it still had its former name."""
 _POD = ("spec", "template", "spec")
 
 
@@ -21,6 +22,7 @@ class Agent:
 
     Attributes:
         deployment: its Deployment's name; names its directory in a backup too.
+        container: name of the container that it runs in.
         selector: label selector of its pods.
         home: absolute path of the home directory in the container.
         claim: the PersistentVolumeClaim that holds the home, None without persistence.
@@ -29,6 +31,7 @@ class Agent:
     """
 
     deployment: str
+    container: str
     selector: str
     home: str
     claim: str | None
@@ -45,7 +48,7 @@ class Agent:
         """
         name = str(deployment["metadata"]["name"])
         pod = part(deployment, *_POD)
-        container = next(c for c in parts(pod, "containers") if c["name"] == CONTAINER)
+        container = next(c for c in parts(pod, "containers") if c["name"] in CONTAINERS)
         mounts = parts(container, "volumeMounts")
         claims = _claims(pod)
         home = _home(name, container, [m["mountPath"] for m in mounts if m["name"] in claims])
@@ -53,6 +56,7 @@ class Agent:
         nearest = max(holding, key=lambda m: len(m["mountPath"]), default=None)
         return cls(
             deployment=name,
+            container=container["name"],
             selector=_selector(deployment["spec"]["selector"]),
             home=home,
             claim=claims[nearest["name"]] if nearest else None,
@@ -68,19 +72,19 @@ class Agent:
             PodError: none runs, or more than one does.
         """
         pods = [p for p in cluster.list("Pod", self.selector) if not p["metadata"].get("deletionTimestamp")]
-        running = [p for p in pods if _runs(p)]
+        running = [p for p in pods if _runs(p, self.container)]
         if len(running) != 1:
-            seen = ", ".join(f"{p['metadata']['name']} {_state(p)}" for p in pods) or "no pod at all"
+            seen = ", ".join(f"{p['metadata']['name']} {_state(p, self.container)}" for p in pods) or "no pod at all"
             raise PodError(
-                f"agent {self.deployment} needs one pod with a running container {CONTAINER}; there is {seen}",
+                f"agent {self.deployment} needs one pod with a running container {self.container}; there is {seen}",
                 f"kubectl -n {cluster.namespace} describe pods -l '{self.selector}'; bring it up, then run again",
             )
-        return Pod.of(cluster, running[0], CONTAINER)
+        return Pod.of(cluster, running[0], self.container)
 
 
 def is_agent(deployment: Object) -> bool:
     """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
-    return any(container.get("name") == CONTAINER for container in parts(deployment, *_POD, "containers"))
+    return any(container.get("name") in CONTAINERS for container in parts(deployment, *_POD, "containers"))
 
 
 def references(deployment: Object, kind: str) -> set[str]:
@@ -150,18 +154,18 @@ def _references(pod: Object, kind: str) -> Iterator[str]:
         yield from (secret["name"] for secret in parts(pod, "imagePullSecrets"))
 
 
-def _runs(pod: Object) -> bool:
-    return any(s["name"] == CONTAINER and "running" in s["state"] for s in _statuses(pod))
+def _runs(pod: Object, container: str) -> bool:
+    return any(s["name"] == container and "running" in s["state"] for s in _statuses(pod))
 
 
 def _statuses(pod: Object) -> list[Object]:
     return parts(pod, "status", "containerStatuses")
 
 
-def _state(pod: Object) -> str:
+def _state(pod: Object, container: str) -> str:
     """The pod's state in words; its phase never says CrashLoopBackOff, its container's state does."""
     for status in _statuses(pod):
-        if status["name"] == CONTAINER:
+        if status["name"] == container:
             (state, detail), *_ = status["state"].items()
             return str(detail.get("reason") or state)
     return str(at(pod, "status", "phase"))

@@ -127,6 +127,17 @@ def read_back(path: Path) -> Iterator[Member]:
         yield from _members(tar, 0)
 
 
+def ranges(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield where each member of an archive begins, headers included, and where it ends.
+
+    Raises:
+        BackupError: it is damaged.
+    """
+    with path.open("rb") as file, _reading(file, "r:") as tar:
+        for info in _infos(tar):
+            yield info.offset, tar.offset
+
+
 def extract(path: Path, offset: int, target: Path) -> None:
     """Write the content of one file of an archive to a new private file.
 

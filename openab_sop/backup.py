@@ -22,6 +22,8 @@ from openab_sop.errors import BackupError, SopError
 from openab_sop.verdict import Finding, Verdict
 
 SCHEMA = 1
+PARTIAL = ".partial"
+"""End of the hidden name of what is not, or no longer, a backup; the next run removes it."""
 MANIFEST = "backup.json"
 HOME = "pvc-data/home.tar"
 CONTENTS = "pvc-data/contents.jsonl"
@@ -53,6 +55,7 @@ class StoredAgent:
     deployment: str
     home: str
     claim: str | None
+    claim_uid: str | None
     image: str
     image_id: str
     node: str
@@ -126,9 +129,32 @@ class Backup:
             ) from error
 
     @property
+    def name(self) -> str:
+        """Its directory's name, which tells when it was begun."""
+        return self.directory.name
+
+    @property
     def size(self) -> int:
         """Bytes of all its files."""
         return sum(file.size for file in self.manifest.contents)
+
+
+def find(root: Path, name: str | None) -> Backup:
+    """Open the backup that was named.
+
+    Args:
+        root: the backup root.
+        name: value of ``--backup``: a path, or a name below the root.
+
+    Raises:
+        BackupError: none was named, or it is none.
+    """
+    if name is None:
+        raise BackupError(
+            "no backup was named", f"name one with --backup=DIR; pytest suites/cleanup lists those in {root}"
+        )
+    path = Path(name).expanduser()
+    return Backup.load((path if path.is_dir() else root / name).absolute())
 
 
 def verify(directory: Path, manifest: Manifest) -> Verdict:

@@ -52,6 +52,10 @@ class Entry:
     offset: int = 0
     hard_link: str = ""
 
+    def unlike(self, other: Entry) -> list[str]:
+        """Return the names of what differs and may not."""
+        return [name for name in _COMPARED if getattr(self, name) != getattr(other, name)]
+
     def as_line(self) -> str:
         """Return the line that stands for it in ``contents.jsonl``; defaults are left out."""
         return json.dumps({name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name)})
@@ -87,6 +91,10 @@ class Comparison:
         marks = ", ".join("?" * len(row))
         self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({marks})", row)
 
+    def clear(self, side: Side) -> None:
+        """Take every entry of a side out."""
+        self._database.execute(f"DELETE FROM {side}")
+
     def remove(self, side: Side, path: str) -> None:
         """Take a path out, if it is there."""
         self._database.execute(f"DELETE FROM {side} WHERE path = ?", [os.fsencode(path)])
@@ -119,6 +127,19 @@ class Comparison:
     def missing_in_pod(self) -> Iterator[Entry]:
         """Yield the copy's entry wherever the pod has none."""
         query = "SELECT copy.* FROM copy LEFT JOIN pod USING (path) WHERE pod.path IS NULL ORDER BY path"
+        return _entries(self._database.execute(query))
+
+    def missing_in_copy(self) -> Iterator[Entry]:
+        """Yield the pod's entry wherever the copy has none."""
+        query = "SELECT pod.* FROM pod LEFT JOIN copy USING (path) WHERE copy.path IS NULL ORDER BY path"
+        return _entries(self._database.execute(query))
+
+    def unrestored(self) -> Iterator[Entry]:
+        """Yield the copy's entry wherever the pod has none, another one, or has lost its hard link."""
+        unlike = " OR ".join(f"copy.{name} IS NOT pod.{name}" for name in _COMPARED)
+        query = f"""SELECT copy.* FROM copy LEFT JOIN pod USING (path)
+            LEFT JOIN pod AS source ON copy.hard_link != '' AND source.path = CAST(copy.hard_link AS BLOB)
+            WHERE {unlike} OR (copy.hard_link != '' AND source.inode IS NOT pod.inode) ORDER BY path"""
         return _entries(self._database.execute(query))
 
     def same_file(self, inode: str) -> list[str]:

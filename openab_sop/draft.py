@@ -21,6 +21,7 @@ from openab_sop.backup import Backup, Manifest, StoredAgent, StoredFile
 from openab_sop.contents import Comparison, Entry, comparison
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.home import HomeCopy
+from openab_sop.items import AUTH, ITEMS, Item
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.pod import Pod
@@ -30,25 +31,8 @@ from openab_sop.verdict import Finding, Verdict
 Progress = Callable[[str, int, int], None]
 """Told an agent's name, the bytes that have arrived from it and those that are expected."""
 
-PARTIAL = ".partial"
 SPARE = 16 << 20
 """Bytes that must stay free on the disk beyond what the homes take."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """A part of the home that the SOP keeps on its own for quick restores: its name there, its path in the home."""
-
-    name: str
-    path: str
-
-
-AGENTS = Item("agents", ".kiro/agents")
-STEERING = Item("steering", ".kiro/steering")
-SKILLS = Item("skills", ".kiro/skills")
-HOSTS = Item("hosts.yml", ".config/gh/hosts.yml")
-AUTH = Item("kiro-auth.sqlite3", ".local/share/kiro-cli/data.sqlite3")
-ITEMS = (AGENTS, STEERING, SKILLS, HOSTS, AUTH)
 
 
 @dataclass(frozen=True)
@@ -58,6 +42,7 @@ class CopiedHome:
     pod: Pod
     copy: HomeCopy
     items: dict[str, tuple[Entry, ...]]
+    claim_uid: str | None
     entries: int
     files: int
     size: int
@@ -107,7 +92,7 @@ class Draft:
                 shutil.rmtree(stale)
         self.started = datetime.now(UTC)
         name = self.started.strftime(backup.NAME_FORMAT)
-        self.directory = self._root / f".{name}.{os.getpid()}{PARTIAL}"
+        self.directory = self._root / f".{name}.{os.getpid()}{backup.PARTIAL}"
         try:
             self.directory.mkdir(mode=0o700)
         except OSError as error:
@@ -247,7 +232,7 @@ class Draft:
                     pod, agent.home, agent.foreign, Archive(self._agent_directory(agent) / backup.HOME), table
                 )
                 copy.run(expected, lambda done, total: progress(agent.deployment, done, total))
-                return _summed_up(pod, copy, into / "contents.jsonl")
+                return _summed_up(pod, copy, into / "contents.jsonl", self._claim_uid(agent))
         except OSError as error:
             raise storage.unusable(into, error) from error
 
@@ -262,6 +247,11 @@ class Draft:
             path = target / below if below else target
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             extract(archive, entry.offset, path)
+
+    def _claim_uid(self, agent: Agent) -> str | None:
+        if agent.claim is None:
+            return None
+        return str(self.release.cluster.get("PersistentVolumeClaim", agent.claim)["metadata"]["uid"])
 
     def _keep_claim(self, agent: Agent, claim: str) -> bool:
         found = self.release.cluster.get("PersistentVolumeClaim", claim)
@@ -319,6 +309,7 @@ class Draft:
             deployment=agent.deployment,
             home=agent.home,
             claim=agent.claim,
+            claim_uid=home.claim_uid,
             image=home.pod.image,
             image_id=home.pod.image_id,
             node=home.pod.node,
@@ -354,7 +345,7 @@ class Draft:
 
 def abandoned(root: Path) -> list[Path]:
     """Return the drafts below a backup root that no living run holds."""
-    return [path for path in root.glob(f".openab-backup-*{PARTIAL}") if not _held(path)]
+    return [path for path in root.glob(f".openab-backup-*{backup.PARTIAL}") if not _held(path)]
 
 
 def _held(directory: Path) -> bool:
@@ -368,7 +359,7 @@ def _held(directory: Path) -> bool:
     return False
 
 
-def _summed_up(pod: Pod, copy: HomeCopy, contents: Path) -> CopiedHome:
+def _summed_up(pod: Pod, copy: HomeCopy, contents: Path, claim_uid: str | None) -> CopiedHome:
     """Write the Contents of a copied home and count it."""
     entries = files = size = 0
     with os.fdopen(os.open(contents, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as lines:
@@ -376,7 +367,7 @@ def _summed_up(pod: Pod, copy: HomeCopy, contents: Path) -> CopiedHome:
             lines.write(entry.as_line() + "\n")
             entries, files, size = entries + 1, files + (entry.type == "f"), size + entry.size
     items = {item.name: _files(copy.table, item) for item in ITEMS}
-    return CopiedHome(pod, copy, items, entries, files, size)
+    return CopiedHome(pod, copy, items, claim_uid, entries, files, size)
 
 
 def _files(table: Comparison, item: Item) -> tuple[Entry, ...]:

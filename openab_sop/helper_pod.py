@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from openab_sop.agent import CONTAINER, Agent
+from openab_sop.agent import Agent
 from openab_sop.errors import PodError, SopError
 from openab_sop.kube import MANAGER, Cluster
 from openab_sop.objects import Object, at, part, parts
@@ -49,7 +49,7 @@ def helper_pod(cluster: Cluster, agent: Agent) -> Generator[Pod]:
             problem = _started(cluster, name)
             if problem is None:
                 with _attached(cluster, name):
-                    yield Pod.of(cluster, cluster.get("Pod", name), CONTAINER)
+                    yield Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 return
             reasons.append(f"{image}: {problem}")
         finally:
@@ -74,7 +74,7 @@ def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
 
 def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Object:
     template = part(deployment, "spec", "template", "spec")
-    container = next(c for c in parts(template, "containers") if c["name"] == CONTAINER)
+    container = next(c for c in parts(template, "containers") if c["name"] == agent.container)
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
     spec: dict[str, Any] = {key: template[key] for key in _KEPT if key in template}
@@ -86,7 +86,7 @@ def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Obje
         "volumes": volumes,
         "containers": [
             {
-                "name": CONTAINER,
+                "name": agent.container,
                 "image": image,
                 "command": ["sh", "-c", "read -r _"],
                 "stdin": True,
@@ -117,7 +117,7 @@ def _images(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[str]
     seen: set[str] = set()
     for owner in (deployment, *reversed(sets)):
         for container in parts(owner, "spec", "template", "spec", "containers"):
-            if container["name"] == CONTAINER and container["image"] not in seen:
+            if container["name"] == agent.container and container["image"] not in seen:
                 seen.add(container["image"])
                 yield container["image"]
 
@@ -157,5 +157,5 @@ def _pending(pod: Object) -> str:
 @contextmanager
 def _attached(cluster: Cluster, name: str) -> Generator[None]:
     """Stay attached to a helper's standard input: it ends when this attachment does."""
-    with stream(cluster.kubectl("attach", "-i", "-q", name, "-c", CONTAINER), env=cluster.env):
+    with stream(cluster.kubectl("attach", "-i", "-q", name), env=cluster.env):
         yield

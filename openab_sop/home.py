@@ -27,7 +27,7 @@ _JUDGED = "code=$?; [ $code -le 2 ] || status=$code"
 _LOGS = r"\( -type f \( " + " -o ".join(f"-name '*{suffix}'" for suffix in (*database.LOGS, database.INDEX)) + r" \) \)"
 """Left to later segments: unpacked beside a newer database, a log that is gone by then would ruin it."""
 _ALL = f'find . -mindepth 1 "$@" ! -type s ! {_LOGS} -print0 | {TAR}; {_JUDGED}'
-_SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
+SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
 
 
 @dataclass
@@ -147,7 +147,7 @@ class HomeCopy:
 
     def _copy_again(self, groups: Iterable[Sequence[str]]) -> None:
         for batch in listing.batches(groups):
-            with self.pod.open(_SOME, self.home, str(len(batch)), stdin=batch) as output:
+            with self.pod.open(SOME, self.home, str(len(batch)), stdin=batch) as output:
                 self._take(self.archive.append(output))
 
     def _reopen(self, path: str) -> None:

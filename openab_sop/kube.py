@@ -151,7 +151,7 @@ class Cluster:
         return _PATHS[kind].format(namespace=quote(self.namespace))
 
     def _call(
-        self, method: str, path: str, body: Object | None = None, media: str = "application/json", **query: str
+        self, method: str, path: str, body: Object | None = None, media: str = "application/json", /, **query: str
     ) -> Answer:
         try:
             request = self._api.param_serialize(

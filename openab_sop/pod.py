@@ -141,6 +141,10 @@ class Output:
         out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
         return out
 
+    def send(self, data: bytes) -> None:
+        """Write to the script's standard input; one that is gone shows at the next read."""
+        self._process.write(data)
+
     def stderr(self) -> str:
         """Return the last of what the script said on its standard error."""
         return self._process.errors()

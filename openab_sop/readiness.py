@@ -24,15 +24,31 @@ _READS = (
     Access("get", "deployments", "apps"),
     Access("list", "pods"),
 )
+_COPIES = (
+    *_READS,
+    Access("get", "configmaps"),
+    Access("get", "persistentvolumeclaims"),
+    Access("get", "pods"),
+    Access("get", "pods/exec"),  # what kubectl asks for over websockets
+    Access("create", "pods/exec"),
+)
+_HOLDS = (
+    Access("create", "pods"),
+    Access("delete", "pods"),
+    Access("get", "pods/attach"),
+    Access("create", "pods/attach"),
+    Access("list", "replicasets", "apps"),
+)
+"""What a helper pod takes."""
 _NEEDED = {
     "preparation": _READS,
-    "backup": (
-        *_READS,
-        Access("get", "configmaps"),
-        Access("get", "persistentvolumeclaims"),
-        Access("get", "pods"),
-        Access("get", "pods/exec"),  # what kubectl asks for over websockets
-        Access("create", "pods/exec"),
+    "backup": _COPIES,
+    "restore": (
+        *_COPIES,
+        *_HOLDS,
+        Access("patch", "deployments", "apps"),
+        Access("create", "secrets"),
+        Access("patch", "secrets"),
     ),
 }
 

@@ -101,7 +101,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
     agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
     if not agents:
         raise ReleaseError(
-            f"release {listed.name} has no Deployment with a container openab",
+            f"release {listed.name} has no Deployment with a container {" or ".join(CONTAINERS)}",
             f"helm get manifest {listed.name} shows what it has",
         )
     return Release(

@@ -14,6 +14,10 @@ class Settings:
         kubeconfig, context, namespace, release: how the release is found (SOP 0.2, 0.3, 1.1).
         backup_root: where backups and sessions are kept.
         reports: where each run leaves its report.
+        backup: the backup to restore or verify, a path or a name below the backup root.
+        items: what of it to restore (SOP 5.1).
+        delete: names of the backups that cleanup deletes (SOP 6.1).
+        quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
     """
 
@@ -23,4 +27,8 @@ class Settings:
     release: str | None
     backup_root: Path
     reports: Path
+    backup: str | None
+    items: str
+    delete: tuple[str, ...]
+    quick: bool
     sandbox: bool

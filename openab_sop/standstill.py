@@ -42,8 +42,8 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     return replicas
 
 
-def start(cluster: Cluster, agent: Agent) -> None:
-    """Give an agent that we stopped its replicas back, and wait until they are available; else do nothing.
+def start(cluster: Cluster, agent: Agent) -> bool:
+    """Give an agent that we stopped its replicas back and wait until they are available; False if we had not.
 
     Raises:
         SopError: it does not become available.
@@ -51,19 +51,18 @@ def start(cluster: Cluster, agent: Agent) -> None:
     deployment = cluster.get("Deployment", agent.deployment)
     noted = part(deployment, "metadata", "annotations").get(STOPPED)
     if noted is None:
-        return
+        return False
     change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted)}}
     cluster.merge("Deployment", agent.deployment, change)
     next_step = f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'"
-    wait(
-        lambda: _ours(cluster, agent), what="the release of our field ownership", timeout=START, next_step=next_step
-    )
+    wait(lambda: _ours(cluster, agent), what="the release of our field ownership", timeout=START, next_step=next_step)
     wait(
         lambda: _unavailable(cluster, agent),
         what=f"the start of {agent.deployment}",
         timeout=START,
         next_step=next_step,
     )
+    return True
 
 
 def _ours(cluster: Cluster, agent: Agent) -> str | None:

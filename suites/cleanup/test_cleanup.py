@@ -1,0 +1,20 @@
+"""Cleanup: which backups there are and which may go; only what is named is deleted (SOP 6)."""
+
+from __future__ import annotations
+
+from fixtures.audit import Audit, Evidence
+from openab_sop import cleanup
+from openab_sop.cleanup import Kept
+from openab_sop.journal import Journal
+from openab_sop.settings import Settings
+
+
+def test_backups_are_listed(kept: list[Kept], audit: Audit, evidence: Evidence) -> None:
+    """6.1 Every backup with its release, version and size, proved, and whether it may go."""
+    evidence("backups", "\n  ".join(map(str, kept)) or "none")
+    audit.facts["total"] = f"{len(kept)} backups, {sum(backup.size for backup in kept) >> 20} MiB"
+
+
+def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
+    """6.1 Only what is named with --delete goes, and never the newest good backup of a release."""
+    evidence("deleted", ", ".join(cleanup.delete_named(kept, settings.delete, journal)))

@@ -1,0 +1,24 @@
+"""Verify: prove a backup any time later, without any cluster (SOP 2.9)."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.audit import Audit, Evidence
+from openab_sop.backup import Backup, verify
+
+
+def test_backup_is_one(backup: Backup, audit: Audit, evidence: Evidence) -> None:
+    """2.10 The backup is complete, and of a schema that this tool knows."""
+    audit.facts["backup"] = str(backup.directory)
+    manifest = backup.manifest
+    evidence("release", f"{manifest.release} in namespace {manifest.namespace}, revision {manifest.revision}")
+    evidence("chart", f"{manifest.chart} {manifest.version}, backed up {manifest.created}")
+
+
+@pytest.mark.gate
+def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
+    """2.9 Every file is as it was written, every home reads back as its Contents say, every database is sound."""
+    verdict = verify(backup.directory, backup.manifest)
+    assert verdict.passed, verdict
+    evidence("verdict", verdict)
