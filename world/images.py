@@ -21,6 +21,8 @@ AGENT = GoBuild(WORLD / "agent", (".",), label="the stand-in agent")
 PROGRAM = "openab"
 LINKS = ("agent-broker", "acp-worker", "openab-gateway", "standin-home")
 UID = 1000
+WHITEOUT = ".wh."
+"""A file of this prefix takes its namesake of the layers below away (OCI image spec, layer.md)."""
 GIT_NOTICE = "fatal: not a git repository (or any of the parent directories): .git"
 """Git outside a repository. Good versions print it too, so that nobody takes every "fatal:" for a crash."""
 
@@ -61,7 +63,7 @@ def release_file(version: Version, flavour: str = "") -> str:
         "version": version.version,
         "flavour": flavour,
         "schema": version.schema,
-        "fault": version.fault,
+        "fault": version.fault_of(flavour),
         "after": version.after,
         "notices": [GIT_NOTICE],
     }
@@ -70,7 +72,8 @@ def release_file(version: Version, flavour: str = "") -> str:
 
 def write_archive(out: Path, made: Sequence[Image]) -> Path:
     """Write `made` to one archive, each layer once, and return its path."""
-    digests = {layer: _digest(layer) for image in made for layer in image.layers}
+    layers = dict.fromkeys(layer for image in made for layer in image.layers)
+    digests = {layer: _digest(layer) for layer in layers}
     names = {layer: f"{digest}/layer.tar" for layer, digest in digests.items()}
     manifest: list[dict[str, object]] = []
     with tarfile.open(out, "w") as archive:
@@ -80,8 +83,8 @@ def write_archive(out: Path, made: Sequence[Image]) -> Path:
             blob = image.config.as_json([f"sha256:{digests[layer]}" for layer in image.layers])
             config = f"{hashlib.sha256(blob).hexdigest()}.json"
             _add(archive, config, blob)
-            layers = [names[layer] for layer in image.layers]
-            manifest.append({"Config": config, "RepoTags": image.tags, "Layers": layers})
+            own = [names[layer] for layer in image.layers]
+            manifest.append({"Config": config, "RepoTags": image.tags, "Layers": own})
         _add(archive, "manifest.json", json.dumps(manifest).encode())
     return out
 
@@ -109,6 +112,9 @@ def _agent_layer(out: Path, base: Path, program: Path) -> Path:
 def _release_layer(out: Path, version: Version, flavour: str) -> Path:
     with tarfile.open(out, "w") as layer:
         _add(layer, "etc/openab-release.toml", release_file(version, flavour).encode())
+        for missing in version.without:
+            directory, _, name = missing.rpartition("/")
+            _add(layer, f"{directory}/{WHITEOUT}{name}", b"")
     return out
 
 

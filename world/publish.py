@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +83,9 @@ class Publisher:
             package(family(), versions, Path(sources), archives, helm)
         for source in SOURCES:
             offered = [version for version in versions if version.is_in(source)]
-            for version in offered:
-                helm(["push", "--plain-http", self.archive(version), self.registry(source)])
+            pushes = [("push", "--plain-http", self.archive(version), self.registry(source)) for version in offered]
+            with ThreadPoolExecutor() as several:  # a push is mostly the start of a process
+                list(several.map(helm, pushes))
             self._fill_repository(source, [version for version in offered if version.classic])
             helm(["repo", "index", self.root / source])
         openab = [version for version in reversed(versions) if version.name == "openab"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 WORLD = Path(__file__).resolve().parent
 CHARTS = WORLD / "charts"
@@ -30,12 +30,18 @@ class Version:
     source: Source = "charts"
     fault: str = ""
     after: int = 0
+    only: str | None = None
     schema: int = 1
     tag: str = ""
+    without: tuple[str, ...] = ()
     image: bool = True
     alias: str = ""
     classic: bool = True
     notes: str = ""
+
+    def fault_of(self, flavour: str) -> str:
+        """What the image of that flavour does wrong; empty if nothing."""
+        return self.fault if self.only in (None, flavour) else ""
 
     @property
     def prerelease(self) -> bool:
@@ -77,8 +83,13 @@ def family() -> Family:
     """What versions.toml says. Raises TypeError on an unknown key, LookupError on an unknown generation."""
     document = tomllib.loads((WORLD / "versions.toml").read_text())
     generations = {name: tuple(CHARTS / part for part in parts) for name, parts in document["generations"].items()}
-    versions = tuple(Version(**entry) for entry in document["versions"]["all"])
+    versions = tuple(_version(entry) for entry in document["versions"]["all"])
     for version in versions:
         if version.chart not in generations:
             raise LookupError(f"versions.toml: {version.version} names an unknown generation, {version.chart}")
     return Family(versions, generations)
+
+
+def _version(entry: dict[str, Any]) -> Version:
+    fields: dict[str, Any] = {**entry, "without": tuple(entry.get("without", ()))}
+    return Version(**fields)

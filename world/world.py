@@ -126,8 +126,7 @@ class World:
         README.md describes the profiles; `files` and `size` (bytes) are for those that take them.
         """
         program = ("standin-home", "--profile", profile, "--seed", seed, "--files", files, "--bytes", size)
-        target = ("--namespace", namespace, f"deploy/{deployment}", "--container=openab")
-        return Filled(**json.loads(self.kubectl("exec", *target, "--", *program)))
+        return Filled(**json.loads(self._execute(namespace, deployment, *program)))
 
     def demo(self, progress: Progress) -> Demo:
         """The release `openab` with two agents and realistic homes; installed if it is not there."""
@@ -135,7 +134,8 @@ class World:
         if not json.loads(self.helm(["list", "--namespace", DEMO.namespace, "--output=json"])):
             progress(f"installing release {DEMO.release} {DEMO_VERSION} in namespace {DEMO.namespace}")
             self.install(DEMO.release, DEMO.namespace, DEMO_VERSION, self.demo_values())
-            for seed, deployment in enumerate(DEMO.deployments, start=1):
+        for seed, deployment in enumerate(DEMO.deployments, start=1):
+            if not self._is_filled(DEMO.namespace, deployment):
                 filled = self.fill_home(DEMO.namespace, deployment, seed=seed)
                 progress(f"filled the home of {deployment}: {filled.entries} entries, {filled.bytes / 1e6:.0f} MB")
         return DEMO
@@ -159,6 +159,14 @@ class World:
     def kubectl(self, *arguments: object) -> str:
         """Run the sandbox's kubectl; its output. Raises SandboxError."""
         return self._tools.kubectl(arguments)
+
+    def _execute(self, namespace: str, deployment: str, *command: object) -> str:
+        target = ("--namespace", namespace, f"deploy/{deployment}", "--container=openab")
+        return self.kubectl("exec", *target, "--", *command)
+
+    def _is_filled(self, namespace: str, deployment: str) -> bool:
+        """Whether the realistic home is there: an agent makes `.kiro`, but nobody else what is in `odd`."""
+        return "odd" in self._execute(namespace, deployment, "ls").split()
 
     def _deploy(
         self, action: Sequence[object], release: str, namespace: str, values: Values | None, *, wait: bool

@@ -144,6 +144,20 @@ def test_no_image(faults: Place) -> None:
     assert seen.image == "openab.local/openab:0.9.0-no-image.1"
 
 
+def test_no_tar(faults: Place) -> None:
+    """It works; its image lacks what a backup needs."""
+    faults.wait_for_log("no-tar", "bot connected")
+    with pytest.raises(SandboxError, match="tar"):
+        faults.execute("no-tar-openab-kiro", "tar", "--version")
+
+
+def test_one_agent_panics(faults: Place) -> None:
+    """The plain image is good; the other agent's is not."""
+    faults.wait_for_log("one-agent-panics", "bot connected")
+    faults.install("other", "0.9.0-one-agent-panics.1", {"image": "openab.local/openab-claude"}, wait=False)
+    assert faults.wait_for("other", lambda seen: seen.restarts >= 1).last_exit == 101
+
+
 def test_same_image(faults: Place) -> None:
     """The chart's version moves, the image does not: not even the pod is replaced."""
     history = faults.world.helm(["history", "same-image", "--namespace", faults.namespace])

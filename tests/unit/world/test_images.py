@@ -41,6 +41,13 @@ def test_the_release_file_says_what_to_play() -> None:
     )
 
 
+def test_a_fault_may_be_of_one_flavour_only() -> None:
+    """So that one agent of a release breaks and the other does not."""
+    version = Version("1.1.0-bad.1", "gateway", fault="panics-at-start", only="claude")
+    faults = {flavour: tomllib.loads(release_file(version, flavour))["fault"] for flavour in ("", "claude", "gateway")}
+    assert faults == {"": "", "claude": "panics-at-start", "gateway": ""}
+
+
 def test_every_version_with_an_image_has_its_flavours(made: list[Image]) -> None:
     """And its aliases; a version without an image has none."""
     tags = [tag for image in made for tag in image.tags]
