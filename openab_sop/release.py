@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openab_sop.agent import Agent, is_agent, references
+from openab_sop.agent import CONTAINERS, Agent, is_agent, references
 from openab_sop.errors import NotFound, ReleaseError
 from openab_sop.helm import Helm, Listed
 from openab_sop.kube import Cluster
@@ -101,7 +101,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
     agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
     if not agents:
         raise ReleaseError(
-            f"release {listed.name} has no Deployment with a container {" or ".join(CONTAINERS)}",
+            f"release {listed.name} has no Deployment with a container {' or '.join(CONTAINERS)}",
             f"helm get manifest {listed.name} shows what it has",
         )
     return Release(
