@@ -20,6 +20,7 @@ from openab_sop.archive import Archive, extract
 from openab_sop.backup import Backup, Manifest, StoredAgent, StoredFile
 from openab_sop.contents import Comparison, Entry, comparison
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
+from openab_sop.helper_pod import reach
 from openab_sop.home import HomeCopy
 from openab_sop.items import AUTH, ITEMS, Item
 from openab_sop.journal import Journal
@@ -79,6 +80,7 @@ class Draft:
         self._homes: dict[str, CopiedHome] = {}
         self._items: dict[str, dict[str, str]] = {agent.deployment: {} for agent in release.agents}
         self._lock = -1
+        self._sound = False
 
     def create(self) -> Path:
         """Create the directory, private, under a name that is no backup's yet (SOP 2.0).
@@ -87,18 +89,16 @@ class Draft:
             BackupError: the backup root cannot be used.
         """
         storage.private_directory(self._root)
-        for stale in abandoned(self._root):
-            with self._journal.action("remove what a killed run left", directory=stale.name):
-                shutil.rmtree(stale)
-        self.started = datetime.now(UTC)
-        name = self.started.strftime(backup.NAME_FORMAT)
-        self.directory = self._root / f".{name}.{os.getpid()}{backup.PARTIAL}"
-        try:
+        with storage.told(self._root), storage.alone(self._root):
+            for stale in abandoned(self._root):
+                with self._journal.action("remove what a killed run left", directory=stale.name):
+                    shutil.rmtree(stale)
+            self.started = datetime.now(UTC)
+            name = self.started.strftime(backup.NAME_FORMAT)
+            self.directory = self._root / f".{name}.{os.getpid()}{backup.PARTIAL}"
             self.directory.mkdir(mode=0o700)
-        except OSError as error:
-            raise storage.unusable(self.directory, error) from error
-        self._lock = os.open(self.directory, os.O_RDONLY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._lock = os.open(self.directory, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         return self.directory
 
     def discard(self) -> None:
@@ -144,7 +144,8 @@ class Draft:
             home = self._copied(agent)
             files = home.items[item.name]
             if files:
-                self._extract(agent, item, files)
+                with storage.told(self.directory):
+                    self._extract(agent, item, files)
             self._items[agent.deployment][item.name] = "kept" if files else "absent"
         found = {agent: items[item.name] for agent, items in self._items.items()}
         if "kept" not in found.values():
@@ -196,28 +197,37 @@ class Draft:
         findings = [*self._changed_release(), *self._incomplete()]
         findings += [finding for home in self._homes.values() for finding in home.copy.findings]
         if not findings:
-            findings += backup.verify(self.directory, self._manifest()).findings
+            with storage.told(self.directory):
+                findings += backup.verify(self.directory, self._manifest()).findings
+        self._sound = not findings
         return Verdict(f"backup of {self.release.name}", tuple(findings))
 
     def complete(self) -> Backup:
         """Give the backup its name: from here on it is one (SOP 2.10).
 
         Raises:
-            BackupError: the disk is full, or it is not sound.
+            BackupError: the disk is full, or it was not judged to be sound.
         """
+        if not self._sound:
+            raise BackupError("the backup was not verified", "run the whole stage: pytest suites/backup")
         manifest = self._manifest()
         storage.write(self.directory / backup.MANIFEST, manifest.as_json())
-        storage.sync_tree(self.directory)
-        target = self._free_name()
-        with self._journal.action("complete backup", directory=str(target)):
-            self.directory.rename(target)
-            storage.sync(self._root)
+        with storage.told(self.directory):
+            storage.sync_tree(self.directory)
+            with storage.alone(self._root):
+                target = self._free_name()
+                with self._journal.action("complete backup", directory=str(target)):
+                    self.directory.rename(target)
+                    storage.sync(self._root)
         os.close(self._lock)
         self._lock = -1
         return Backup(target, manifest)
 
     def _copy_home(self, agent: Agent, progress: Progress) -> CopiedHome:
-        pod = agent.pod(self.release.cluster)
+        with reach(self.release.cluster, agent) as pod:
+            return self._copy_from(pod, agent, progress)
+
+    def _copy_from(self, pod: Pod, agent: Agent, progress: Progress) -> CopiedHome:
         into = self._agent_directory(agent) / "pvc-data"
         expected = listing.used(pod, agent.home)
         if (free := storage.free(self.directory)) < expected + SPARE:
@@ -225,7 +235,7 @@ class Draft:
                 f"the home of {agent.deployment} takes {expected} bytes, and {self._root} has {free} free",
                 "make room, or name another directory with --backup-root=DIR",
             )
-        try:
+        with storage.told(into):
             into.mkdir(mode=0o700)
             with comparison(into) as table:
                 copy = HomeCopy(
@@ -233,8 +243,6 @@ class Draft:
                 )
                 copy.run(expected, lambda done, total: progress(agent.deployment, done, total))
                 return _summed_up(pod, copy, into / "contents.jsonl", self._claim_uid(agent))
-        except OSError as error:
-            raise storage.unusable(into, error) from error
 
     def _extract(self, agent: Agent, item: Item, files: tuple[Entry, ...]) -> None:
         directory = self._agent_directory(agent)
@@ -327,7 +335,8 @@ class Draft:
 
     def _agent_directory(self, agent: Agent) -> Path:
         path = self.directory / agent.deployment
-        path.mkdir(mode=0o700, exist_ok=True)
+        with storage.told(path):
+            path.mkdir(mode=0o700, exist_ok=True)
         return path
 
     def _write(self, name: str, content: str | bytes) -> int:
@@ -349,7 +358,11 @@ def abandoned(root: Path) -> list[Path]:
 
 
 def _held(directory: Path) -> bool:
-    handle = os.open(directory, os.O_RDONLY)
+    """Tell whether a living run holds a draft, or has just completed or removed it."""
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from openab_sop.agent import Agent
@@ -21,6 +22,8 @@ from openab_sop.wait import wait
 
 LIFETIME = 6 * 3600
 """Seconds after which the cluster ends a helper that nobody ever attached to."""
+STEADY = timedelta(seconds=60)
+"""How long a container that has crashed before must have run again to be trusted with a copy."""
 START = 120
 """Seconds until a helper must run."""
 
@@ -58,6 +61,26 @@ def helper_pod(cluster: Cluster, agent: Agent) -> Generator[Pod]:
         f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
         f"kubectl -n {cluster.namespace} get events shows why",
     )
+
+
+@contextmanager
+def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
+    """Reach an agent's home: through its own pod if that runs steadily, else through a helper.
+
+    Raises:
+        PodError: neither is to be had; a home without a claim is gone with its pod.
+    """
+    try:
+        pod = agent.pod(cluster)
+    except PodError:
+        if agent.claim is None:
+            raise
+        pod = None
+    if pod and (agent.claim is None or not pod.restarts or datetime.now(UTC) - pod.started > STEADY):
+        yield pod
+    else:
+        with helper_pod(cluster, agent) as helper:
+            yield helper
 
 
 def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:

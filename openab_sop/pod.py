@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from openab_sop.errors import PodError
 from openab_sop.kube import Cluster
@@ -49,6 +50,8 @@ class Pod:
     image: str
     image_id: str
     container: str
+    restarts: int
+    started: datetime
 
     @classmethod
     def of(cls, cluster: Cluster, pod: Object, container: str) -> Pod:
@@ -62,6 +65,8 @@ class Pod:
             image=status["image"],
             image_id=status["imageID"],
             container=container,
+            restarts=int(status["restartCount"]),
+            started=datetime.fromisoformat(status["state"]["running"]["startedAt"]),
         )
 
     @contextmanager

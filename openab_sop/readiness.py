@@ -10,6 +10,7 @@ from pathlib import Path
 
 from openab_sop import helm, listing, process, storage
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
+from openab_sop.helper_pod import reach
 from openab_sop.kube import Access, Cluster
 from openab_sop.release import Release
 
@@ -143,7 +144,10 @@ def check_room(release: Release, root: Path) -> int:
     Raises:
         BackupError: they do not.
     """
-    taken = sum(listing.used(agent.pod(release.cluster), agent.home) for agent in release.agents)
+    taken = 0
+    for agent in release.agents:
+        with reach(release.cluster, agent) as pod:
+            taken += listing.used(pod, agent.home)
     if (free := storage.free(root)) < taken + ROOM:
         raise BackupError(
             f"the homes take {taken} bytes, and {root} has {free} free",

@@ -23,6 +23,7 @@ from openab_sop.items import Selection
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.release import Release
+from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.volume import Change, Volume
 
@@ -60,6 +61,8 @@ class Restoration:
         self._helpers = ExitStack()
         self._held: list[Held] = []
         self._aside: Path | None = None
+        self._stopped = False
+        self._running = False
         self._touched = False
         self._proved = False
 
@@ -101,6 +104,7 @@ class Restoration:
         cluster = self.release.cluster
         replicas: dict[str, int] = {}
         for agent, _ in self._concerned():
+            self._stopped = True
             with self._journal.action("stop agent", agent=agent.deployment):
                 replicas[agent.deployment] = standstill.stop(cluster, agent)
         return replicas
@@ -202,9 +206,18 @@ class Restoration:
         for agent, _ in self._concerned():
             with self._journal.action("start agent", agent=agent.deployment):
                 started += [agent.deployment] if standstill.start(self.release.cluster, agent) else []
+        self._running = True
         if not started:
             raise NotNeeded("no agent was stopped")
         return started
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        if self._touched and not self._proved:
+            return Status.STUCK
+        if not self._stopped:
+            return Status.UNCHANGED
+        return Status.BACK if self._running else Status.STUCK
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from openab_sop.errors import BackupError
 
@@ -32,22 +37,25 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         BackupError: the disk is full, or the directory is not there.
     """
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise unusable(path, error) from error
+    with told(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Write a private file in place of an older one; a reader sees the old or the new, never half."""
-    aside = path.with_name(path.name + ".new")
-    aside.unlink(missing_ok=True)
-    write(aside, data)
-    aside.rename(path)
-    sync(path.parent)
+    """Write a private file in place of an older one; a reader sees the old or the new, never half.
+
+    Raises:
+        BackupError: the disk is full, or the directory is not there.
+    """
+    with told(path):
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:  # its mode is 0600
+            aside.write(data)
+            aside.flush()
+            os.fsync(aside.fileno())
+        Path(aside.name).replace(path)
+        sync(path.parent)
 
 
 def sync(path: Path) -> None:
@@ -78,9 +86,38 @@ def free(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+@contextmanager
+def told(path: Path) -> Generator[None]:
+    """Tell what the operating system refuses on the disk of ``path`` as an error of ours.
+
+    Raises:
+        BackupError: the disk is full, or something there cannot be read or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unusable(path if error.filename is None else Path(os.fsdecode(error.filename)), error) from error
+    except sqlite3.OperationalError as error:  # how SQLite says that the disk of its file is full
+        raise _unusable(path, str(error)) from error
+
+
+@contextmanager
+def alone(root: Path) -> Generator[None]:
+    """Hold a directory while names in it are taken or cleared: several runs may share it."""
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def unusable(path: Path, error: OSError) -> BackupError:
     """Say what the operating system said of a path, and what to do."""
+    return _unusable(path, error.strerror or str(error))
+
+
+def _unusable(path: Path, said: str) -> BackupError:
     return BackupError(
-        f"{path}: {error.strerror}",
-        "make room or name another directory with --backup-root=DIR; df -h shows what is free",
+        f"{path}: {said}", "make room or name another directory with --backup-root=DIR; df -h shows what is free"
     )
