@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -204,7 +204,10 @@ class Sandbox:
         found = Node(
             site.find(self._state), self._layout, programs, Pki(self._layout.pki), self._parts, inside
         )
-        return found if found.is_ready() else None
+        with suppress(SandboxError):  # on a busy machine it may need a moment to answer
+            found.wait_until_ready()
+            return found
+        return None
 
     def _boot(self, boot: Boot, programs: Programs, progress: Progress) -> Node:
         layout = self._layout

@@ -112,7 +112,8 @@ def _build(build: GoBuild, go: Path, target: Path) -> None:
             cwd=build.source,
             env=_environment(build),
             timeout=BUILD_TIMEOUT,
-            next_step=f"see the compiler's output above; by hand: cd {build.source} && go build ./...",
+            log=target.with_name(f"{target.name}.log"),
+            next_step="read the compiler's output; what was compiled is kept, so start again once it is repaired",
         )
     except SandboxError as error:
         raise SandboxError(f"building {build.name} failed: {error.problem}", error.next_step) from error
@@ -139,8 +140,10 @@ def _environment(build: GoBuild) -> dict[str, str]:
 
 
 def _sources(source: Path) -> Sequence[Path]:
-    kept = (".go", ".mod", ".sum")
-    return sorted(file for file in source.rglob("*") if file.suffix in kept or "embed" in file.parts)
+    def counts(file: Path) -> bool:
+        return file.is_file() and file.suffix != ".md" and not file.name.endswith("_test.go")
+
+    return sorted(filter(counts, source.rglob("*")))
 
 
 def _go_wanted(source: Path) -> str:

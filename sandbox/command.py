@@ -39,11 +39,12 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 60,
+    log: Path | None = None,
     next_step: str = "run the command by hand to see more",
 ) -> str:
     """Run `argv`, at most `timeout` seconds, and return its standard output.
 
-    Raises SandboxError with the command and the end of its error output.
+    Raises SandboxError with the command and the end of its error output; all of that is kept in `log` if one is given.
     """
     words = [str(word) for word in argv]
     surroundings = env or os.environ | {"PATH": search_path()}
@@ -63,7 +64,10 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise SandboxError(f"`{shown}` did not end within {timeout:.0f} s", next_step) from error
     if done.returncode != 0:
-        raise SandboxError(
-            f"`{shown}` ended with status {done.returncode}{tail(done.stderr or done.stdout)}", next_step
-        )
+        output = done.stderr or done.stdout
+        place = ""
+        if log:
+            log.write_text(output)
+            place = f", all of its output is in {log}"
+        raise SandboxError(f"`{shown}` ended with status {done.returncode}{place}{tail(output)}", next_step)
     return done.stdout

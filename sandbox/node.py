@@ -58,26 +58,31 @@ class Node:
     def start(self, progress: Progress, *, audit: bool) -> None:
         """Start every part in order; return when the node is Ready. Raises SandboxError naming the part that failed."""
         progress("starting etcd and containerd")
-        etcd = self._start("etcd", self._etcd())
-        containerd = self._start(
+        self._start("etcd", self._etcd())
+        self._start(
             "containerd", [self.programs.runtime / "containerd", "--config", self._file("containerd.toml")]
         )
-        self._wait(etcd, lambda: accepts(self.site.port("etcd")))
+        self._wait("the start of etcd", lambda: accepts(self.site.port("etcd")))
         progress("starting kube-apiserver")
-        apiserver = self._start("kube-apiserver", self._apiserver(audit=audit))
-        self._wait(containerd, self.layout.socket.exists)
+        self._start("kube-apiserver", self._apiserver(audit=audit))
+        self._wait("the start of containerd", self.layout.socket.exists)
         self._import_pause()
-        self._wait(apiserver, self.api.is_ready)
+        self._wait("the start of kube-apiserver", self.api.is_ready)
         progress("starting kubelet, controllers and storage")
         self._start("kube-controller-manager", self._controller_manager())
         self._start("kube-scheduler", self._scheduler())
         self._start("csi", self._csi())
-        kubelet = self._start("kubelet", self._kubelet())
-        self._wait(kubelet, self.is_ready)
+        self._start("kubelet", self._kubelet())
+        self.wait_until_ready()
 
-    def is_ready(self) -> bool:
-        """Whether pods can be made: the node is Ready, its volumes are, and so is the default service account."""
-        return self._node_is_ready() and self._has_volumes() and self._has_service_account()
+    def wait_until_ready(self) -> None:
+        """Wait until pods can be made: the node is Ready, volumes are served, the default service account is there."""
+        for what, ready in (
+            ("a Ready node", self._node_is_ready),
+            ("the registration of the CSI driver", self._has_volumes),
+            ("the default service account", self._has_service_account),
+        ):
+            self._wait(what, ready)
 
     def _node_is_ready(self) -> bool:
         conditions = self.api.get(f"/api/v1/nodes/{NODE}").get("status", {}).get("conditions", [])
@@ -121,18 +126,13 @@ class Node:
     def _start(self, name: str, argv: list[str | Path]) -> Process:
         return self.records.start(name, self.enclosure.enter(argv), self.layout.logs / f"{name}.log")
 
-    def _wait(self, process: Process, ready: Callable[[], bool]) -> None:
+    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         def check() -> None:
             for part in self.records.load():
                 part.require_alive()
 
-        until(
-            f"the start of {process.name}",
-            ready,
-            timeout=PART_TIMEOUT,
-            check=check,
-            next_step=f"read its log, {process.log}",
-        )
+        next_step = f"read the logs in {self.layout.logs}"
+        until(what, ready, timeout=PART_TIMEOUT, check=check, next_step=next_step)
 
     def _import_pause(self) -> None:
         archive = images.pause(self.programs.runtime, self.layout.run)

@@ -171,9 +171,12 @@ def _build_all(missing: Sequence[GoBuild], progress: Progress) -> None:
     """Compile one part after the other, while the next ones' sources are being downloaded."""
     with ThreadPoolExecutor(max_workers=1) as network:
         downloads = [network.submit(build.download, part, progress) for part in missing]
-        for number, (part, downloaded) in enumerate(zip(missing, downloads, strict=True), start=1):
-            if not downloaded.done():
-                progress(f"downloading {number} of {len(missing)}: {part.name}")
-            downloaded.result()
-            prefix = f"building {number} of {len(missing)}:"
-            build.go_binaries(part, lambda _, prefix=prefix, part=part: progress(f"{prefix} {part.name}"))
+        try:
+            for number, (part, downloaded) in enumerate(zip(missing, downloads, strict=True), start=1):
+                place = f"{number} of {len(missing)}: {part.name}"
+                if not downloaded.done():
+                    progress(f"downloading {place}")
+                downloaded.result()
+                build.go_binaries(part, lambda _, place=place: progress(f"building {place}"))
+        finally:
+            network.shutdown(cancel_futures=True)

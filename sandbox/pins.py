@@ -31,7 +31,7 @@ def change(changes: Sequence[str], progress: Progress) -> None:
     Raises SandboxError for an unknown name, a version that is not served, or modules that do not fit each other.
     """
     wanted = [_parse(change) for change in changes]
-    go = toolchain.go("1.26", progress)
+    go = toolchain.go("1.26.0", progress)
     with _all_or_nothing():
         for pin, version in wanted:
             progress(f"pinning {pin.name} to {version}")

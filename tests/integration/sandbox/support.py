@@ -37,15 +37,15 @@ def eventually(question: Callable[[], bool], within: float = 60) -> None:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A sandbox that is up, seen through its commands alone."""
+    """A sandbox that is up, seen through its commands alone, from one namespace."""
 
     status: Status
+    namespace: str = "default"
 
     def kubectl(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl as the administrator."""
-        return call(
-            self.status.bin / "kubectl", f"--kubeconfig={self.status.kubeconfig}", *arguments, stdin=stdin
-        )
+        options = (f"--kubeconfig={self.status.kubeconfig}", f"--namespace={self.namespace}")
+        return call(self.status.bin / "kubectl", *options, *arguments, stdin=stdin)
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         """Apply objects."""

@@ -47,7 +47,7 @@ def test_after_a_kill_of_everything_up_brings_back_pods_and_data(cluster: Cluste
         _kill(pid)
 
     started = time.monotonic()
-    again = Cluster(box.up())
+    again = Cluster(box.up(), cluster.namespace)
 
     assert time.monotonic() - started < 15 * PATIENCE
     eventually(lambda: _restarts(again) > 0)
@@ -146,6 +146,19 @@ def test_two_ups_at_once_give_one_node(box: Sandbox) -> None:
 
     assert [up.wait(timeout=60) for up in ups] == [0, 0]
     assert len([pid for pid in footprint(box).processes if _name(pid) == "etcd"]) == 1
+
+
+def test_an_up_that_was_killed_midway_is_finished_by_the_next(box: Sandbox) -> None:
+    box.down()
+    env = os.environ | {"OPENAB_SANDBOX_STATE": str(box.status().state)}
+    command = [sys.executable, "-m", "sandbox", "up"]
+    with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as up:
+        assert up.stderr
+        next(line for line in up.stderr if line.startswith("starting kube-apiserver"))
+        up.kill()
+    assert not box.status().up
+
+    assert box.up().up
 
 
 def test_the_command_line_tells_where_things_are(box: Sandbox) -> None:
