@@ -92,6 +92,13 @@ def references(deployment: Object, kind: str) -> set[str]:
     return set(_references(part(deployment, *_POD), kind))
 
 
+def environment(deployment: Object) -> Iterator[tuple[str, str]]:
+    """Yield the names and plain values of all variables of a Deployment's containers."""
+    pod = part(deployment, *_POD)
+    for container in parts(pod, "initContainers") + parts(pod, "containers"):
+        yield from ((e["name"], e["value"]) for e in parts(container, "env") if e.get("value"))
+
+
 def _claims(pod: Object) -> dict[str, str]:
     """Return claim names by the pod's volume names."""
     names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(pod, "volumes"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from openab_sop.helper_pod import reach
 from openab_sop.home import HomeCopy
 from openab_sop.items import AUTH, ITEMS, Item
 from openab_sop.journal import Journal
-from openab_sop.objects import Object, part
+from openab_sop.objects import Object
 from openab_sop.pod import Pod
 from openab_sop.release import Release
 from openab_sop.verdict import Finding, Verdict
@@ -165,7 +164,7 @@ class Draft:
                 except NotFound:
                     continue
                 if kind == "Secret":
-                    _learn(found)
+                    redact.learn_secret(found)
                 kept.append(f"{kind.lower()}-{name}.yaml")
                 self._write(kept[-1], _yaml(found))
         return kept
@@ -396,11 +395,6 @@ def _stored_files(directory: Path) -> Iterator[StoredFile]:
     for path in sorted(directory.rglob("*")):
         if path.is_file() and path.name != backup.MANIFEST:
             yield StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path))
-
-
-def _learn(secret: Object) -> None:
-    for value in part(secret, "data").values():
-        redact.learn(b64decode(value).decode(errors="replace"))
 
 
 def _yaml(found: Object) -> str:

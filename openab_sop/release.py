@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from openab_sop.agent import CONTAINERS, Agent, is_agent, references
-from openab_sop.errors import NotFound, ReleaseError
+from openab_sop import redact
+from openab_sop.agent import CONTAINERS, Agent, environment, is_agent, references
+from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.helm import Helm, Listed
 from openab_sop.kube import Cluster
 from openab_sop.manifest import Manifest
@@ -104,6 +106,8 @@ def resolve(helm: Helm, listed: Listed) -> Release:
             f"release {listed.name} has no Deployment with a container {' or '.join(CONTAINERS)}",
             f"helm get manifest {listed.name} shows what it has",
         )
+    secrets = _all(manifest, deployments, "Secret", "secret")
+    _learn_secrets(helm, listed, deployments, secrets)
     return Release(
         helm=helm,
         name=listed.name,
@@ -113,7 +117,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         version=listed.version,
         agents=agents,
         companions=tuple(d["metadata"]["name"] for d in deployments if not is_agent(d)),
-        secrets=_all(manifest, deployments, "Secret", "secret"),
+        secrets=secrets,
         config_maps=_all(manifest, deployments, "ConfigMap", "configMap"),
     )
 
@@ -121,6 +125,18 @@ def resolve(helm: Helm, listed: Listed) -> Release:
 def _all(manifest: Manifest, deployments: list[Object], kind: str, reference: str) -> tuple[str, ...]:
     rendered = {item.name for item in manifest.of_kind(kind)}
     return tuple(sorted(rendered.union(*(references(d, reference) for d in deployments))))
+
+
+def _learn_secrets(helm: Helm, listed: Listed, deployments: list[Object], names: tuple[str, ...]) -> None:
+    """Learn what must never be shown before anything else is done: whatever fails later may quote it."""
+    helm.values(listed.name, listed.revision)
+    for deployment in deployments:
+        for name, value in environment(deployment):
+            if redact.is_secret_name(name):
+                redact.learn(value)
+    for name in names:
+        with suppress(NotFound, Forbidden):
+            redact.learn_secret(helm.cluster.get("Secret", name))
 
 
 def _live(cluster: Cluster, name: str) -> Object:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from base64 import b64decode
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -174,8 +173,7 @@ class Restoration:
         for path in sorted(self.source.directory.glob("secret-*.yaml")):
             stored: Object = yaml.safe_load(path.read_text())
             name = str(at(stored, "metadata", "name"))
-            for value in part(stored, "data").values():
-                redact.learn(b64decode(value).decode(errors="replace"))
+            redact.learn_secret(stored)
             with self._journal.action("restore secret", secret=name):
                 changed += [name] if self._restore_secret(name, stored) else []
         if not changed:
