@@ -11,10 +11,12 @@ import html
 import json
 import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote, quote_plus
+
+from openab_sop.objects import Object, part
 
 MASK = "***"
 SHORTEST = 6
@@ -60,11 +62,11 @@ def learn_values(values: object, *, below_secret: bool = False) -> None:
         learn(str(values))
 
 
-def learn_secret(secret: Mapping[str, Any]) -> None:
+def learn_secret(secret: Object) -> None:
     """Learn every value of a Kubernetes Secret, also as the API spells it; Helm's release records hold none alone."""
     if str(secret.get("type", "")).startswith("helm.sh/"):
         return
-    for encoded in (secret.get("data") or {}).values():
+    for encoded in part(secret, "data").values():
         learn(encoded)
         learn(b64decode(encoded).decode(errors="replace"))
 
