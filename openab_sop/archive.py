@@ -104,6 +104,27 @@ class Archive:
             os.fsync(file.fileno())
 
 
+class Digest(Protocol):
+    """The part of hashlib's objects that is used here."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes in."""
+        ...
+
+
+class _Hashed:
+    """Reads from a file and feeds all that it read to a digest."""
+
+    def __init__(self, file: IO[bytes], whole: Digest) -> None:
+        self._file = file
+        self._whole = whole
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(size)
+        self._whole.update(data)
+        return data
+
+
 class _Tee:
     """Reads from the source and writes all that it read to the file."""
 
@@ -117,14 +138,21 @@ class _Tee:
         return data
 
 
-def read_back(path: Path) -> Iterator[Member]:
+def read_back(path: Path, whole: Digest) -> Iterator[Member]:
     """Yield every member of an archive on disk with its content's digest, in the archive's order.
+
+    Args:
+        whole: is fed every byte of the file on the way.
 
     Raises:
         BackupError: it is damaged.
     """
-    with path.open("rb") as file, _reading(file, "r|") as tar:
-        yield from _members(tar, 0)
+    with path.open("rb") as file:
+        hashed = _Hashed(file, whole)
+        with _reading(hashed, "r|") as tar:
+            yield from _members(tar, 0)
+        while hashed.read(CHUNK):
+            pass
 
 
 def ranges(path: Path) -> Iterator[tuple[int, int]]:

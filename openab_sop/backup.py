@@ -1,4 +1,4 @@
-"""A backup: a directory that is complete or is not there (SOP 2.10), and how it is proved later.
+"""A backup: a directory that is complete or is not there (SOP 2.10).
 
 Layout: ``backup.json`` lists every file with its digest. Release-wide files are at the top; below, one directory per
 agent named as its Deployment, with the SOP's names: agents/, steering/, skills/, hosts.yml, kiro-auth.sqlite3 and
@@ -8,18 +8,13 @@ pvc-data/, which holds the whole home (``home.tar``) and its Contents (``content
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import database, storage
-from openab_sop.archive import read_back
-from openab_sop.contents import comparison, read
-from openab_sop.errors import BackupError, SopError
-from openab_sop.verdict import Finding, Verdict
+from openab_sop.errors import BackupError
 
 SCHEMA = 1
 PARTIAL = ".partial"
@@ -30,7 +25,7 @@ CONTENTS = "pvc-data/contents.jsonl"
 NAME_FORMAT = "openab-backup-%Y%m%d-%H%M%S"
 """In UTC."""
 
-_RETAKE = "do not rely on it; take a new backup: pytest suites/backup"
+RETAKE = "do not rely on it; take a new backup: pytest suites/backup"
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,7 @@ class Manifest:
 
     schema: int
     tool: str
+    name: str
     created: str
     cluster: str
     context: str
@@ -103,7 +99,7 @@ class Manifest:
                 )
             return cattrs.structure(data, cls)
         except (ValueError, TypeError, KeyError, BaseValidationError) as error:
-            raise BackupError(f"{path} is damaged", _RETAKE) from error
+            raise BackupError(f"{path} is damaged", RETAKE) from error
 
 
 @dataclass(frozen=True)
@@ -155,45 +151,3 @@ def find(root: Path, name: str | None) -> Backup:
         )
     path = Path(name).expanduser()
     return Backup.load((path if path.is_dir() else root / name).absolute())
-
-
-def verify(directory: Path, manifest: Manifest) -> Verdict:
-    """Prove a backup by reading all of it (SOP 2.9): every digest, every file of every home, every database."""
-    findings = list(_damaged_files(directory, manifest))
-    if not findings:
-        for agent in manifest.agents:
-            findings += _damaged_home(directory / agent.deployment, agent)
-    return Verdict(f"backup {directory.name} read back in full", tuple(findings))
-
-
-def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
-    for file in manifest.contents:
-        path = directory / file.path
-        if not path.is_file():
-            yield Finding(file.path, "missing", "as when it was written", _RETAKE)
-        elif storage.digest(path) != file.sha256:
-            yield Finding(file.path, "its content has changed", f"SHA-256 {file.sha256}", _RETAKE)
-
-
-def _damaged_home(directory: Path, agent: StoredAgent) -> Iterator[Finding]:
-    """Compare a home's archive, read back member by member, with its Contents."""
-    archive, contents = directory / HOME, directory / CONTENTS
-    with comparison(directory) as table:
-        with contents.open() as lines:
-            for entry in read(lines):
-                table.add("pod", entry)
-        for member in read_back(archive):
-            table.add("copy", table.linked("copy", member.entry))
-        for entry in table.differing():
-            if entry.path != ".":
-                yield Finding(
-                    f"{agent.deployment}: {entry.path}",
-                    "the archive has it otherwise",
-                    "as the Contents say",
-                    _RETAKE,
-                )
-        for path in agent.databases:
-            try:
-                database.check(archive, path, filter(None, (table.get("pod", part) for part in database.parts(path))))
-            except SopError as error:
-                yield Finding(f"{agent.deployment}: {path}", error.problem, "a sound database", error.next_step)

@@ -6,9 +6,10 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openab_sop.backup import PARTIAL, Backup, verify
+from openab_sop.backup import PARTIAL, Backup
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
+from openab_sop.proof import prove
 
 PATTERN = "openab-backup-*"
 
@@ -97,7 +98,7 @@ def _look(path: Path) -> Kept:
     except BackupError as error:
         return Kept(path, "unknown", "unknown", "unknown", _size(path), error.problem)
     manifest = backup.manifest
-    verdict = verify(path, manifest)
+    verdict = prove(backup)
     return Kept(
         directory=path,
         release=f"{manifest.cluster[:8]}/{manifest.namespace}/{manifest.release}",

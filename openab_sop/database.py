@@ -60,7 +60,7 @@ def copy(pod: Pod, home: str, path: str, archive: Archive) -> list[Entry]:
             if failed.status != _MOVED:
                 raise
             continue
-        check(archive.path, path, entries)
+        check(archive.path, path, entries, archive.path.parent)
         return entries
     raise BackupError(
         f"the database {path} was checkpointed during each of {ATTEMPTS} attempts to copy it",
@@ -68,17 +68,18 @@ def copy(pod: Pod, home: str, path: str, archive: Archive) -> list[Entry]:
     )
 
 
-def check(archive: Path, path: str, entries: Iterable[Entry]) -> None:
+def check(archive: Path, path: str, entries: Iterable[Entry], scratch: Path) -> None:
     """Stop if a database in the archive fails SQLite's own integrity check.
 
     Args:
         path: its main file's.
         entries: those of its set; others do no harm.
+        scratch: a private directory where a copy of it can be opened: opening a database may change it.
 
     Raises:
         BackupError: it fails, or is no database.
     """
-    with _opened(archive, path, entries):
+    with _opened(archive, path, entries, scratch):
         pass
 
 
@@ -88,21 +89,21 @@ def export(archive: Path, path: str, entries: Iterable[Entry], target: Path) -> 
     Raises:
         BackupError: it is not sound.
     """
-    with _opened(archive, path, entries) as source:
+    with _opened(archive, path, entries, archive.parent) as source:
         target.touch(0o600)
         with closing(sqlite3.connect(target)) as copied:
             source.backup(copied)
 
 
 @contextmanager
-def _opened(archive: Path, path: str, entries: Iterable[Entry]) -> Generator[sqlite3.Connection]:
-    """Open a scratch copy of a set: opening one can checkpoint it, so the archive's own is never touched."""
+def _opened(archive: Path, path: str, entries: Iterable[Entry], scratch: Path) -> Generator[sqlite3.Connection]:
+    """Open a scratch copy of a set."""
     suffixes = {path + suffix: suffix for suffix in ("", *LOGS)}
-    with TemporaryDirectory(dir=archive.parent) as scratch:
+    with TemporaryDirectory(dir=scratch) as directory:
         for entry in entries:
             if (suffix := suffixes.get(entry.path)) is not None:
-                extract(archive, entry.offset, Path(scratch, f"db{suffix}"))
-        with closing(sqlite3.connect(Path(scratch, "db"))) as database:
+                extract(archive, entry.offset, Path(directory, f"db{suffix}"))
+        with closing(sqlite3.connect(Path(directory, "db"))) as database:
             if (found := _integrity(database)) != "ok":
                 raise BackupError(
                     f"the copy of the database {path} fails SQLite's integrity check: {found}",

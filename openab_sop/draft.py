@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 import openab_sop
-from openab_sop import backup, database, listing, rebuild, redact, storage
+from openab_sop import backup, database, listing, proof, rebuild, redact, storage
 from openab_sop.agent import Agent
 from openab_sop.archive import Archive, extract
 from openab_sop.backup import Backup, Manifest, StoredAgent, StoredFile
@@ -197,7 +197,8 @@ class Draft:
         findings += [finding for home in self._homes.values() for finding in home.copy.findings]
         if not findings:
             with storage.told(self.directory):
-                findings += backup.verify(self.directory, self._manifest()).findings
+                self._manifest = self._described()
+                findings += proof.verify(self.directory, self._manifest, self.directory).findings
         self._sound = not findings
         return Verdict(f"backup of {self.release.name}", tuple(findings))
 
@@ -209,15 +210,14 @@ class Draft:
         """
         if not self._sound:
             raise BackupError("the backup was not verified", "run the whole stage: pytest suites/backup")
-        manifest = self._manifest()
-        storage.write(self.directory / backup.MANIFEST, manifest.as_json())
-        with storage.told(self.directory):
+        with storage.told(self.directory), storage.alone(self._root):
+            target = self._free_name()
+            manifest = replace(self._manifest, name=target.name)
+            storage.write(self.directory / backup.MANIFEST, manifest.as_json())
             storage.sync_tree(self.directory)
-            with storage.alone(self._root):
-                target = self._free_name()
-                with self._journal.action("complete backup", directory=str(target)):
-                    self.directory.rename(target)
-                    storage.sync(self._root)
+            with self._journal.action("complete backup", directory=str(target)):
+                self.directory.rename(target)
+                storage.sync(self._root)
         os.close(self._lock)
         self._lock = -1
         return Backup(target, manifest)
@@ -293,11 +293,12 @@ class Draft:
                 "somebody else works on it: wait until they are done, then run again",
             )
 
-    def _manifest(self) -> Manifest:
+    def _described(self) -> Manifest:
         release = self.release
         return Manifest(
             schema=backup.SCHEMA,
             tool=openab_sop.__version__,
+            name="",
             created=self.started.isoformat(timespec="seconds"),
             cluster=self._cluster_id,
             context=release.cluster.access.context,

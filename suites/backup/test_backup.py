@@ -96,7 +96,7 @@ def test_rebuild(draft: Draft, evidence: Evidence) -> None:
 def test_verification_gate(draft: Draft, evidence: Evidence) -> None:
     """2.9 Everything is there, equals what the pod has by SHA-256, and can be read back in full."""
     verdict = draft.verify()
-    assert verdict.passed, verdict
+    assert verdict.passed, str(verdict)
     evidence("verdict", verdict)
 
 

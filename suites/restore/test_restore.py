@@ -6,15 +6,16 @@ import pytest
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
-from openab_sop.backup import Backup, verify
+from openab_sop.backup import Backup
+from openab_sop.proof import prove
 from openab_sop.restore import Restoration
 
 
 @pytest.mark.gate
 def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
     """5.1 The backup is read back in full before anything is touched."""
-    verdict = verify(backup.directory, backup.manifest)
-    assert verdict.passed, verdict
+    verdict = prove(backup)
+    assert verdict.passed, str(verdict)
     evidence("backup", backup.directory)
 
 
@@ -22,7 +23,7 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 def test_backup_is_of_this_release(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 The backup is of this release, and of agents that it has."""
     verdict = restoration.fits()
-    assert verdict.passed, verdict
+    assert verdict.passed, str(verdict)
     evidence("to restore", restoration.selection)
 
 
@@ -35,7 +36,7 @@ def test_agents_are_stopped(restoration: Restoration, evidence: Evidence) -> Non
 def test_volumes_may_be_restored_into(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 Each claim is the backup's own, or new and empty, and large enough."""
     verdict = restoration.preflight()
-    assert verdict.passed, verdict
+    assert verdict.passed, str(verdict)
     evidence("verdict", verdict)
 
 
@@ -58,7 +59,7 @@ def test_secrets_are_restored(restoration: Restoration, evidence: Evidence) -> N
 def test_volumes_are_proved(restoration: Restoration, evidence: Evidence) -> None:
     """5.2 The pod's own digests equal the backup's, file by file."""
     verdict = restoration.verify()
-    assert verdict.passed, verdict
+    assert verdict.passed, str(verdict)
     evidence("verdict", verdict)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.audit import Audit, Evidence
-from openab_sop.backup import Backup, verify
+from openab_sop.backup import Backup
+from openab_sop.proof import prove
+from openab_sop.settings import Settings
 
 
 def test_backup_is_one(backup: Backup, audit: Audit, evidence: Evidence) -> None:
@@ -17,8 +19,8 @@ def test_backup_is_one(backup: Backup, audit: Audit, evidence: Evidence) -> None
 
 
 @pytest.mark.gate
-def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
+def test_backup_is_sound(backup: Backup, settings: Settings, evidence: Evidence) -> None:
     """2.9 Every file is as it was written, every home reads back as its Contents say, every database is sound."""
-    verdict = verify(backup.directory, backup.manifest)
-    assert verdict.passed, verdict
+    verdict = prove(backup, quick=settings.quick)
+    assert verdict.passed, str(verdict)
     evidence("verdict", verdict)

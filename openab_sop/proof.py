@@ -1,0 +1,118 @@
+"""The proof that a backup is what it was when it was made (SOP 2.9): in full, or by a sample."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openab_sop import database, storage
+from openab_sop.archive import extract, read_back
+from openab_sop.backup import CONTENTS, HOME, RETAKE, Backup, Manifest, StoredAgent, StoredFile
+from openab_sop.contents import Comparison, Entry, comparison, read
+from openab_sop.errors import SopError
+from openab_sop.verdict import Finding, Verdict
+
+SAMPLE = 100
+"""Files of each home that a quick check reads."""
+
+
+def prove(backup: Backup, *, quick: bool = False) -> Verdict:
+    """Read a backup back and name every damage; the backup itself is only read.
+
+    Args:
+        quick: read a sample of each home, not the whole of it. What a sample misses it cannot name.
+    """
+    with TemporaryDirectory(prefix="openab-sop-") as scratch:
+        return verify(backup.directory, backup.manifest, Path(scratch), quick=quick)
+
+
+def verify(directory: Path, manifest: Manifest, scratch: Path, *, quick: bool = False) -> Verdict:
+    """Read what a manifest lists back from a directory.
+
+    Args:
+        scratch: a private directory for what has to be written meanwhile.
+    """
+    findings = list(_damaged_files(directory, manifest))
+    damaged = {finding.subject for finding in findings}
+    for agent in manifest.agents:
+        parts = {f"{agent.deployment}/{name}" for name in (HOME, CONTENTS)}
+        if not parts & damaged:
+            findings += _damaged_home(directory, manifest, agent, scratch, quick=quick)
+    if findings and directory.name != manifest.name and not directory.name.startswith("."):
+        swapped = Finding("backup.json", f"it is of backup {manifest.name}", f"the one of {directory.name}", RETAKE)
+        findings.insert(0, swapped)
+    how = "sampled" if quick else "read back in full"
+    return Verdict(f"backup {manifest.name or directory.name}, {how}", tuple(findings))
+
+
+def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Check every file but the archives' content, which is read member by member."""
+    for file in manifest.contents:
+        path = directory / file.path
+        if not path.is_file():
+            yield Finding(file.path, "missing", "as when it was written", RETAKE)
+        elif (size := path.stat().st_size) != file.size:
+            yield Finding(file.path, f"{size} bytes long", f"{file.size} bytes", RETAKE)
+        elif not _is_archive(file) and storage.digest(path) != file.sha256:
+            yield _changed(file)
+
+
+def _damaged_home(
+    directory: Path, manifest: Manifest, agent: StoredAgent, scratch: Path, *, quick: bool
+) -> Iterator[Finding]:
+    """Compare a home's archive with its Contents, and open its databases."""
+    archive = directory / agent.deployment / HOME
+    try:
+        with comparison(scratch) as table:
+            with (directory / agent.deployment / CONTENTS).open() as lines:
+                for entry in read(lines):
+                    table.add("pod", entry)
+            if quick:
+                yield from _sampled(archive, agent, table, scratch)
+            else:
+                yield from _read_through(archive, agent, table, _listed(manifest, f"{agent.deployment}/{HOME}"))
+            for path in agent.databases:
+                parts = (table.get("pod", part) for part in database.parts(path))
+                database.check(archive, path, filter(None, parts), scratch)
+    except SopError as error:
+        yield Finding(f"{agent.deployment}/{HOME}", error.problem, "as when it was written", RETAKE)
+
+
+def _read_through(archive: Path, agent: StoredAgent, table: Comparison, file: StoredFile) -> Iterator[Finding]:
+    whole = hashlib.sha256()
+    for member in read_back(archive, whole):
+        table.add("copy", table.linked("copy", member.entry))
+    for entry in table.differing():
+        if entry.path != ".":
+            yield _otherwise(agent, entry)
+    if whole.hexdigest() != file.sha256:
+        yield _changed(file)
+
+
+def _sampled(archive: Path, agent: StoredAgent, table: Comparison, scratch: Path) -> Iterator[Finding]:
+    files = [entry for entry in table.all("pod") if entry.type == "f"]
+    for entry in random.sample(files, min(SAMPLE, len(files))):
+        target = scratch / "sample"
+        extract(archive, table.content("pod", entry).offset, target)
+        if storage.digest(target) != entry.sha256:
+            yield _otherwise(agent, entry)
+        target.unlink()
+
+
+def _otherwise(agent: StoredAgent, entry: Entry) -> Finding:
+    return Finding(f"{agent.deployment}: {entry.path}", "the archive has it otherwise", "as the Contents say", RETAKE)
+
+
+def _changed(file: StoredFile) -> Finding:
+    return Finding(file.path, "its content has changed", f"SHA-256 {file.sha256}", RETAKE)
+
+
+def _listed(manifest: Manifest, path: str) -> StoredFile:
+    return next(file for file in manifest.contents if file.path == path)
+
+
+def _is_archive(file: StoredFile) -> bool:
+    return file.path.endswith(f"/{HOME}")
