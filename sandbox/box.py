@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sandbox import cgroups, commands, enclosure, network, node, parts, site, toolchain, volumes
+from sandbox import cgroups, commands, enclosure, network, node, parts, provision, site, toolchain, volumes
 from sandbox.boot import Boot
 from sandbox.command import run, search_path
 from sandbox.config import Layout
@@ -80,7 +80,7 @@ class Sandbox:
             else:
                 self._halt()
                 running = self._boot(boot, programs, progress)
-            commands.write(self._layout, programs, running.ctr())
+            commands.write(self._layout, programs, running)
         return self.status()
 
     def down(self, *, purge: bool = False) -> None:
@@ -106,7 +106,7 @@ class Sandbox:
             volumes.remove(layout.volumes)
             layout.audit_log.unlink(missing_ok=True)
             running = self._boot(replace(boot, core=programs.core()), programs, progress)
-            commands.write(layout, programs, running.ctr())
+            commands.write(layout, programs, running)
         return self.status()
 
     def status(self) -> Status:
@@ -214,7 +214,7 @@ class Sandbox:
         place = site.find(self._state) if self._services.find("registry") else site.claim(self._state)
         shutil.rmtree(layout.run, ignore_errors=True)
         self._remember(boot)
-        keys = node.write_files(layout, place, programs)
+        keys = provision.write_files(layout, place, programs)
         network.add_address(place)
         cgroups.create(place.cgroup)
         self._start_registry(place, programs)

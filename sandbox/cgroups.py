@@ -42,17 +42,23 @@ def create(name: str) -> None:
         )
     for hierarchy in mounted:
         try:
-            if hierarchy.unified:
-                _delegate(hierarchy.root)
-            (hierarchy.root / name).mkdir(exist_ok=True)
-            if hierarchy.unified:
-                _delegate(hierarchy.root / name)
-            _inherit_cpuset(hierarchy.root, hierarchy.root / name)
+            _make(hierarchy, name)
         except OSError as error:
             raise SandboxError(
                 f"cannot make a cgroup below {hierarchy.root}: {error.strerror}",
                 "the machine must let root make cgroups (a container needs --privileged)",
             ) from error
+
+
+def _make(hierarchy: Hierarchy, name: str) -> None:
+    directory = hierarchy.root / name
+    if hierarchy.unified:
+        _delegate(hierarchy.root)
+        directory.mkdir(exist_ok=True)
+        _delegate(directory)
+    else:
+        directory.mkdir(exist_ok=True)
+        _inherit_cpuset(hierarchy.root, directory)
 
 
 def remove(name: str) -> None:
@@ -62,7 +68,7 @@ def remove(name: str) -> None:
         wait.until(
             f"the removal of {top}",
             lambda top=top: _removed(top),
-            timeout=10,
+            timeout=60,
             next_step=f"see which processes are left: `cat {top}/cgroup.procs`",
         )
 

@@ -1,4 +1,8 @@
-"""The directory of commands for people and suites: helm, helm3, kubectl and ctr, as this sandbox needs them."""
+"""The directory of commands for people and suites, as this sandbox needs them.
+
+helm, helm3 and kubectl are upstream's; ctr is containerd's client for the right containerd; `in-node COMMAND...` runs
+any command of the host where the node's mounts and processes are seen.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,25 @@ from pathlib import Path
 from sandbox import site
 from sandbox.config import Layout
 from sandbox.files import write_private
+from sandbox.node import Node
 from sandbox.parts import Programs
 
 
-def write(layout: Layout, programs: Programs, ctr: list[str]) -> None:
-    """Fill the directory; `ctr` is the command line that reaches this sandbox's containerd."""
+def write(layout: Layout, programs: Programs, running: Node) -> None:
+    """Fill the directory for the node that is up."""
     layout.bin.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("helm", "kubectl"):
         _link(layout.bin / name, programs.cluster / name)
-    _script(layout.bin / "ctr", f'exec {shlex.join(ctr)} "$@"')
+    _script(layout.bin / "ctr", _run(running.ctr()))
+    _script(layout.bin / "in-node", _run(running.enclosure.enter([])))
     if programs.helm3:
         _link(layout.bin / "helm3", programs.helm3 / "helm")
     else:
         _script(layout.bin / "helm3", _build_helm3_first(layout.state, layout.bin / "helm3"))
+
+
+def _run(argv: list[str]) -> str:
+    return f'exec {shlex.join(argv)} "$@"'
 
 
 def _build_helm3_first(state: Path, path: Path) -> str:

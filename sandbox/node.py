@@ -6,18 +6,15 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sandbox import config, images, pki, storage
+from sandbox import images, storage
 from sandbox.api import Api
 from sandbox.command import run
 from sandbox.config import NODE, Layout
 from sandbox.enclosure import Enclosure
-from sandbox.errors import SandboxError
-from sandbox.files import write_private
 from sandbox.parts import Programs
 from sandbox.pki import Pki
-from sandbox.processes import Process, Records
+from sandbox.processes import Records
 from sandbox.site import Site
 from sandbox.toolchain import Progress
 from sandbox.wait import until
@@ -123,8 +120,8 @@ class Node:
         client = [self.programs.runtime / "ctr", "--address", self.layout.socket, "--namespace", "k8s.io"]
         return self.enclosure.enter(client)
 
-    def _start(self, name: str, argv: list[str | Path]) -> Process:
-        return self.records.start(name, self.enclosure.enter(argv), self.layout.logs / f"{name}.log")
+    def _start(self, name: str, argv: list[str | Path]) -> None:
+        self.records.start(name, self.enclosure.enter(argv), self.layout.logs / f"{name}.log")
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         def check() -> None:
@@ -240,46 +237,7 @@ class Node:
         ]
 
 
-def write_files(layout: Layout, site: Site, programs: Programs) -> Pki:
-    """Write all that the parts read at their start, readable by their owner only, and return the key material."""
-    keys = pki.ensure(layout.pki, pki.node_certificates(NODE, site.address))
-    files = {
-        "containerd.toml": config.containerd(layout, programs, _snapshotter(layout.containerd)),
-        "cni/10-sandbox.conflist": config.cni(layout, site),
-        "kubelet.json": config.kubelet(layout, site, keys),
-        "audit.json": config.audit_policy(),
-    }
-    for user in ("controller-manager", "scheduler", "kubelet"):
-        files[f"{user}.kubeconfig"] = config.kubeconfig(site, keys, user)
-    for name, text in files.items():
-        write_private(layout.config / name, text)
-    write_private(layout.kubeconfig, config.kubeconfig(site, keys, "admin"))
-    for directory in (layout.csi_socket.parent, layout.kubelet / "plugins_registry"):
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return keys
-
-
 def accepts(port: int) -> bool:
     """Whether somebody listens on this port of the loopback address."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _snapshotter(directory: Path) -> str:
-    """How images become root file systems: by overlay mounts, or by copies where the file system forbids these."""
-    with TemporaryDirectory(dir=_made(directory)) as scratch:
-        lower, upper, work, merged = (
-            _made(Path(scratch) / name) for name in ("lower", "upper", "work", "merged")
-        )
-        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
-        try:
-            # in a mount namespace of its own, which takes the mount with it
-            run(["unshare", "--mount", "mount", "-t", "overlay", "-o", options, "overlay", merged])
-        except SandboxError:
-            return "native"
-    return "overlayfs"
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return directory

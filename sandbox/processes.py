@@ -17,7 +17,7 @@ from sandbox.errors import SandboxError
 MARKER = "OPENAB_SANDBOX_RECORDS"
 """Environment variable of everything started here and of its children: finds them when their record is lost."""
 
-KILL_TIMEOUT = 20
+KILL_TIMEOUT = 60
 """Seconds for a process to be gone after SIGKILL: a full pid namespace takes a moment to empty."""
 
 
