@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 
@@ -104,9 +104,24 @@ def _load(path: Path) -> Object:
         raise SettingsError(f"{path} is not YAML", "name a kubeconfig with --kubeconfig=FILE") from error
     if document is None:
         return {}
-    if not isinstance(document, dict):
+    if not _is_kubeconfig(document):
         raise SettingsError(f"{path} is not a kubeconfig", "name a kubeconfig with --kubeconfig=FILE")
     return cast(Object, document)
+
+
+def _is_kubeconfig(document: Any) -> bool:
+    """Whether what is read here has the shape that kubectl writes."""
+    return isinstance(document, dict) and all(
+        _are_named(document.get(section) or [], key)  # pyright: ignore[reportUnknownMemberType]
+        for section, key in (("contexts", "context"), ("clusters", "cluster"))
+    )
+
+
+def _are_named(items: Any, key: str) -> bool:
+    return isinstance(items, list) and all(
+        isinstance(item, dict) and isinstance(item.get(key) or {}, dict)  # pyright: ignore
+        for item in cast(list[Any], items)
+    )
 
 
 def _named(documents: list[Object], section: str) -> dict[str, Object]:
