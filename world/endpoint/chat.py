@@ -30,19 +30,20 @@ class Session:
 
 @dataclass
 class Message:
-    """What somebody wrote to the bots, and the first answer to it."""
+    """What somebody wrote, and the first answer to it. `to` is a bot's token digest; empty: to every bot."""
 
     id: str
     channel: str
     text: str
     sent_at: float
+    to: str = ""
     reply: str | None = None
     replied_by: str | None = None
 
 
 @dataclass
 class ChatRoom:
-    """All sessions and messages; every connected bot sees every message."""
+    """All sessions and messages."""
 
     sessions: dict[str, Session] = field(default_factory=dict[str, Session])
     messages: list[Message] = field(default_factory=list[Message])
@@ -66,11 +67,13 @@ class ChatRoom:
         """Messages new to this session; waits up to `wait` seconds for one. Raises UnknownSession."""
         with self._changed:
             session = self._session(session_id)
-            self._changed.wait_for(lambda: len(self.messages) > session.delivered, min(wait, MAX_POLL))
+            self._changed.wait_for(
+                lambda: session_id not in self.sessions or len(self.messages) > session.delivered, min(wait, MAX_POLL)
+            )
             session = self._session(session_id)
             fresh = self.messages[session.delivered :]
             session.delivered = len(self.messages)
-            return fresh
+            return [message for message in fresh if message.to in ("", session.token_sha256)]
 
     def answer(self, session_id: str, message_id: str, text: str) -> None:
         """Record a bot's answer. Raises UnknownSession."""
@@ -81,10 +84,10 @@ class ChatRoom:
                     message.reply, message.replied_by = text, session.session
             self._changed.notify_all()
 
-    def ask(self, text: str, channel: str, timeout: float) -> Message:
+    def ask(self, text: str, channel: str, to: str, timeout: float) -> Message:
         """Write `text` as a user would; `reply` is None if nobody answers within `timeout` seconds."""
         with self._changed:
-            message = Message(f"m{next(self._numbers)}", channel, text, time.time())
+            message = Message(f"m{next(self._numbers)}", channel, text, time.time(), to)
             self.messages.append(message)
             self._changed.notify_all()
             self._changed.wait_for(lambda: message.reply is not None, timeout)
@@ -96,6 +99,13 @@ class ChatRoom:
             self.messages.clear()
             for session in self.sessions.values():
                 session.delivered = 0
+
+    def reject(self, digest: str) -> None:
+        """From now on refuse the token with this SHA-256, and end its sessions."""
+        with self._changed:
+            self.rejected_tokens.add(digest)
+            self.sessions = {name: s for name, s in self.sessions.items() if s.token_sha256 != digest}
+            self._changed.notify_all()
 
     def disconnect_all(self) -> None:
         """Forget every session, so that the bots have to connect again."""

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from world.endpoint.chat import token_digest
+
 TIMEOUT = 60
 """Seconds; longer than any wait that can be asked for."""
 
@@ -30,13 +32,19 @@ class Control:
         """All that arrived: sessions, messages, webhooks, access."""
         return self._call("GET", "/control/log")
 
-    def ask(self, text: str, *, channel: str = "general", timeout: float = 10) -> str | None:
-        """Write to the bot; its answer, or None if there was none within `timeout` seconds."""
-        return self._call("POST", "/control/ask", {"text": text, "channel": channel, "timeout": timeout})["reply"]
+    def ask(self, text: str, *, token: str = "", channel: str = "general", timeout: float = 10) -> str | None:
+        """Write to the bot with `token`, or to all; the first answer, or None after `timeout` seconds."""
+        to = token_digest(token) if token else ""
+        body = {"text": text, "channel": channel, "to": to, "timeout": timeout}
+        return self._call("POST", "/control/ask", body)["reply"]
 
     def fail(self, path: str, *, status: int = 500, delay: float = 0, times: int = -1) -> None:
         """Make requests below `path` fail; see `world.endpoint.failures.Failure`."""
         self._call("POST", "/control/fail", {"path": path, "status": status, "delay": delay, "times": times})
+
+    def reject_token(self, token: str) -> None:
+        """Refuse this bot from now on, and end its connection."""
+        self._call("POST", "/control/reject-token", {"sha256": token_digest(token)})
 
     def reset(self) -> None:
         """Forget what arrived and what was ordered."""

@@ -155,7 +155,7 @@ class Endpoint:
         """Write to the bot as a user would and wait for its answer: 504 if none came."""
         body = request.body
         text, channel = str(body.get("text", "hello")), str(body.get("channel", "general"))
-        message = self.chat.ask(text, channel, float(body.get("timeout", 10)))
+        message = self.chat.ask(text, channel, str(body.get("to", "")), float(body.get("timeout", 10)))
         return Answer(200 if message.reply is not None else 504, asdict(message))
 
     def fail(self, request: Request) -> Answer:
@@ -169,8 +169,7 @@ class Endpoint:
 
     def reject_token(self, request: Request) -> Answer:
         """From now on refuse the token with this SHA-256, and end its sessions."""
-        self.chat.rejected_tokens.add(str(request.body.get("sha256", "")))
-        self.chat.disconnect_all()
+        self.chat.reject(str(request.body.get("sha256", "")))
         return Answer(200, {})
 
     def disconnect(self, _: Request) -> Answer:

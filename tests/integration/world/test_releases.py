@@ -80,7 +80,18 @@ def test_a_missing_token_ends_the_agent_with_an_error(place: Place) -> None:
     assert "bot_token is empty" in place.log("bare")
 
 
-def test_a_rejected_adapter_set_ends_the_agent_with_an_error(place: Place) -> None:
+def test_a_rejected_token_ends_the_agent_with_an_error(place: Place) -> None:
+    """Even while it runs: the platform takes the token back."""
+    agent = place.world.agent_values()
+    place.install("revoked", "0.8.2", agent)
+    place.wait_for_log("revoked", CONNECTED)
+    place.world.endpoint.reject_token(agent["discord"]["botToken"])
+    seen = place.wait_for("revoked", lambda seen: seen.restarts >= 1)
+    assert seen.last_exit == 1
+    assert "rejected the bot token" in place.log("revoked", previous=True)
+
+
+def test_a_missing_adapter_ends_the_agent_with_an_error(place: Place) -> None:
     """No adapter at all."""
     place.install("mute", "0.8.2", {"discord": {"enabled": False}}, wait=False)
     place.wait_for("mute", lambda seen: seen.restarts >= 1)

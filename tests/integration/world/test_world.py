@@ -48,7 +48,8 @@ def test_release_notes_are_served(world: World) -> None:
 def test_a_release_like_the_demo(place: Place) -> None:
     """Two agents with homes that are realistic and odd; both bots answer."""
     world = place.world
-    world.install("openab", place.namespace, "0.8.0", world.demo_values())
+    values = world.demo_values()
+    world.install("openab", place.namespace, "0.8.0", values)
     filled = [world.fill_home(place.namespace, name, seed=7) for name in ("openab-kiro", "openab-claude")]
     assert filled[0] == filled[1]
     names = place.execute("openab-kiro", "find", ".", "-print0").split("\0")
@@ -65,7 +66,10 @@ def test_a_release_like_the_demo(place: Place) -> None:
     modes = place.execute("openab-kiro", "stat", "--format=%a", ".config/gh/hosts.yml", "odd/modes/read-only directory")
     assert modes.split() == ["600", "555"]
     json.loads(place.execute("openab-kiro", "cat", ".kiro/agents/default.json"))
-    assert world.endpoint.ask("tool: look") is not None
+    for agent in values["agents"].values():
+        reply = world.endpoint.ask("tool: look", token=agent["discord"]["botToken"])
+        assert reply is not None
+        assert "openab 0.8.0" in reply
 
 
 @pytest.mark.parametrize("profile", ["small-files", "text", "random", "unreadable"])

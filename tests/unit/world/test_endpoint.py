@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection, RemoteDisconnected
@@ -77,6 +78,17 @@ def test_without_a_bot_nobody_answers(client: Client) -> None:
     assert client.control.ask("hello", timeout=0.1) is None
 
 
+def test_a_message_may_be_for_one_bot(client: Client) -> None:
+    """Told by its token; the others do not see it."""
+    _, mine, _ = client("POST", "/chat/connect", {}, TOKEN)
+    _, other, _ = client("POST", "/chat/connect", {}, "another")
+    bot = threading.Thread(target=answer_one, args=(client, mine["session"]))
+    bot.start()
+    assert client.control.ask("hello", token=TOKEN) == "HELLO"
+    bot.join()
+    assert client("GET", f"/chat/events?session={other['session']}&wait=0")[1] == {"events": []}
+
+
 def test_messages_from_before_a_connection_are_not_delivered(client: Client) -> None:
     """As on a real platform: a bot that was away does not answer old messages."""
     client.control.ask("old", timeout=0.01)
@@ -98,9 +110,11 @@ def test_missing_and_rejected_tokens_do_not_connect(client: Client) -> None:
     """401, and a session of a token that is rejected later ends."""
     assert client("POST", "/chat/connect", {})[0] == 401
     _, hello, _ = client("POST", "/chat/connect", {}, TOKEN)
-    client("POST", "/control/reject-token", {"sha256": token_digest(TOKEN)})
+    threading.Timer(0.2, client.control.reject_token, (TOKEN,)).start()
+    start = time.monotonic()
+    assert client("GET", f"/chat/events?session={hello['session']}&wait=8")[0] == 410
+    assert time.monotonic() - start < 5, "the poll was held although the session was gone"
     assert client("POST", "/chat/connect", {}, TOKEN)[0] == 401
-    assert client("GET", f"/chat/events?session={hello['session']}")[0] == 410
 
 
 def test_the_webhook_records_and_answers_like_discords(client: Client) -> None:
