@@ -218,7 +218,7 @@ def _said(body: bytes) -> str:
     try:
         return mask(str(json.loads(body)["message"]))
     except (ValueError, KeyError, TypeError):
-        return mask(body[:500].decode(errors="replace"))
+        return mask(body.decode(errors="replace"))[:500]
 
 
 def _reason(error: BaseException) -> str:

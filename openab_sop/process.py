@@ -14,7 +14,9 @@ from openab_sop.errors import ToolError
 from openab_sop.redact import mask
 
 SHOWN = 2000
-"""Bytes of a command's error text that a message quotes."""
+"""Characters of a command's error text that a message quotes."""
+LOOKED_AT = 1 << 16
+"""Bytes of it that are searched for secrets; a longer one, such as a whole key file, is known line by line."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Stream:
     def errors(self) -> str:
         """Return the last of what the command has written to its standard error."""
         size = os.fstat(self._errors).st_size
-        return _last(_text(os.pread(self._errors, SHOWN, max(0, size - SHOWN))))
+        return _last(_text(os.pread(self._errors, LOOKED_AT, max(0, size - LOOKED_AT))))
 
 
 @contextmanager
@@ -133,4 +135,5 @@ def _text(data: bytes) -> str:
 
 
 def _last(text: str) -> str:
-    return mask(text.strip()[-SHOWN:])
+    """Return the end of a text; masked first, since a secret that is cut in two is not known again."""
+    return mask(text[-LOOKED_AT:]).strip()[-SHOWN:]
