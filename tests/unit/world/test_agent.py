@@ -15,6 +15,10 @@ GO_FLAGS = "-trimpath -mod=readonly -buildvcs=false"
 def test_the_agents_go_tests_pass() -> None:
     """Formatting and vet, then configuration, database, chat, SIGTERM, homes."""
     go = toolchain.go("1.26.0", print)
+    badly = subprocess.run(
+        [go.with_name("gofmt"), "-l", "."], cwd=WORLD / "agent", capture_output=True, text=True, timeout=60
+    )
+    assert (badly.returncode, badly.stdout) == (0, "")
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": GO_FLAGS}
     for arguments in (["vet", "./..."], ["test", "./..."]):
         done = subprocess.run(
