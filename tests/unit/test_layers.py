@@ -1,0 +1,70 @@
+"""Imports go one way: suites, then fixtures, then the library; sandbox and world stand aside (CONTRIBUTING)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = {"openab_sop", "fixtures", "suites", "sandbox", "world", "tests"}
+
+FORBIDDEN = {
+    "openab_sop": {"pytest", "_pytest", "testinfra", "pytest_html"} | OURS - {"openab_sop"},
+    "fixtures": {"suites", "world", "tests"},
+    "suites": {"sandbox", "world", "tests", "subprocess", "kubernetes"},
+    "sandbox": OURS - {"sandbox"},
+    "world": OURS - {"world", "sandbox"},
+}
+"""What a layer never imports."""
+
+ALONE = {
+    "kubernetes": "kube.py",
+    "subprocess": "process.py",
+}
+"""What only one module of the library imports."""
+
+
+def imports(path: Path) -> set[str]:
+    """Return the top-level packages that a module imports, wherever in it."""
+    return set(_imported(ast.parse(path.read_text(), path)))
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def modules(layer: str) -> list[Path]:
+    """Return the modules of a layer."""
+    found = sorted((ROOT / layer).rglob("*.py"))
+    assert found, layer
+    return found
+
+
+@pytest.mark.parametrize("layer", FORBIDDEN)
+def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
+    wrong = {
+        str(path.relative_to(ROOT)): found for path in modules(layer) if (found := imports(path) & FORBIDDEN[layer])
+    }
+    assert not wrong
+
+
+@pytest.mark.parametrize(("package", "module"), ALONE.items())
+def test_one_module_is_the_seam_to_what_is_outside(package: str, module: str) -> None:
+    assert [path.name for path in modules("openab_sop") if package in imports(path)] == [module]
+
+
+def test_only_the_sandbox_option_brings_the_sandbox_into_the_plugins() -> None:
+    assert [path.name for path in modules("fixtures") if "sandbox" in imports(path)] == ["cluster.py"]
+
+
+def test_imports_are_seen_wherever_they_stand(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("import a.b\nfrom c.d import e\nfrom . import f\ndef g():\n    import h\n    from i import j\n")
+    assert imports(module) == {"a", "c", "h", "i"}
