@@ -81,7 +81,7 @@ class Cluster:
     def version(self) -> tuple[str, datetime]:
         """Return the server's version ("v1.36.3") and its clock (SOP 0.4, 0.5)."""
         answer = self._call("GET", "/version")
-        return str(answer.body["gitVersion"]), answer.date
+        return str(answer.body.get("gitVersion")), answer.date
 
     def identity(self) -> str:
         """Return what tells this cluster from all others: the UID of kube-system, else the server's address."""
@@ -172,7 +172,7 @@ class Cluster:
         if not 200 <= response.status <= 299:
             raise _refusal(response.status, _said(data), f"{method} {path}", self.access)
         date = response.headers.get("Date")
-        return Answer(json.loads(data), parsedate_to_datetime(date) if date else datetime.now(UTC))
+        return Answer(_parsed(data, self.access), parsedate_to_datetime(date) if date else datetime.now(UTC))
 
 
 _PATHS = {
@@ -212,6 +212,20 @@ def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterEr
             "ask for this right, or choose another context with --context=NAME",
         )
     return ClusterError(f"{call} failed with status {status}: {said}", "check the cluster, then run again")
+
+
+def _parsed(body: bytes, access: KubeConfig) -> Object:
+    """Read an answer; what answers at the address may be anything."""
+    try:
+        parsed: object = json.loads(body)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise ClusterError(
+            f"context {access.context}: {access.server} does not answer as a Kubernetes API does",
+            f"check the address in the kubeconfig: kubectl --context {access.context} cluster-info",
+        )
+    return cast(Object, parsed)
 
 
 def _said(body: bytes) -> str:

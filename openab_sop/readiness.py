@@ -61,7 +61,10 @@ def kubectl_version() -> str:
         ToolError: it is missing or does not tell.
     """
     said = process.run(["kubectl", "version", "--client", "--output=json"]).stdout
-    return str(json.loads(said)["clientVersion"]["gitVersion"])
+    try:
+        return str(json.loads(said)["clientVersion"]["gitVersion"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ToolError("kubectl does not tell its version", "check it with: kubectl version --client") from error
 
 
 def check_skew_of_versions(kubectl: str, server: str) -> None:
