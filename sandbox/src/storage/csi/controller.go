@@ -16,6 +16,8 @@ const topologyKey = "topology.sandbox.local/node"
 
 const defaultCapacity = 1 << 30
 
+const noCapabilities = "the volume's capabilities are missing"
+
 type controller struct {
 	csi.UnimplementedControllerServer
 	store store
@@ -43,6 +45,9 @@ func (c controller) ValidateVolumeCapabilities(
 ) (*csi.ValidateVolumeCapabilitiesResponse, error) {
 	if _, err := c.store.find(volumes, request.VolumeId); err != nil {
 		return nil, asStatus(err)
+	}
+	if len(request.VolumeCapabilities) == 0 {
+		return nil, status.Error(codes.InvalidArgument, noCapabilities)
 	}
 	if reason := unsupported(request.VolumeCapabilities); reason != "" {
 		return &csi.ValidateVolumeCapabilitiesResponse{Message: reason}, nil
@@ -80,6 +85,9 @@ func (c controller) DeleteVolume(_ context.Context, request *csi.DeleteVolumeReq
 }
 
 func (c controller) CreateSnapshot(_ context.Context, request *csi.CreateSnapshotRequest) (*csi.CreateSnapshotResponse, error) {
+	if request.Name == "" {
+		return nil, status.Error(codes.InvalidArgument, "the snapshot has no name")
+	}
 	source, err := c.store.find(volumes, request.SourceVolumeId)
 	if err != nil {
 		return nil, asStatus(err)
@@ -115,7 +123,7 @@ func originOf(source *csi.VolumeContentSource) *origin {
 // unsupported says why a volume with these capabilities cannot be had, or "".
 func unsupported(capabilities []*csi.VolumeCapability) string {
 	if len(capabilities) == 0 {
-		return "volume capabilities are missing"
+		return noCapabilities
 	}
 	for _, capability := range capabilities {
 		if capability.GetBlock() != nil {

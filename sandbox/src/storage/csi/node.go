@@ -7,6 +7,8 @@ import (
 
 	"github.com/container-storage-interface/spec/lib/go/csi"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 type nodeService struct {
@@ -32,6 +34,9 @@ func (n nodeService) NodeGetCapabilities(
 func (n nodeService) NodePublishVolume(
 	_ context.Context, request *csi.NodePublishVolumeRequest,
 ) (*csi.NodePublishVolumeResponse, error) {
+	if request.TargetPath == "" || request.VolumeCapability == nil {
+		return nil, status.Error(codes.InvalidArgument, "the target path or the volume's capability is missing")
+	}
 	volume, err := n.store.find(volumes, request.VolumeId)
 	if err != nil {
 		return nil, asStatus(err)
@@ -48,6 +53,9 @@ func (n nodeService) NodePublishVolume(
 func (n nodeService) NodeUnpublishVolume(
 	_ context.Context, request *csi.NodeUnpublishVolumeRequest,
 ) (*csi.NodeUnpublishVolumeResponse, error) {
+	if request.VolumeId == "" || request.TargetPath == "" {
+		return nil, status.Error(codes.InvalidArgument, "the volume's id or the target path is missing")
+	}
 	err := unix.Unmount(request.TargetPath, 0)
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 		return nil, asStatus(err)
