@@ -121,7 +121,9 @@ def _spawn(argv: tuple[str, ...], log: Path, env: Mapping[str, str]) -> int:
         (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    # Python ignores SIGPIPE; an ignored signal is inherited by everything down to the pods' processes.
+    # Python ignores SIGPIPE; an ignored signal is inherited by everything down to the pods' processes. So is the
+    # umask: a private one makes the root directory of every container one that only root may enter.
+    inherited = os.umask(0o022)
     try:
         return os.posix_spawnp(
             argv[0],
@@ -135,6 +137,8 @@ def _spawn(argv: tuple[str, ...], log: Path, env: Mapping[str, str]) -> int:
         raise SandboxError(
             f"cannot start {argv[0]}: {error.strerror}", "build it again: remove it from the cache"
         ) from error
+    finally:
+        os.umask(inherited)
 
 
 def _read(file: Path) -> Process | None:
