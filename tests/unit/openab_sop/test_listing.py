@@ -1,0 +1,51 @@
+"""Names on their way to the pod and back, judged by the find, tar and xargs of this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from openab_sop.errors import PodError
+from openab_sop.listing import BATCH, batches, prunes, relative
+
+
+def test_prunes_leave_out_exactly_the_paths(tmp_path: Path) -> None:
+    """Wildcards in a path mean themselves."""
+    for name in ("AGENTS.md", "AGENTS-md", "[x]", "x", "star*", "starry", "back\\slash", "q?", "qq", "-dash"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "below").touch()
+    foreign = ["AGENTS.md", "[x]", "star*", "back\\slash", "q?", "-dash"]
+    command = ["find", ".", "-mindepth", "1", *prunes(foreign), "-print0"]
+    found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout.decode().split("\0")
+    kept = {"AGENTS-md", "x", "starry", "qq"}
+    assert set(found) - {""} == {f"./{name}" for name in kept} | {f"./{name}/below" for name in kept}
+
+
+def test_batches_fit_a_pipe_and_keep_groups_together() -> None:
+    groups = [[f"{number:05}-a", f"{number:05}-b"] for number in range(5000)]
+    sent = list(batches(groups))
+    assert len(sent) > 1
+    assert all(len(batch) <= BATCH for batch in sent)
+    assert b"".join(sent).decode().split("\0")[:-1] == [f"./{name}" for group in groups for name in group]
+    for batch in sent:
+        names = batch.decode().split("\0")[:-1]
+        assert names[0].endswith("-a")
+        assert names[-1].endswith("-b")
+
+
+def test_no_names_no_batch() -> None:
+    assert list(batches([])) == []
+
+
+@pytest.mark.parametrize("name", [b"./a", b"./new\nline", b"./-dash", b"./latin1-\xe9", b"./a/..b"])
+def test_names_come_back_as_they_are(name: bytes) -> None:
+    assert b"./" + os.fsencode(relative(name)) == name
+
+
+@pytest.mark.parametrize("name", [b"", b"./", b"/etc/passwd", b"../x", b"./a/../x"])
+def test_names_that_lead_out_are_refused(name: bytes) -> None:
+    with pytest.raises(PodError, match="outside"):
+        relative(name)
