@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +22,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def write(path: Path, *contexts: str, current: str | None = None, namespace: str | None = None) -> Path:
     """A kubeconfig with a cluster and a user for each context."""
-    document = {
+    document: dict[str, Any] = {
         "clusters": [{"name": f"c-{name}", "cluster": {"server": f"https://{name}.{path.name}"}} for name in contexts],
         "contexts": [
             {
