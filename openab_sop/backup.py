@@ -8,12 +8,14 @@ pvc-data/, which holds the whole home (``home.tar``) and its Contents (``content
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cattrs
 from cattrs.errors import BaseValidationError
 
+from openab_sop import storage
 from openab_sop.errors import BackupError
 
 SCHEMA = 1
@@ -63,11 +65,17 @@ class StoredAgent:
 
 @dataclass(frozen=True)
 class Manifest:
-    """``backup.json``: what was backed up, of which revision, and every file of the backup."""
+    """``backup.json``: what was backed up, of which revision, and every file of the backup.
+
+    Attributes:
+        created: when it was begun, in UTC.
+        sealed_to: public keys of those who can read its files; empty if they are not encrypted.
+    """
 
     schema: int
     tool: str
     name: str
+    sealed_to: tuple[str, ...]
     created: str
     cluster: str
     context: str
@@ -151,3 +159,10 @@ def find(root: Path, name: str | None) -> Backup:
         )
     path = Path(name).expanduser()
     return Backup.load((path if path.is_dir() else root / name).absolute())
+
+
+def files_below(directory: Path) -> Iterator[StoredFile]:
+    """Yield every file of a backup's directory but ``backup.json`` itself, by its path."""
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.name != MANIFEST:
+            yield StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path))

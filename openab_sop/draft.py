@@ -5,18 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 import openab_sop
-from openab_sop import backup, database, listing, proof, rebuild, redact, storage
+from openab_sop import backup, database, listing, proof, rebuild, redact, sealing, storage
 from openab_sop.agent import Agent
 from openab_sop.archive import Archive, extract
-from openab_sop.backup import Backup, Manifest, StoredAgent, StoredFile
+from openab_sop.backup import Backup, Manifest, StoredAgent, files_below
 from openab_sop.contents import Comparison, Entry, comparison
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.helper_pod import reach
@@ -202,14 +203,29 @@ class Draft:
         self._sound = not findings
         return Verdict(f"backup of {self.release.name}", tuple(findings))
 
+    def seal(self, recipients: Mapping[str, Any]) -> int:
+        """Encrypt everything in the backup to the recipients, by their public keys; returns the number of files.
+
+        Raises:
+            NotNeeded: there is no recipient; it says what that means.
+        """
+        if not recipients:
+            raise NotNeeded("WARNING: no recipient was named (--encrypt-to); the backup holds credentials in plain")
+        self._demand_soundness()
+        with self._journal.action("encrypt backup", recipients=list(recipients)):
+            files = sealing.seal(self.directory, recipients.values())
+        self._manifest = replace(
+            self._manifest, sealed_to=tuple(recipients), contents=tuple(files_below(self.directory))
+        )
+        return files
+
     def complete(self) -> Backup:
         """Give the backup its name: from here on it is one (SOP 2.10).
 
         Raises:
             BackupError: the disk is full, or it was not judged to be sound.
         """
-        if not self._sound:
-            raise BackupError("the backup was not verified", "run the whole stage: pytest suites/backup")
+        self._demand_soundness()
         with storage.told(self.directory), storage.alone(self._root):
             target = self._free_name()
             manifest = replace(self._manifest, name=target.name)
@@ -221,6 +237,10 @@ class Draft:
         os.close(self._lock)
         self._lock = -1
         return Backup(target, manifest)
+
+    def _demand_soundness(self) -> None:
+        if not self._sound:
+            raise BackupError("the backup was not verified", "run the whole stage: pytest suites/backup")
 
     def _copy_home(self, agent: Agent, progress: Progress) -> CopiedHome:
         with reach(self.release.cluster, agent) as pod:
@@ -299,6 +319,7 @@ class Draft:
             schema=backup.SCHEMA,
             tool=openab_sop.__version__,
             name="",
+            sealed_to=(),
             created=self.started.isoformat(timespec="seconds"),
             cluster=self._cluster_id,
             context=release.cluster.access.context,
@@ -308,7 +329,7 @@ class Draft:
             chart=release.chart,
             version=release.version,
             agents=tuple(self._stored(agent) for agent in release.agents),
-            contents=tuple(_stored_files(self.directory)),
+            contents=tuple(files_below(self.directory)),
         )
 
     def _stored(self, agent: Agent) -> StoredAgent:
@@ -390,12 +411,6 @@ def _files(table: Comparison, item: Item) -> tuple[Entry, ...]:
         return tuple(part for part in parts if part is not None)
     files = (entry for entry in table.below("copy", item.path) if entry.type == "f")
     return tuple(replace(entry, offset=table.content("copy", entry).offset) for entry in files)
-
-
-def _stored_files(directory: Path) -> Iterator[StoredFile]:
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name != backup.MANIFEST:
-            yield StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path))
 
 
 def _yaml(found: Object) -> str:

@@ -101,6 +101,8 @@ def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Obje
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
     spec: dict[str, Any] = {key: template[key] for key in _KEPT if key in template}
+    if "fsGroup" in part(spec, "securityContext"):  # else kubelet changes the mode of every file before we look
+        spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
     spec |= {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": LIFETIME,

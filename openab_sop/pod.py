@@ -3,6 +3,8 @@
 An exec stream may end early with status 0 when its reader is slower than the pod (kubernetes/kubernetes#124571). So
 every script runs inside a frame: its output is followed by an end mark that only this call knows, and the pod's side
 then waits until the reader has acknowledged it. Output without its mark is an error, whatever the exit status says.
+When this process dies, the script in the pod would block in its next write for ever: the frame sees the end of its
+standard input and kills the script.
 
 Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the pod; nothing is written there.
 """
@@ -32,8 +34,13 @@ class ScriptFailed(PodError):
 CHUNK = 1 << 18
 """Bytes asked for at once; the pipe hands over at most 64 KiB of them."""
 
-_FRAME = """mark=$1 status=1; cd "$2" && {{ shift 2; status=0; {script}
-}}; printf '\\n%s %s\\n' "$mark" "$status"; read -r _"""
+_MARKED = """mark=$1 status=1; cd "$2" && {{ shift 3; status=0; {script}
+}}; printf '\\n%s %s\\n' "$mark" "$status\""""
+_WATCHED = '{{ head -c "$3"; exec >&-; read -r _ || kill -s KILL -- "-$$"; }} | {{ ' + _MARKED + "; }}"
+"""The left side hands on what the script reads, then waits for the acknowledgement: without one it kills the process
+group that sh leads, where an exec's sh leads one, and no other."""
+_FED = f"{_MARKED}; read -r _"
+"""The script reads for itself, and so sees the end."""
 Progress = Callable[[int], None]
 _STATUS_MAX = 8
 """Characters of an exit status and the line's end behind the mark."""
@@ -75,7 +82,7 @@ class Pod:
         script: str,
         directory: str,
         *arguments: str,
-        stdin: bytes = b"",
+        stdin: bytes | None = b"",
         progress: Progress = lambda received: None,
     ) -> Generator[Output]:
         """Start a script of ours and read its output as it comes.
@@ -84,7 +91,8 @@ class Pod:
             script: constant text for sh, never built from data; it sets ``status`` if it fails.
             directory: where it runs.
             arguments: its positional parameters.
-            stdin: what it reads, exactly that many bytes; no more than a pipe takes at once.
+            stdin: what it reads, no more than a pipe takes at once; None if it comes by ``Output.send``, and the script
+                knows its end.
             progress: told the bytes received so far at each read.
 
         Raises:
@@ -92,9 +100,11 @@ class Pod:
         """
         mark = secrets.token_hex(16)
         argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
-        command = ["sh", "-c", _FRAME.format(script=script), "sh", mark, directory, *arguments]
+        frame = _FED if stdin is None else _WATCHED
+        given = stdin or b""
+        command = ["sh", "-c", frame.format(script=script), "sh", mark, directory, str(len(given)), *arguments]
         with stream([*argv, *command], env=self.cluster.env) as process:
-            process.write(stdin)
+            process.write(given)
             yield Output(self.name, process, mark.encode(), progress)
 
     def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:

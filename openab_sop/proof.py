@@ -12,7 +12,7 @@ from openab_sop import database, storage
 from openab_sop.archive import extract, read_back
 from openab_sop.backup import CONTENTS, HOME, RETAKE, Backup, Manifest, StoredAgent, StoredFile
 from openab_sop.contents import Comparison, Entry, comparison, read
-from openab_sop.errors import SopError
+from openab_sop.errors import NotNeeded, SopError
 from openab_sop.verdict import Finding, Verdict
 
 SAMPLE = 100
@@ -29,22 +29,33 @@ def prove(backup: Backup, *, quick: bool = False) -> Verdict:
         return verify(backup.directory, backup.manifest, Path(scratch), quick=quick)
 
 
+def sealed_files(backup: Backup) -> Verdict:
+    """Read an encrypted backup's files and name those that have changed; takes no key, and cannot look inside.
+
+    Raises:
+        NotNeeded: it is not encrypted.
+    """
+    if not backup.manifest.sealed_to:
+        raise NotNeeded("the backup is not encrypted: the next step reads its files")
+    return prove(backup)
+
+
 def verify(directory: Path, manifest: Manifest, scratch: Path, *, quick: bool = False) -> Verdict:
-    """Read what a manifest lists back from a directory.
+    """Read what a manifest lists back from a directory; of a sealed backup, the encrypted files are all there is.
 
     Args:
         scratch: a private directory for what has to be written meanwhile.
     """
     findings = list(_damaged_files(directory, manifest))
     damaged = {finding.subject for finding in findings}
-    for agent in manifest.agents:
+    for agent in manifest.agents if not manifest.sealed_to else ():
         parts = {f"{agent.deployment}/{name}" for name in (HOME, CONTENTS)}
         if not parts & damaged:
             findings += _damaged_home(directory, manifest, agent, scratch, quick=quick)
     if findings and directory.name != manifest.name and not directory.name.startswith("."):
         swapped = Finding("backup.json", f"it is of backup {manifest.name}", f"the one of {directory.name}", RETAKE)
         findings.insert(0, swapped)
-    how = "sampled" if quick else "read back in full"
+    how = "encrypted files only" if manifest.sealed_to else "sampled" if quick else "read back in full"
     return Verdict(f"backup {manifest.name or directory.name}, {how}", tuple(findings))
 
 

@@ -17,6 +17,8 @@ class Settings:
         backup: the backup to restore or verify, a path or a name below the backup root.
         items: what of it to restore (SOP 5.1).
         delete: names of the backups that cleanup deletes (SOP 6.1).
+        encrypt_to: recipients of new backups: public keys, or files with some.
+        identity: file with the secret key that opens encrypted ones.
         quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
     """
@@ -30,5 +32,7 @@ class Settings:
     backup: str | None
     items: str
     delete: tuple[str, ...]
+    encrypt_to: tuple[str, ...]
+    identity: str | None
     quick: bool
     sandbox: bool

@@ -134,7 +134,7 @@ class Volume:
         self._batched(_REMOVE, change.remove)
         wanted = {entry.path: entry for entry in change.write}
         wanted |= {path: entry for path in touched if (entry := self._table.get("copy", path))}
-        with self.pod.open(_EXTRACT, self.home) as output:
+        with self.pod.open(_EXTRACT, self.home, stdin=None) as output:
             sent = 0
             for piece in _selected(archive, wanted):
                 output.send(piece)

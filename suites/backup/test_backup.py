@@ -5,6 +5,9 @@ The steps up to 2.7 record their failure and go on; the gate 2.9 lists every one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from testinfra.host import Host
 
@@ -98,6 +101,11 @@ def test_verification_gate(draft: Draft, evidence: Evidence) -> None:
     verdict = draft.verify()
     assert verdict.passed, str(verdict)
     evidence("verdict", verdict)
+
+
+def test_backup_is_encrypted(draft: Draft, recipients: Mapping[str, Any], evidence: Evidence) -> None:
+    """2.9 Values, Secrets and homes are encrypted to the recipients."""
+    evidence("encrypted", f"{draft.seal(recipients)} files, to {', '.join(recipients)}")
 
 
 def test_backup_is_complete(draft: Draft, audit: Audit, evidence: Evidence) -> None:

@@ -5,22 +5,30 @@ from __future__ import annotations
 import pytest
 
 from fixtures.audit import Audit, Evidence
+from openab_sop import proof
 from openab_sop.backup import Backup
-from openab_sop.proof import prove
 from openab_sop.settings import Settings
 
 
-def test_backup_is_one(backup: Backup, audit: Audit, evidence: Evidence) -> None:
+def test_backup_is_one(named_backup: Backup, audit: Audit, evidence: Evidence) -> None:
     """2.10 The backup is complete, and of a schema that this tool knows."""
-    audit.facts["backup"] = str(backup.directory)
-    manifest = backup.manifest
+    audit.facts["backup"] = str(named_backup.directory)
+    manifest = named_backup.manifest
     evidence("release", f"{manifest.release} in namespace {manifest.namespace}, revision {manifest.revision}")
     evidence("chart", f"{manifest.chart} {manifest.version}, backed up {manifest.created}")
 
 
 @pytest.mark.gate
+def test_encrypted_files_are_as_written(named_backup: Backup, evidence: Evidence) -> None:
+    """2.9 Every file of an encrypted backup is as it was written; that takes no key."""
+    verdict = proof.sealed_files(named_backup)
+    assert verdict.passed, str(verdict)
+    evidence("verdict", verdict)
+
+
+@pytest.mark.gate
 def test_backup_is_sound(backup: Backup, settings: Settings, evidence: Evidence) -> None:
     """2.9 Every file is as it was written, every home reads back as its Contents say, every database is sound."""
-    verdict = prove(backup, quick=settings.quick)
+    verdict = proof.prove(backup, quick=settings.quick)
     assert verdict.passed, str(verdict)
     evidence("verdict", verdict)
