@@ -22,17 +22,14 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def write(path: Path, *contexts: str, current: str | None = None, namespace: str | None = None) -> Path:
     """A kubeconfig with a cluster and a user for each context."""
+    inside = {"user": "u"} | ({"namespace": namespace} if namespace else {})
     document: dict[str, Any] = {
         "clusters": [{"name": f"c-{name}", "cluster": {"server": f"https://{name}.{path.name}"}} for name in contexts],
-        "contexts": [
-            {
-                "name": name,
-                "context": {"cluster": f"c-{name}", "user": "u"} | ({"namespace": namespace} if namespace else {}),
-            }
-            for name in contexts
-        ],
+        "contexts": [{"name": name, "context": {"cluster": f"c-{name}", **inside}} for name in contexts],
         "users": [{"name": "u", "user": {}}],
-    } | ({"current-context": current} if current else {})
+    }
+    if current:
+        document["current-context"] = current
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document))
     return path
