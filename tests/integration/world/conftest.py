@@ -82,11 +82,10 @@ class Place:
         until(f"the awaited state of {release}", fulfilled, timeout=timeout, next_step="kubectl describe pod")
         return last[0]
 
-    def log(self, release: str, *, previous: bool = False) -> str:
-        """The agent's log."""
+    def log(self, release: str) -> str:
+        """The log of the agent's present run, or of its last one if it does not run."""
         (pod,) = self.pods(release)
-        options = ["--previous"] if previous else []
-        return self.kubectl("logs", pod["metadata"]["name"], *options)
+        return self.kubectl("logs", pod["metadata"]["name"])
 
     def wait_for_log(self, release: str, text: str, timeout: float = 30) -> str:
         """The agent's log once it has `text`."""

@@ -56,10 +56,9 @@ def test_panics_at_start(faults: Place) -> None:
 
 def test_panics_later(faults: Place) -> None:
     """It was connected, and then it crashes."""
-    seen = faults.wait_for("panics-later", lambda seen: seen.restarts >= 1, timeout=40)
-    assert seen.last_exit == 101
-    log = faults.log("panics-later", previous=True)
-    assert 0 < log.index("bot connected") < log.index("panicked at")
+    log = faults.wait_for_log("panics-later", "panicked at", timeout=60)
+    assert 0 < log.find("bot connected") < log.index("panicked at")
+    assert faults.wait_for("panics-later", lambda seen: seen.restarts >= 1).last_exit == 101
 
 
 def test_never_ready(faults: Place) -> None:

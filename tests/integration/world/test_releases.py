@@ -86,9 +86,8 @@ def test_a_rejected_token_ends_the_agent_with_an_error(place: Place) -> None:
     place.install("revoked", "0.8.2", agent)
     place.wait_for_log("revoked", CONNECTED)
     place.world.endpoint.reject_token(agent["discord"]["botToken"])
-    seen = place.wait_for("revoked", lambda seen: seen.restarts >= 1)
-    assert seen.last_exit == 1
-    assert "rejected the bot token" in place.log("revoked", previous=True)
+    place.wait_for_log("revoked", "rejected the bot token")
+    assert place.wait_for("revoked", lambda seen: seen.restarts >= 1).last_exit == 1
 
 
 def test_a_missing_adapter_ends_the_agent_with_an_error(place: Place) -> None:
