@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tarfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -94,6 +94,25 @@ class Archive:
                 pass  # what follows the last member up to the stream's proved end is padding
         self.size += end
 
+    def adopt(self, base: Path, wanted: Callable[[Entry], bool]) -> Iterator[Member]:
+        """Take members over from another archive, and yield them as they are in this one.
+
+        Args:
+            base: an archive; each member's content is read and digested, so that damage is never taken over.
+            wanted: tells whether to take a member over, by its entry with the digest as read.
+
+        Raises:
+            BackupError: the other archive is damaged, or the disk is full.
+        """
+        with self.path.open("r+b") as out, base.open("rb") as raw, base.open("rb") as file:
+            out.seek(self.size)
+            with _reading(file, "r|") as tar:
+                for info in _infos(tar):
+                    member = _member(tar, info, info.offset)
+                    if wanted(member.entry):
+                        yield replace(member, entry=replace(member.entry, offset=self.size))
+                        self.size += _copy_range(raw, info.offset, tar.offset, out)
+
     def close(self) -> None:
         """Write the archive's end, and put all of it on disk."""
         with self.path.open("r+b") as file:
@@ -102,6 +121,15 @@ class Archive:
             file.write(bytes(-(self.size + 2 * BLOCK) % tarfile.RECORDSIZE + 2 * BLOCK))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _copy_range(source: IO[bytes], start: int, end: int, target: IO[bytes]) -> int:
+    source.seek(start)
+    left = end - start
+    while left and (piece := source.read(min(CHUNK, left))):
+        target.write(piece)
+        left -= len(piece)
+    return end - start
 
 
 class Digest(Protocol):

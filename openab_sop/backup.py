@@ -24,7 +24,8 @@ PARTIAL = ".partial"
 MANIFEST = "backup.json"
 HOME = "pvc-data/home.tar"
 CONTENTS = "pvc-data/contents.jsonl"
-NAME_FORMAT = "openab-backup-%Y%m%d-%H%M%S"
+PREFIX = "openab-backup-"
+NAME_FORMAT = f"{PREFIX}%Y%m%d-%H%M%S"
 """In UTC."""
 
 RETAKE = "do not rely on it; take a new backup: pytest suites/backup"
@@ -159,6 +160,19 @@ def find(root: Path, name: str | None) -> Backup:
         )
     path = Path(name).expanduser()
     return Backup.load((path if path.is_dir() else root / name).absolute())
+
+
+def newest(root: Path, cluster: str, namespace: str, release: str) -> Backup | None:
+    """Return the newest backup of a release below a root; one that cannot be opened is passed over."""
+    for directory in sorted(root.glob(f"{PREFIX}*"), reverse=True):
+        try:
+            backup = Backup.load(directory)
+        except BackupError:
+            continue
+        manifest = backup.manifest
+        if (manifest.cluster, manifest.namespace, manifest.release) == (cluster, namespace, release):
+            return backup
+    return None
 
 
 def files_below(directory: Path) -> Iterator[StoredFile]:

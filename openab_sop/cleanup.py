@@ -6,12 +6,10 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from openab_sop.backup import PARTIAL, Backup
+from openab_sop.backup import PARTIAL, PREFIX, Backup
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.proof import prove
-
-PATTERN = "openab-backup-*"
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def survey(root: Path) -> list[Kept]:
     """
     if not root.is_dir():
         raise BackupError(f"{root} is not a directory", "name the backup root with --backup-root=DIR")
-    found = [_look(path) for path in sorted(root.glob(PATTERN)) if path.is_dir()]
+    found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir()]
     newest = {kept.release: kept.name for kept in found if not kept.damage}
     return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]
 

@@ -156,6 +156,14 @@ class Comparison:
         content = self.content(side, entry)
         return replace(entry, size=content.size, sha256=content.sha256)
 
+    def names(self, side: Side, inode: str) -> int:
+        """Return how many names of a side are this inode's."""
+        return int(self._database.execute(f"SELECT count(*) FROM {side} WHERE inode = ?", [inode]).fetchone()[0])
+
+    def size(self, side: Side) -> int:
+        """Return the bytes in all files of a side."""
+        return int(self._database.execute(f"SELECT coalesce(sum(size), 0) FROM {side}").fetchone()[0])
+
     def note(self, path: str, note: str) -> None:
         """Say why the copy's entry may differ from the pod's."""
         if entry := self.get("copy", path):

@@ -21,7 +21,7 @@ from openab_sop.backup import Backup, Manifest, StoredAgent, files_below
 from openab_sop.contents import Comparison, Entry, comparison
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.helper_pod import reach
-from openab_sop.home import HomeCopy
+from openab_sop.home import Base, HomeCopy
 from openab_sop.items import AUTH, ITEMS, Item
 from openab_sop.journal import Journal
 from openab_sop.objects import Object
@@ -49,7 +49,8 @@ class CopiedHome:
     size: int
 
     def __str__(self) -> str:
-        told = f"{self.entries} names, {self.files} files, {self.size} bytes from pod {self.pod.name}"
+        told = f"{self.entries} names, {self.files} files, {self.size} bytes of pod {self.pod.name}"
+        told += f"\n  {self.copy.received} bytes received, {self.copy.adopted} taken from the earlier backup"
         for what, names in (
             ("databases", sorted(self.copy.databases)),
             ("vanished meanwhile", self.copy.vanished),
@@ -70,10 +71,14 @@ class Draft:
     Args:
         root: where backups are kept (``--backup-root``).
         cluster_id: what tells the cluster from others, for the record.
+        base: an earlier backup; what has not changed since is taken from it. This one is complete in itself.
     """
 
-    def __init__(self, root: Path, release: Release, cluster_id: str, journal: Journal) -> None:
+    def __init__(
+        self, root: Path, release: Release, cluster_id: str, journal: Journal, base: Backup | None = None
+    ) -> None:
         self.release = release
+        self.base = base
         self._root = root
         self._cluster_id = cluster_id
         self._journal = journal
@@ -260,8 +265,19 @@ class Draft:
                 copy = HomeCopy(
                     pod, agent.home, agent.foreign, Archive(self._agent_directory(agent) / backup.HOME), table
                 )
-                copy.run(expected, lambda done, total: progress(agent.deployment, done, total))
+                base = self._base_of(agent)
+                copy.run(expected, lambda done, total: progress(agent.deployment, done, total), base)
                 return _summed_up(pod, copy, into / "contents.jsonl", self._claim_uid(agent))
+
+    def _base_of(self, agent: Agent) -> Base | None:
+        """The copy of the same claim in the backup that this one builds on."""
+        stored = {stored.deployment: stored for stored in self.base.manifest.agents} if self.base else {}
+        if self.base is None or agent.deployment not in stored:
+            return None
+        if stored[agent.deployment].claim_uid != self._claim_uid(agent):
+            return None
+        directory = self.base.directory / agent.deployment
+        return Base(directory / backup.HOME, directory / backup.CONTENTS)
 
     def _extract(self, agent: Agent, item: Item, files: tuple[Entry, ...]) -> None:
         directory = self._agent_directory(agent)

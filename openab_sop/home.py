@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from openab_sop import database, listing
 from openab_sop.archive import TAR, Archive, Member
-from openab_sop.contents import Comparison, Entry
+from openab_sop.contents import Comparison, Entry, read
 from openab_sop.errors import SopError
 from openab_sop.pod import Pod
 from openab_sop.verdict import Finding
@@ -30,6 +31,14 @@ _ALL = f'find . -mindepth 1 "$@" ! -type s ! {_LOGS} -print0 | {TAR}; {_JUDGED}'
 SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
 
 
+@dataclass(frozen=True)
+class Base:
+    """An earlier copy of the same home: its archive, and its Contents."""
+
+    archive: Path
+    contents: Path
+
+
 @dataclass
 class HomeCopy:
     """A copy of a home in the making, and what came to light on the way.
@@ -43,6 +52,7 @@ class HomeCopy:
         grown: files that only grew meanwhile: what was there when they were copied is kept.
         sockets: names that no archive can hold.
         findings: what could not be copied as it is in the pod.
+        adopted, received: bytes of files taken from an earlier copy, and bytes that came from the pod.
     """
 
     pod: Pod
@@ -55,24 +65,24 @@ class HomeCopy:
     grown: list[str] = field(default_factory=list[str])
     sockets: list[str] = field(default_factory=list[str])
     findings: list[Finding] = field(default_factory=list[Finding])
+    adopted: int = 0
+    received: int = 0
     _pending: set[str] = field(default_factory=set[str])
     _reopened: set[str] = field(default_factory=set[str])
 
-    def run(self, expected: int, progress: Progress) -> None:
+    def run(self, expected: int, progress: Progress, base: Base | None = None) -> None:
         """Copy the home.
 
         Args:
             expected: bytes that the home takes, for the progress.
+            base: an earlier copy; what is the same in the pod by name, metadata and digest is taken from it.
 
         Raises:
             PodError, BackupError: the stream was cut off, or the disk is full. ``findings`` has what concerns files.
         """
-        arguments = listing.prunes(self.foreign)
-        with self.pod.open(
-            _ALL, self.home, *arguments, progress=lambda received: progress(received, expected)
-        ) as output:
-            self._take(self.archive.append(output))
-        self._look()
+        if base is None or not self._adopt(base):
+            self._stream(expected, progress)
+            self._look()
         for _ in range(ROUNDS):
             self._copy_databases()
             self._drop_vanished()
@@ -83,6 +93,34 @@ class HomeCopy:
         self._settle()
         self.archive.close()
 
+    def _stream(self, expected: int, progress: Progress) -> None:
+        arguments = listing.prunes(self.foreign)
+        with self.pod.open(
+            _ALL, self.home, *arguments, progress=lambda received: progress(received, expected)
+        ) as output:
+            self._take(self.archive.append(output))
+            self.received += output.received
+
+    def _adopt(self, base: Base) -> bool:
+        """Take from an earlier copy what the pod still has; not done if it spares less than half of the bytes."""
+        self._look()
+        with base.contents.open() as lines:
+            spared = sum(entry.size for entry in read(lines) if not entry.note and self._is_unchanged(entry))
+        if spared * 2 < self.table.size("pod"):
+            return False
+        self._take(self.archive.adopt(base.archive, self._is_unchanged))
+        self.adopted = self.table.size("copy")
+        return True
+
+    def _is_unchanged(self, entry: Entry) -> bool:
+        """Whether a file of an earlier copy is the pod's now; links, databases and their logs are copied anew."""
+        if entry.type != "f" or entry.hard_link or entry.path.endswith((*database.LOGS, database.INDEX)):
+            return False
+        theirs = self.table.get("pod", entry.path)
+        if theirs is None or theirs.unlike(entry) or self.table.names("pod", theirs.inode) > 1:
+            return False
+        return self.table.get("copy", entry.path) is None
+
     def _take(self, members: Iterator[Member]) -> None:
         for member in members:
             entry = self.table.linked("copy", member.entry)
@@ -92,6 +130,9 @@ class HomeCopy:
 
     def _look(self) -> None:
         """Take down what the pod has, in names, metadata and digests."""
+        self.table.clear("pod")
+        self.sockets.clear()
+        self.findings.clear()
         for entry in listing.listed(self.pod, self.home, self.foreign):
             if entry.type == "s":
                 self.sockets.append(entry.path)
@@ -149,6 +190,7 @@ class HomeCopy:
         for batch in listing.batches(groups):
             with self.pod.open(SOME, self.home, str(len(batch)), stdin=batch) as output:
                 self._take(self.archive.append(output))
+                self.received += output.received
 
     def _reopen(self, path: str) -> None:
         """Remember the directory of a path in a later segment: unpacking moves its time, so it is told once more."""

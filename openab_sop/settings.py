@@ -19,6 +19,7 @@ class Settings:
         delete: names of the backups that cleanup deletes (SOP 6.1).
         encrypt_to: recipients of new backups: public keys, or files with some.
         identity: file with the secret key that opens encrypted ones.
+        full: whether to read everything from the pods, although an earlier backup has some of it.
         quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
     """
@@ -34,5 +35,6 @@ class Settings:
     delete: tuple[str, ...]
     encrypt_to: tuple[str, ...]
     identity: str | None
+    full: bool
     quick: bool
     sandbox: bool
