@@ -79,21 +79,16 @@ def drafted(suites: Suites) -> bool:
     return any(suites.backup_root.glob(".openab-backup-*"))
 
 
-def in_the_gate(suites: Suites) -> bool:
-    """Tell whether the verification gate has begun."""
-    return any("test_verification_gate" in path.read_text() for path in suites.reports.glob("*/journal.jsonl"))
-
-
-def about_to_be_named(suites: Suites) -> bool:
-    """Tell whether everything is written and only the name is missing."""
-    return any(suites.backup_root.glob(".openab-backup-*/backup.json"))
+def begun(suites: Suites, step: str) -> bool:
+    """Tell whether a step has begun, by its test's name."""
+    return any(step in path.read_text() for path in suites.reports.glob("*/journal.jsonl"))
 
 
 INSTANTS: dict[str, Callable[[Suites], bool]] = {
     "before the copy": drafted,
     "in the copy": lambda suites: half_copied(suites.backup_root),
-    "in the gate": in_the_gate,
-    "before the name": about_to_be_named,
+    "in the gate": lambda suites: begun(suites, "test_verification_gate"),
+    "before the name": lambda suites: begun(suites, "test_backup_is_complete"),
 }
 
 
@@ -121,7 +116,7 @@ def test_a_killed_run_leaves_no_backup_and_the_next_one_clears_up(
     assert suites.backups() == []
     (left,) = suites.backup_root.glob(".openab-backup-*")
     assert_unfinished(run)
-    if instant is about_to_be_named:
+    if instant is INSTANTS["before the name"]:
         again = suites.run("suites/backup", f"--namespace={running.namespace}")
         assert again.status == 0, again.output
         assert len(suites.backups()) == 1
