@@ -9,11 +9,23 @@ TOOLS = ("tar", "find", "xargs", "head", "sha256sum", "du")
 """What copying a home needs in the container."""
 
 
+_MISSING = f'for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "$tool"; done'
+
+
+class Ran(Protocol):
+    """What testinfra says of a command that ran."""
+
+    @property
+    def stdout(self) -> str:
+        """What it wrote."""
+        ...
+
+
 class Host(Protocol):
     """The part of testinfra's host that is used here."""
 
-    def exists(self, command: str) -> bool:
-        """Tell whether a command is on PATH in the container."""
+    def run(self, command: str) -> Ran:
+        """Run a shell's command in the container."""
         ...
 
 
@@ -22,5 +34,5 @@ def missing_tools(hosts: Mapping[str, Host]) -> str:
     return "; ".join(
         f"the container of {agent} has no {', '.join(missing)}"
         for agent, host in hosts.items()
-        if (missing := [tool for tool in TOOLS if not host.exists(tool)])
+        if (missing := host.run(_MISSING).stdout.split())
     )

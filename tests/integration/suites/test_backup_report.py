@@ -64,7 +64,7 @@ def test_every_number_is_covered(rows: list[list[str]]) -> None:
 
 def test_summary(quiet_backup: BackedUp) -> None:
     """Verdict, cluster, release, version, backup and what to type next are at the top."""
-    table = re.search(r"<table id='summary'>(.*?)</table>", quiet_backup.run.html)
+    table = re.search(r"<table id='summary'[^>]*>(.*?)</table>", quiet_backup.run.html)
     assert table
     found = dict(re.findall(r"<tr><td>([^<]+)</td><td>([^<]+)</td></tr>", table[1]))
     assert found["verdict"] == "passed"
