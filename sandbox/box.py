@@ -76,6 +76,7 @@ class Sandbox:
             running = self._running(boot, programs)
             if running:
                 self._remember(boot)
+                self._start_registry(running.site, programs)
                 running.ensure_storage()
             else:
                 self._halt()

@@ -28,10 +28,10 @@ def own_box(image: Path) -> Generator[Sandbox]:
     box.down()
     box.up(print, optional=["snapshots"])
     box.load(image)
-    seen = footprint(box)
     try:
         yield box
     finally:
+        seen = footprint(box)
         box.down(purge=True)
         assert not seen.still_there()
 

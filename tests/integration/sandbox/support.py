@@ -102,10 +102,18 @@ def pod(name: str, claim_name: str, script: str = "exec sleep inf") -> dict[str,
 
 
 @dataclass(frozen=True)
+class Life:
+    """One process; its start time tells it from a later one with the same pid."""
+
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True)
 class Footprint:
     """What a sandbox has on the machine, found by the kernel's own lists and not by the sandbox's records."""
 
-    processes: frozenset[int]
+    processes: frozenset[Life]
     mounts: frozenset[str]
     loops: frozenset[str]
     links: frozenset[str]
@@ -120,7 +128,7 @@ class Footprint:
         """Of what was seen, the part that exists now."""
         mounts, namespaces = _all_mounts(), _all_namespaces()
         return Footprint(
-            processes=frozenset(pid for pid in self.processes if _runs(pid)),
+            processes=frozenset(life for life in self.processes if life == _life(life.pid)),
             mounts=frozenset(mount for mount in self.mounts if mount in mounts),
             namespaces=frozenset(name for name in self.namespaces if name in namespaces or name in mounts),
             loops=frozenset(
@@ -141,18 +149,16 @@ def footprint(box: Sandbox) -> Footprint:
         "ip", "-o", "route", "show", "root", status.address.replace("198.18.", "198.19.")[:-1] + "0/24"
     )
     cgroups = list(Path("/sys/fs/cgroup").glob(f"**/{site.find(status.state).cgroup}"))
-    processes = {
-        int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _mentions(entry, str(status.state))
-    }
     inside = {
         int(pid)
         for group in cgroups
         for file in group.rglob("cgroup.procs")
         for pid in file.read_text().split()
     }
+    processes = inside | _with_same_mounts({pid for pid in _pids() if _mentions(pid, f"{status.state}/")})
     return Footprint(
-        processes=frozenset(processes | inside),
-        namespaces=frozenset(_namespace(pid) for pid in inside) - {_namespace(os.getpid())},
+        processes=frozenset(life for pid in processes if (life := _life(pid))),
+        namespaces=frozenset(_namespace(pid, "net") for pid in inside) - {_namespace(os.getpid(), "net"), ""},
         mounts=frozenset(line for line in _all_mounts().splitlines() if f" {status.state}/" in line),
         loops=frozenset(
             line.split()[0]
@@ -165,30 +171,46 @@ def footprint(box: Sandbox) -> Footprint:
     )
 
 
-def _mentions(entry: Path, state: str) -> bool:
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+
+
+def _mentions(pid: int, text: str) -> bool:
     try:
-        return state.encode() + b"/" in (entry / "cmdline").read_bytes() and int(entry.name) != os.getpid()
+        return pid != os.getpid() and text.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 
 
-def _runs(pid: int) -> bool:
+def _with_same_mounts(pids: set[int]) -> set[int]:
+    """These processes, and all that share a mount namespace with one of them, if it is not the machine's own."""
+    found = {_namespace(pid, "mnt") for pid in pids} - {
+        _namespace(1, "mnt"),
+        _namespace(os.getpid(), "mnt"),
+        "",
+    }
+    return pids | {pid for pid in _pids() if _namespace(pid, "mnt") in found}
+
+
+def _life(pid: int) -> Life | None:
+    """The process that has this pid now, unless it is a zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return None
+    return None if fields[0] in "ZX" else Life(pid, fields[19])
 
 
-def _namespace(pid: int) -> str:
-    """The network namespace of a process, as /proc and mount tables name it."""
+def _namespace(pid: int, kind: str) -> str:
+    """A namespace of a process, named as /proc and mount tables do."""
     try:
-        return os.readlink(f"/proc/{pid}/ns/net")
+        return os.readlink(f"/proc/{pid}/ns/{kind}")
     except OSError:
         return ""
 
 
 def _all_namespaces() -> set[str]:
-    return {_namespace(int(entry.name)) for entry in Path("/proc").glob("[0-9]*")}
+    return {_namespace(pid, "net") for pid in _pids()}
 
 
 def _all_mounts() -> str:
