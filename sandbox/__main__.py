@@ -36,14 +36,10 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", help="build what is missing and start the node; safe to repeat")
     up.add_argument("--audit", action="store_true", help="switch the apiserver's audit log on")
-    up.add_argument(
-        "--with", dest="optional", type=_names, default=(), help=f"optional parts: {','.join(OPTIONAL)}"
-    )
+    up.add_argument("--with", dest="optional", type=_names, default=(), help=f"optional parts: {','.join(OPTIONAL)}")
     up.set_defaults(command=_up)
 
-    down = commands.add_parser(
-        "down", help="stop everything; images, charts and the cluster's data stay as files"
-    )
+    down = commands.add_parser("down", help="stop everything; images, charts and the cluster's data stay as files")
     down.add_argument("--purge", action="store_true", help="remove the files too")
     down.set_defaults(command=_down)
 

@@ -54,13 +54,9 @@ class Api:
     def _request(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         context = ssl.create_default_context(cafile=self.pki.authority)
         context.load_cert_chain(self.pki.certificate("admin"), self.pki.key("admin"))
-        connection = HTTPSConnection(
-            "127.0.0.1", self.site.port("apiserver"), timeout=REQUEST_TIMEOUT, context=context
-        )
+        connection = HTTPSConnection("127.0.0.1", self.site.port("apiserver"), timeout=REQUEST_TIMEOUT, context=context)
         try:
-            connection.request(
-                method, path, body and body.encode(), {"Content-Type": "application/apply-patch+yaml"}
-            )
+            connection.request(method, path, body and body.encode(), {"Content-Type": "application/apply-patch+yaml"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

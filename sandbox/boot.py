@@ -21,9 +21,7 @@ class Boot:
     def extended(self, optional: Sequence[str], *, audit: bool) -> Boot:
         """The same with more. Raises SandboxError for an optional part that does not exist."""
         if unknown := sorted(set(optional) - set(OPTIONAL)):
-            raise SandboxError(
-                f"no such optional part: {', '.join(unknown)}", f"choose from: {', '.join(OPTIONAL)}"
-            )
+            raise SandboxError(f"no such optional part: {', '.join(unknown)}", f"choose from: {', '.join(OPTIONAL)}")
         return replace(self, optional=tuple(sorted({*self.optional, *optional})), audit=self.audit or audit)
 
     def as_json(self) -> str:

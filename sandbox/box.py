@@ -202,9 +202,7 @@ class Sandbox:
         inside = enclosure.find(self._parts)
         if not inside or not self._is_up() or (last.core, last.audit) != (boot.core, boot.audit):
             return None
-        found = Node(
-            site.find(self._state), self._layout, programs, Pki(self._layout.pki), self._parts, inside
-        )
+        found = Node(site.find(self._state), self._layout, programs, Pki(self._layout.pki), self._parts, inside)
         with suppress(SandboxError):  # on a busy machine it may need a moment to answer
             found.wait_until_ready()
             return found
@@ -219,9 +217,7 @@ class Sandbox:
         network.add_address(place)
         cgroups.create(place.cgroup)
         self._start_registry(place, programs)
-        inside = enclosure.open_new(
-            self._parts, programs.runtime / "pause", self._state, layout.logs / "enclosure.log"
-        )
+        inside = enclosure.open_new(self._parts, programs.runtime / "pause", self._state, layout.logs / "enclosure.log")
         volumes.mount(inside, layout.volumes, progress)
         started = Node(place, layout, programs, keys, self._parts, inside)
         started.start(progress, audit=boot.audit)

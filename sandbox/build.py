@@ -121,9 +121,7 @@ def _build(build: GoBuild, go: Path, target: Path) -> None:
     for name in build.links:
         (aside / name).symlink_to(binaries[0].name)
     for module, directory in build.data:
-        origin = run(
-            [go, "list", "-m", "-f", "{{.Dir}}", module], cwd=build.source, env=_environment(build)
-        ).strip()
+        origin = run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=build.source, env=_environment(build)).strip()
         shutil.copytree(Path(origin) / directory, aside / Path(directory).name)
     aside.rename(target)
 

@@ -15,9 +15,7 @@ TAIL_LINES = 12
 
 def search_path() -> str:
     """PATH for the host's tools: the caller's, and the system directories that a user's PATH may lack."""
-    return os.pathsep.join(
-        [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"]
-    )
+    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
 
 
 def tail(text: str) -> str:

@@ -23,9 +23,7 @@ def remove(site: Site) -> None:
         with suppress(SandboxError):  # the kernel was faster
             run(["ip", "link", "delete", link])
     if left := _pod_links(site):
-        raise SandboxError(
-            f"cannot remove the pods' network links {', '.join(left)}", "try `ip link delete` by hand"
-        )
+        raise SandboxError(f"cannot remove the pods' network links {', '.join(left)}", "try `ip link delete` by hand")
 
 
 def _pod_links(site: Site) -> list[str]:

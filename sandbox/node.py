@@ -56,9 +56,7 @@ class Node:
         """Start every part in order; return when the node is Ready. Raises SandboxError naming the part that failed."""
         progress("starting etcd and containerd")
         self._start("etcd", self._etcd())
-        self._start(
-            "containerd", [self.programs.runtime / "containerd", "--config", self._file("containerd.toml")]
-        )
+        self._start("containerd", [self.programs.runtime / "containerd", "--config", self._file("containerd.toml")])
         self._wait("the start of etcd", lambda: accepts(self.site.port("etcd")))
         progress("starting kube-apiserver")
         self._start("kube-apiserver", self._apiserver(audit=audit))

@@ -95,9 +95,7 @@ def runtime() -> GoBuild:
 
 def runc() -> GoBuild:
     """runc, the only part with C code: it filters system calls through libseccomp."""
-    return GoBuild(
-        SOURCES / "runtime", ("github.com/opencontainers/runc",), tags=("seccomp",), cgo=True, label="runc"
-    )
+    return GoBuild(SOURCES / "runtime", ("github.com/opencontainers/runc",), tags=("seccomp",), cgo=True, label="runc")
 
 
 def storage() -> GoBuild:

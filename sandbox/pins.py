@@ -59,9 +59,7 @@ def _parse(change: str) -> tuple[Pin, str]:
     name, separator, version = change.partition("=")
     pin = next((pin for pin in PINS if pin.name == name), None)
     if pin is None or not separator:
-        raise SandboxError(
-            f"cannot pin {change!r}", f"say NAME=VERSION; names: {', '.join(pin.name for pin in PINS)}"
-        )
+        raise SandboxError(f"cannot pin {change!r}", f"say NAME=VERSION; names: {', '.join(pin.name for pin in PINS)}")
     return pin, version if version.startswith("v") else f"v{version}"
 
 
@@ -71,9 +69,7 @@ def _replace_staging(go: Path, version: str) -> None:
     answer = _go(go, "cluster", "mod", "download", "-json", f"k8s.io/kubernetes@{version}")
     modules = gomod.staging_modules(Path(json.loads(answer)["GoMod"]).read_text())
     for source in USERS_OF_KUBERNETES:
-        old = [
-            name for name in gomod.replaced_modules(SOURCES / source / "go.mod") if name.startswith("k8s.io/")
-        ]
+        old = [name for name in gomod.replaced_modules(SOURCES / source / "go.mod") if name.startswith("k8s.io/")]
         drops = [f"-dropreplace={name}" for name in old if name not in modules]
         _edit(go, source, drops + [f"-replace={name}={name}@{published}" for name in modules])
 

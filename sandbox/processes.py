@@ -44,9 +44,7 @@ class Process:
         """End it and its process group at once, and wait until it is gone."""
         if self.alive():
             with suppress(ProcessLookupError):
-                leads = (
-                    os.getpgid(self.pid) == self.pid
-                )  # what is found without a record may be of another's group
+                leads = os.getpgid(self.pid) == self.pid  # what is found without a record may be of another's group
                 (os.killpg if leads else os.kill)(self.pid, signal.SIGKILL)
         wait.until(
             f"the end of {self.name} (pid {self.pid})",
@@ -78,9 +76,7 @@ class Records:
         for process in self._strays():
             process.kill()
 
-    def start(
-        self, name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
-    ) -> Process:
+    def start(self, name: str, argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> Process:
         """Start `argv` in a session and with an environment of its own. Its output is `log`; the one before is kept."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

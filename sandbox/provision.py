@@ -37,9 +37,7 @@ def write_files(layout: Layout, site: Site, programs: Programs) -> Pki:
 def _snapshotter(directory: Path) -> str:
     """How images become root file systems: by overlay mounts, or by copies where the file system forbids these."""
     with TemporaryDirectory(dir=_made(directory)) as scratch:
-        lower, upper, work, merged = (
-            _made(Path(scratch) / name) for name in ("lower", "upper", "work", "merged")
-        )
+        lower, upper, work, merged = (_made(Path(scratch) / name) for name in ("lower", "upper", "work", "merged"))
         options = f"lowerdir={lower},upperdir={upper},workdir={work}"
         try:
             # in a mount namespace of its own, which takes the mount with it

@@ -24,9 +24,7 @@ def install(api: Api, crds: Path | None) -> None:
         name = f"{plural}.snapshot.storage.k8s.io"
         api.apply(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}", file.read_text())
     classes = "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses"
-    until(
-        "the snapshot API", lambda: bool(api.get(classes)), timeout=30, next_step="`python -m sandbox reset`"
-    )
+    until("the snapshot API", lambda: bool(api.get(classes)), timeout=30, next_step="`python -m sandbox reset`")
     api.apply(f"{classes}/{CLASS}", _snapshot_class())
 
 
@@ -53,8 +51,6 @@ def _snapshot_class() -> str:
     return _object("snapshot.storage.k8s.io/v1", "VolumeSnapshotClass", CLASS, default, fields)
 
 
-def _object(
-    version: str, kind: str, name: str, annotations: dict[str, str], fields: Mapping[str, object]
-) -> str:
+def _object(version: str, kind: str, name: str, annotations: dict[str, str], fields: Mapping[str, object]) -> str:
     metadata = {"name": name, "annotations": annotations}
     return json.dumps({"apiVersion": version, "kind": kind, "metadata": metadata, **fields})

@@ -1,4 +1,4 @@
-"""The file system that holds the volumes: btrfs in a file where the kernel can, because its snapshots are of one instant.
+"""The file system that holds the volumes: btrfs in a file where the kernel can, as its snapshots are of one instant.
 
 Elsewhere volumes are plain directories, and a snapshot is a copy made file by file.
 """

@@ -20,9 +20,7 @@ IMAGE = "sandbox.local/debian:test"
 def call(*argv: str | Path, stdin: str = "", env: dict[str, str] | None = None) -> str:
     """Run a command that must succeed, and return its output."""
     words = [str(word) for word in argv]
-    done = subprocess.run(
-        words, input=stdin, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(words, input=stdin, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -49,9 +47,7 @@ class Cluster:
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         """Apply objects."""
-        self.kubectl(
-            "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-        )
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
 
     def ready(self, pod: str) -> None:
         """Wait until the pod is Ready."""
@@ -135,9 +131,7 @@ class Footprint:
                 loop for loop in self.loops if loop in call("losetup", "--list", "--output=NAME,BACK-FILE")
             ),
             links=frozenset(link for link in self.links if Path(f"/sys/class/net/{link}").exists()),
-            addresses=frozenset(
-                address for address in self.addresses if f" {address}/" in call("ip", "-o", "addr")
-            ),
+            addresses=frozenset(address for address in self.addresses if f" {address}/" in call("ip", "-o", "addr")),
             cgroups=frozenset(path for path in self.cgroups if path.exists()),
         )
 
@@ -145,16 +139,9 @@ class Footprint:
 def footprint(box: Sandbox) -> Footprint:
     """Everything that belongs to `box` now."""
     status = box.status()
-    routes = call(
-        "ip", "-o", "route", "show", "root", status.address.replace("198.18.", "198.19.")[:-1] + "0/24"
-    )
+    routes = call("ip", "-o", "route", "show", "root", status.address.replace("198.18.", "198.19.")[:-1] + "0/24")
     cgroups = list(Path("/sys/fs/cgroup").glob(f"**/{site.find(status.state).cgroup}"))
-    inside = {
-        int(pid)
-        for group in cgroups
-        for file in group.rglob("cgroup.procs")
-        for pid in file.read_text().split()
-    }
+    inside = {int(pid) for group in cgroups for file in group.rglob("cgroup.procs") for pid in file.read_text().split()}
     processes = inside | _with_same_mounts({pid for pid in _pids() if _mentions(pid, f"{status.state}/")})
     return Footprint(
         processes=frozenset(life for pid in processes if (life := _life(pid))),
@@ -204,7 +191,7 @@ def _life(pid: int) -> Life | None:
 def _namespace(pid: int, kind: str) -> str:
     """A namespace of a process, named as /proc and mount tables do."""
     try:
-        return os.readlink(f"/proc/{pid}/ns/{kind}")
+        return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
     except OSError:
         return ""
 

@@ -58,9 +58,7 @@ def test_after_a_kill_of_everything_up_brings_back_pods_and_data(cluster: Cluste
 @pytest.mark.parametrize("part", [enclosure.NAME, "etcd", "kubelet", "csi-provisioner", "registry"])
 def test_up_repairs_the_loss_of_one_part(box: Sandbox, part: str) -> None:
     state = box.status().state
-    record = next(
-        file for place in ("run/parts", "services") for file in (state / place).glob(f"{part}.json")
-    )
+    record = next(file for place in ("run/parts", "services") for file in (state / place).glob(f"{part}.json"))
     _kill(json.loads(record.read_text())["pid"])
 
     cluster = Cluster(box.up())
@@ -74,9 +72,7 @@ def test_down_leaves_nothing_of_a_node_in_use(cluster: Cluster, box: Sandbox) ->
     cluster.apply(claim("home"), pod("agent", "home"))
     cluster.ready("agent")
     seen = footprint(box)
-    assert (
-        seen.processes and seen.mounts and seen.links and seen.namespaces and seen.addresses and seen.cgroups
-    )
+    assert seen.processes and seen.mounts and seen.links and seen.namespaces and seen.addresses and seen.cgroups
 
     box.down()
 

@@ -107,7 +107,9 @@ def test_a_pod_reaches_a_service_of_the_host(box: Sandbox, cluster: Cluster, tmp
 
     cluster.apply(claim("home"), pod("agent", "home"))
     cluster.ready("agent")
-    request = f"exec 3<>/dev/tcp/{box.status().address}/{port}; printf 'GET /greeting HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    request = (
+        f"exec 3<>/dev/tcp/{box.status().address}/{port}; printf 'GET /greeting HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+    )
     answer = cluster.kubectl("exec", "agent", "--", "bash", "-c", request)
 
     assert answer.endswith("from the host")
@@ -123,9 +125,7 @@ def test_a_published_chart_can_be_pulled_again_after_a_reset(box: Sandbox, tmp_p
     (tmp_path / "again").mkdir()
     call(helm, "pull", "--plain-http", chart, "--version=1.2.3", f"--destination={tmp_path}/again")
 
-    assert (tmp_path / "again" / "hello-1.2.3.tgz").read_bytes() == (
-        tmp_path / "hello-1.2.3.tgz"
-    ).read_bytes()
+    assert (tmp_path / "again" / "hello-1.2.3.tgz").read_bytes() == (tmp_path / "hello-1.2.3.tgz").read_bytes()
 
 
 def test_helm_3_is_built_when_it_is_first_called(box: Sandbox) -> None:
@@ -162,8 +162,7 @@ def test_a_running_node_is_up_again_at_once(box: Sandbox) -> None:
 def _counts(cluster: Cluster, pod_name: str) -> list[int]:
     """How often the writer wrote to each of its files, as the pod sees it."""
     return [
-        int(count)
-        for count in cluster.sh(pod_name, "for n in 1 2 3 4; do wc -l < /home/agent/$n/count; done").split()
+        int(count) for count in cluster.sh(pod_name, "for n in 1 2 3 4; do wc -l < /home/agent/$n/count; done").split()
     ]
 
 

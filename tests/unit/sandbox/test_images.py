@@ -69,9 +69,7 @@ def test_a_layer_depends_on_its_content_alone(tmp_path: Path) -> None:
 
 def _read(archive: Path) -> tuple[dict[str, list[str]], dict[str, dict[str, object]], dict[str, bytes]]:
     with tarfile.open(archive) as opened:
-        contents = {
-            member.name: file.read() for member in opened if (file := opened.extractfile(member)) is not None
-        }
+        contents = {member.name: file.read() for member in opened if (file := opened.extractfile(member)) is not None}
     manifest = json.loads(contents["manifest.json"])[0]
     return manifest, json.loads(contents[manifest["Config"]]), contents
 

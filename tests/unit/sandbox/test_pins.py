@@ -71,11 +71,7 @@ def test_every_part_has_a_pin_that_is_a_version() -> None:
 def test_every_user_of_kubernetes_replaces_all_of_its_staging_modules_by_its_version() -> None:
     published = parts.versions()["kubernetes"].replace("v1.", "v0.", 1)
     blocks = [
-        {
-            line.strip()
-            for line in (parts.SOURCES / user / "go.mod").read_text().splitlines()
-            if "=> k8s.io/" in line
-        }
+        {line.strip() for line in (parts.SOURCES / user / "go.mod").read_text().splitlines() if "=> k8s.io/" in line}
         for user in pins.USERS_OF_KUBERNETES
     ]
 

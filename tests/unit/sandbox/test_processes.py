@@ -73,9 +73,7 @@ def test_others_processes_are_left_alone(records: Records, tmp_path: Path) -> No
     others.kill_all()
 
 
-def test_waiting_for_a_process_that_died_ends_at_once_with_its_last_words(
-    records: Records, tmp_path: Path
-) -> None:
+def test_waiting_for_a_process_that_died_ends_at_once_with_its_last_words(records: Records, tmp_path: Path) -> None:
     started = records.start("talker", (sys.executable, "-c", "raise SystemExit('no disk')"), tmp_path / "log")
 
     with pytest.raises(SandboxError, match="talker has died\n    no disk"):

@@ -82,9 +82,7 @@ def test_a_directory_with_somebody_elses_files_is_left_alone(tmp_path: Path) -> 
         ({"HOME": "/c"}, "/c/.cache/openab-sop"),
     ],
 )
-def test_where_the_cache_is(
-    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_the_cache_is(variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAB_SANDBOX_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
