@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import yaml
+
 Object = dict[str, Any]
 
 
@@ -28,3 +30,9 @@ def part(body: Object, *path: str) -> Object:
 def parts(body: Object, *path: str) -> list[Object]:
     """Return the list of objects at a path, empty if there is none."""
     return cast(list[Object], at(body, *path) or [])
+
+
+def as_yaml(body: Object) -> bytes:
+    """Return an object as YAML, without the API server's own bookkeeping of who changed which field."""
+    metadata = {key: value for key, value in part(body, "metadata").items() if key != "managedFields"}
+    return yaml.safe_dump({**body, "metadata": metadata}, sort_keys=False, allow_unicode=True).encode()

@@ -48,6 +48,7 @@ _NEEDED = {
         *_COPIES,
         *_HOLDS,
         Access("patch", "deployments", "apps"),
+        Access("patch", "persistentvolumeclaims"),
         Access("create", "secrets"),
         Access("patch", "secrets"),
     ),

@@ -20,6 +20,7 @@ from openab_sop.errors import BackupError, NotFound, NotNeeded
 from openab_sop.helper_pod import helper_pod
 from openab_sop.items import Selection
 from openab_sop.journal import Journal
+from openab_sop.kube import MANAGER
 from openab_sop.objects import Object, at, part
 from openab_sop.release import Release
 from openab_sop.status import Status
@@ -29,6 +30,8 @@ from openab_sop.volume import Change, Volume
 Progress = Callable[[str, int, int], None]
 """Told an agent's name, the bytes that were sent to it and those that are to be."""
 
+RESTORED = f"{MANAGER}/restored-from"
+"""Annotation of a claim that was new and empty: the backup that went, or goes, into it."""
 ASIDE = "openab-aside-%Y%m%d-%H%M%S"
 """Beside the backup: what a restore took off the volumes. In UTC."""
 
@@ -151,6 +154,7 @@ class Restoration:
             change, name = held.change, held.agent.deployment
             if change.write or change.remove:
                 self._touched = True
+                self._claim_for_us(held)
                 with self._journal.action(
                     "restore volume", agent=name, write=len(change.write), remove=len(change.remove)
                 ):
@@ -244,7 +248,8 @@ class Restoration:
         findings: list[Finding] = []
         claim = self.release.cluster.get("PersistentVolumeClaim", agent.claim) if agent.claim else {}
         uid = at(claim, "metadata", "uid")
-        if uid != stored.claim_uid and not held.volume.is_empty():
+        begun = part(claim, "metadata", "annotations").get(RESTORED) == self.source.manifest.name
+        if uid != stored.claim_uid and not begun and not held.volume.is_empty():
             findings.append(
                 Finding(
                     f"claim {agent.claim}",
@@ -264,6 +269,13 @@ class Restoration:
                 )
             )
         return findings
+
+    def _claim_for_us(self, held: Held) -> None:
+        """Note on a new claim which backup goes into it: should this run be killed, the next may go on."""
+        claim = self.release.cluster.get("PersistentVolumeClaim", str(held.agent.claim))
+        if at(claim, "metadata", "uid") != held.stored.claim_uid:
+            note = {"metadata": {"annotations": {RESTORED: self.source.manifest.name}}}
+            self.release.cluster.merge("PersistentVolumeClaim", str(held.agent.claim), note)
 
     def _restore_secret(self, name: str, stored: Object) -> bool:
         cluster = self.release.cluster
