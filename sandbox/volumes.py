@@ -1,5 +1,6 @@
-"""The file system that holds the volumes: btrfs in a file where the kernel can, as its snapshots are of one instant.
+"""The file system that holds the volumes: btrfs in a file where the kernel can, as its snapshots are atomic.
 
+Such a snapshot is what a disk holds after a power cut: all that was synced before it, of what was not synced some.
 Elsewhere volumes are plain directories, and a snapshot is a copy made file by file.
 """
 

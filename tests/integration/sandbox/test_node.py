@@ -17,9 +17,9 @@ WRITER = """
 cd /home/agent
 mkdir 1 2 3 4
 for n in 1 2 3 4; do head -c 8000000 /dev/zero > $n/ballast; done
-while :; do for n in 1 2 3 4; do echo >> $n/count; done; done
+while :; do for n in 1 2 3 4; do echo >> $n/count; sync $n/count; done; done
 """
-"""Writes to four files in turn; a copy file by file, with the ballast between, finds the later ones further on."""
+"""Commits to four files in turn; a copy file by file, with the ballast between, finds the later ones further on."""
 
 
 def test_a_restricted_pod_keeps_its_data_on_a_volume(cluster: Cluster) -> None:
@@ -56,7 +56,7 @@ def test_much_output_of_a_pod_arrives_in_full(cluster: Cluster) -> None:
     assert len(cluster.sh("agent", "head -c 50000000 /dev/zero | tr '\\0' x")) == 50_000_000
 
 
-def test_a_snapshot_is_of_one_instant_and_is_not_changed_by_later_writes(cluster: Cluster) -> None:
+def test_a_snapshot_is_what_was_committed_at_one_instant_and_stays_so(cluster: Cluster) -> None:
     cluster.apply(claim("home"), pod("agent", "home", WRITER))
     cluster.ready("agent")
 
