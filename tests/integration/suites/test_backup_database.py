@@ -64,8 +64,8 @@ def churning(status: Status, namespace: str, deployment: str) -> Generator[None]
 
 def query(database: Path, sql: str) -> str:
     """What the sqlite3 command answers."""
-    done = subprocess.run(["sqlite3", "-readonly", database, sql], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    command = ["sqlite3", "-readonly", "-cmd", ".timeout 5000", database, sql]  # its writer may be at a checkpoint
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.mark.parametrize("agent", AGENTS)
