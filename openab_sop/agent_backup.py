@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from openab_sop.items import AUTH, ITEMS, Item
 from openab_sop.kube import Cluster
 from openab_sop.objects import as_yaml, at
 from openab_sop.pod import Pod
+from openab_sop.snapshot import snapshot_class, snapshot_pod
 
 Progress = Callable[[str, int, int], None]
 """Told an agent's name, the bytes that have arrived from it and those that are expected."""
@@ -68,6 +70,7 @@ class AgentBackup:
         self._base = base
         self._claim_uid: str | None = None
         self._home: CopiedHome | None = None
+        self._frozen: Pod | None = None
         with storage.told(self._directory):
             self._directory.mkdir(mode=0o700)
 
@@ -95,6 +98,31 @@ class AgentBackup:
         storage.write(self._directory / "claim.yaml", as_yaml(claim))
         return f"{self.agent.deployment}/claim.yaml"
 
+    def hold_snapshot(self, above: int, stack: ExitStack) -> str:
+        """Hold the home as it is now, if it is large: ``copy_home`` then reads that (SOP 2.8).
+
+        Args:
+            above: bytes that a home must take for that.
+            stack: what ends the hold.
+
+        Returns:
+            What was done, or why nothing was.
+
+        Raises:
+            SopError: the snapshot was not ready in time.
+        """
+        agent, cluster = self.agent, self._cluster
+        with reach(cluster, agent) as pod:
+            used = listing.used(pod, agent.home)
+        if used <= above:
+            return f"{used} bytes: small enough to be read from the pod"
+        if agent.claim is None:
+            return f"{used} bytes, on no claim: read from the pod"
+        if (found := snapshot_class(cluster, agent.claim)) is None:
+            return f"WARNING: {used} bytes, and no snapshot class for its volume: read from the pod while it is in use"
+        self._frozen = stack.enter_context(snapshot_pod(cluster, agent, agent.claim, found))
+        return f"{used} bytes: held by a snapshot of class {found}"
+
     def copy_home(self, progress: Progress) -> CopiedHome:
         """Copy the home, through the agent's pod or a helper's.
 
@@ -104,7 +132,7 @@ class AgentBackup:
         if self.agent.claim:
             claim = self._cluster.get("PersistentVolumeClaim", self.agent.claim)
             self._claim_uid = str(at(claim, "metadata", "uid"))
-        with reach(self._cluster, self.agent) as pod, storage.told(self._directory):
+        with self._reach() as pod, storage.told(self._directory):
             self._home = self._copy_from(pod, progress)
         return self._home
 
@@ -139,6 +167,9 @@ class AgentBackup:
             bytes=self.home.size,
             databases=tuple(sorted(self.home.copy.databases)),
         )
+
+    def _reach(self) -> AbstractContextManager[Pod]:
+        return nullcontext(self._frozen) if self._frozen else reach(self._cluster, self.agent)
 
     def _copy_from(self, pod: Pod, progress: Progress) -> CopiedHome:
         name = self.agent.deployment

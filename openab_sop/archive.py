@@ -30,6 +30,10 @@ TAR = (
 )
 """How tar in the pod writes the names that it reads: times to the nanosecond, holes and links as they are."""
 SQLITE_MAGIC = b"SQLite format 3\0"
+HEADERS = 16 << 20
+"""Bytes that stand before a member's content at most: names, attributes, the map of its holes. More is an attack."""
+LARGEST = 1 << 40
+"""Bytes of a file at most, holes included: a few bytes of archive may claim any size, and digesting holes takes time."""
 
 _TYPES = {
     tarfile.REGTYPE: "f",
@@ -86,32 +90,43 @@ class Archive:
         """
         with self.path.open("r+b") as file:
             file.seek(self.size)
-            tee = _Tee(source, file)
+            tee = _Guarded(source, file.write)
             with _reading(tee, "r|") as tar:
-                yield from _members(tar, self.size)
+                yield from _members(tar, self.size, tee)
                 end = tar.offset
             while tee.read(CHUNK):
                 pass  # what follows the last member up to the stream's proved end is padding
         self.size += end
 
-    def adopt(self, base: Path, wanted: Callable[[Entry], bool]) -> Iterator[Member]:
+    def adopt(self, base: Path, sha256: str, wanted: Callable[[Entry], bool]) -> Iterator[Member]:
         """Take members over from another archive, and yield them as they are in this one.
 
         Args:
-            base: an archive; each member's content is read and digested, so that damage is never taken over.
+            base: an archive; all of it is read and digested.
+            sha256: of the whole of it. If it is another, nothing that was taken may be used: see ``clear``.
             wanted: tells whether to take a member over, by its entry with the digest as read.
 
         Raises:
             BackupError: the other archive is damaged, or the disk is full.
         """
+        whole = hashlib.sha256()
         with self.path.open("r+b") as out, base.open("rb") as raw, base.open("rb") as file:
             out.seek(self.size)
-            with _reading(file, "r|") as tar:
-                for info in _infos(tar):
+            guarded = _Guarded(file, whole.update)
+            with _reading(guarded, "r|") as tar:
+                for info in _infos(tar, guarded):
                     member = _member(tar, info, info.offset)
                     if wanted(member.entry):
                         yield replace(member, entry=replace(member.entry, offset=self.size))
                         self.size += _copy_range(raw, info.offset, tar.offset, out)
+            while guarded.read(CHUNK):
+                pass
+        if whole.hexdigest() != sha256:
+            raise BackupError(f"the content of {base} has changed", "do not use it; take a new backup")
+
+    def clear(self) -> None:
+        """Forget every segment: the next one is the first."""
+        self.size = 0
 
     def close(self) -> None:
         """Write the archive's end, and put all of it on disk."""
@@ -140,30 +155,29 @@ class Digest(Protocol):
         ...
 
 
-class _Hashed:
-    """Reads from a file and feeds all that it read to a digest."""
+class _Guarded:
+    """Reads from a source, hands on all that it read, and stops where a header has no end: tarfile keeps it in memory."""
 
-    def __init__(self, file: IO[bytes], whole: Digest) -> None:
-        self._file = file
-        self._whole = whole
-
-    def read(self, size: int, /) -> bytes:
-        data = self._file.read(size)
-        self._whole.update(data)
-        return data
-
-
-class _Tee:
-    """Reads from the source and writes all that it read to the file."""
-
-    def __init__(self, source: Readable, file: IO[bytes]) -> None:
+    def __init__(self, source: Readable, sink: Callable[[bytes], object]) -> None:
         self._source = source
-        self._file = file
+        self._sink = sink
+        self._left: int | None = None
 
     def read(self, size: int, /) -> bytes:
         data = self._source.read(size)
-        self._file.write(data)
+        self._sink(data)
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise tarfile.ReadError(f"a header is longer than {HEADERS} bytes")
         return data
+
+    @contextmanager
+    def header(self) -> Generator[None]:
+        """What is read in this block is a header."""
+        self._left = HEADERS
+        yield
+        self._left = None
 
 
 def read_back(path: Path, whole: Digest) -> Iterator[Member]:
@@ -176,9 +190,9 @@ def read_back(path: Path, whole: Digest) -> Iterator[Member]:
         BackupError: it is damaged.
     """
     with path.open("rb") as file:
-        hashed = _Hashed(file, whole)
+        hashed = _Guarded(file, whole.update)
         with _reading(hashed, "r|") as tar:
-            yield from _members(tar, 0)
+            yield from _members(tar, 0, hashed)
         while hashed.read(CHUNK):
             pass
 
@@ -190,7 +204,7 @@ def ranges(path: Path) -> Iterator[tuple[int, int]]:
         BackupError: it is damaged.
     """
     with path.open("rb") as file, _reading(file, "r:") as tar:
-        for info in _infos(tar):
+        while info := _next(tar):
             yield info.offset, tar.offset
 
 
@@ -214,18 +228,28 @@ def extract(path: Path, offset: int, target: Path) -> None:
                 shutil.copyfileobj(content, out, CHUNK)
 
 
-def _members(tar: tarfile.TarFile, start: int) -> Iterator[Member]:
+def _members(tar: tarfile.TarFile, start: int, source: _Guarded) -> Iterator[Member]:
     """Yield the members of an open archive that begins at the offset ``start`` of its file."""
-    return (_member(tar, info, start + info.offset) for info in _infos(tar))
+    return (_member(tar, info, start + info.offset) for info in _infos(tar, source))
 
 
-def _infos(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    while info := tar.next():
-        vars(tar)["members"] = []  # else tarfile keeps every member that it has seen
+def _infos(tar: tarfile.TarFile, source: _Guarded) -> Iterator[tarfile.TarInfo]:
+    while True:
+        with source.header():
+            info = _next(tar)
+        if info is None:
+            return
         yield info
 
 
+def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    vars(tar)["members"] = []  # else tarfile keeps every member that it has seen
+    return tar.next()
+
+
 def _member(tar: tarfile.TarFile, info: tarfile.TarInfo, offset: int) -> Member:
+    if not 0 <= info.size <= LARGEST:
+        raise tarfile.ReadError(f"{info.name!r} claims to be {info.size} bytes long; at most {LARGEST} are read")
     entry = Entry(
         path=_path(info),
         type=_TYPES.get(info.type, "?"),
@@ -263,5 +287,5 @@ def _reading(source: Readable, mode: Literal["r|", "r:"]) -> Generator[tarfile.T
     try:
         with tarfile.open(fileobj=file, mode=mode, bufsize=CHUNK, encoding="utf-8", errors="surrogateescape") as tar:
             yield tar
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, ArithmeticError, RecursionError) as error:  # tarfile raises all of them
         raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error

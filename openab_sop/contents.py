@@ -52,6 +52,16 @@ class Entry:
     offset: int = 0
     hard_link: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what no file system has: who sends it is not to be trusted.
+
+        Raises:
+            ValueError: a number does not fit into 64 bits.
+        """
+        numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.offset)
+        if not all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+            raise ValueError(f"{self.path!r} has numbers that no file has")
+
     def unlike(self, other: Entry) -> list[str]:
         """Return the names of what differs and may not."""
         return [name for name in _COMPARED if getattr(self, name) != getattr(other, name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Draft:
         self._partial: Partial | None = None
         self._agents: tuple[AgentBackup, ...] = ()
         self._manifest: Manifest | None = None
+        self._snapshots = ExitStack()
 
     def create(self) -> Path:
         """Create the directory, private, under a name that is no backup's yet (SOP 2.0).
@@ -56,12 +58,27 @@ class Draft:
 
     def discard(self) -> None:
         """Remove what is not a complete backup; nothing happens if it is one, or was never created."""
+        self._snapshots.close()
         if self._partial:
             self._partial.discard()
 
     def keep_values(self) -> int:
         """Write values.yaml, the user-supplied values (SOP 2.1); returns its bytes."""
         return self._write("values.yaml", self.release.helm.values(self.release.name, self.release.revision))
+
+    def hold_snapshots(self, above: int) -> dict[str, str]:
+        """Hold each large home as it is at one moment, where the cluster can (SOP 2.8).
+
+        Args:
+            above: bytes that a home must take for that.
+
+        Returns:
+            By agent: what was done, or why nothing was.
+
+        Raises:
+            SopError: a snapshot was not ready in time.
+        """
+        return {part.agent.deployment: part.hold_snapshot(above, self._snapshots) for part in self._agents}
 
     def copy_homes(self, progress: Progress) -> dict[str, CopiedHome]:
         """Copy each agent's home in one stream (SOP 2.7; the items of 2.2-2.5 are taken from it).
@@ -76,6 +93,7 @@ class Draft:
                     part.copy_home(progress)
             except SopError as error:
                 failures.append(error)
+        self._snapshots.close()
         if failures:
             raise BackupError("; ".join(f.problem for f in failures), failures[0].next_step)
         return {part.agent.deployment: part.home for part in self._agents}

@@ -7,9 +7,10 @@ then is a finished pod, which holds no volume; the next run removes it.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any
 
 from openab_sop.agent import Agent
@@ -33,10 +34,14 @@ _KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePul
 
 
 @contextmanager
-def helper_pod(cluster: Cluster, agent: Agent) -> Generator[Pod]:
+def helper_pod(cluster: Cluster, agent: Agent, instead: Callable[[Object], None] | None = None) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
     The image is the Deployment's, else the newest of its older ReplicaSets' that the node can start.
+
+    Args:
+        instead: makes a claim of the helper's own name, which is mounted in place of the agent's. Called with the
+            helper, which shall own the claim and then takes it along when it is removed.
 
     Raises:
         PodError: no image could be started, or the volume is not to be had.
@@ -46,9 +51,12 @@ def helper_pod(cluster: Cluster, agent: Agent) -> Generator[Pod]:
     deployment = cluster.get("Deployment", agent.deployment)
     reasons: list[str] = []
     for image in _images(cluster, agent, deployment):
-        created = cluster.create("Pod", _pod(agent, deployment, image, _node(cluster, agent)))
-        name = created["metadata"]["name"]
+        name = f"openab-sop-{agent.deployment[:40]}-{token_hex(4)}"
+        claim, node = (name, None) if instead else (agent.claim, _node(cluster, agent))
+        created = cluster.create("Pod", _pod(name, agent, deployment, image, claim, node))
         try:
+            if instead:
+                instead(created)
             problem = _started(cluster, name)
             if problem is None:
                 with _attached(cluster, name):
@@ -95,11 +103,12 @@ def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
     return ended
 
 
-def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Object:
+def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | None, node: str | None) -> Object:
     template = part(deployment, "spec", "template", "spec")
     container = next(c for c in parts(template, "containers") if c["name"] == agent.container)
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
+    mounted = [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names]
     spec: dict[str, Any] = {key: template[key] for key in _KEPT if key in template}
     if "fsGroup" in part(spec, "securityContext"):  # else kubelet changes the mode of every file before we look
         spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
@@ -108,7 +117,7 @@ def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Obje
         "activeDeadlineSeconds": LIFETIME,
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
-        "volumes": volumes,
+        "volumes": mounted,
         "containers": [
             {
                 "name": agent.container,
@@ -128,7 +137,7 @@ def _pod(agent: Agent, deployment: Object, image: str, node: str | None) -> Obje
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "generateName": f"openab-sop-{agent.deployment[:40]}-",
+            "name": name,
             "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
         },
         "spec": spec,

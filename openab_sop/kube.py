@@ -127,6 +127,10 @@ class Cluster:
         """Return the objects of the namespace that a label selector matches."""
         return parts(self._call("GET", self._path(kind), labelSelector=selector).body, "items")
 
+    def all(self, kind: str) -> list[Object]:
+        """Return every object of a kind, of the namespace or of the cluster as the kind is."""
+        return parts(self._call("GET", self._path(kind)).body, "items")
+
     def create(self, kind: str, body: Object) -> Object:
         """Create an object in the namespace; returns it as the API has it."""
         return self._call("POST", self._path(kind), body, fieldManager=MANAGER).body
@@ -181,6 +185,8 @@ _PATHS = {
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
     "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "VolumeSnapshot": "/apis/snapshot.storage.k8s.io/v1/namespaces/{namespace}/volumesnapshots",
+    "VolumeSnapshotClass": "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
 

@@ -32,7 +32,11 @@ _USED = "du -sx --block-size=1 . 2>/dev/null"
 
 def used(pod: Pod, home: str) -> int:
     """Return the bytes that a home takes on its volume; holes of sparse files take none."""
-    return int(pod.capture(_USED, home).split()[0])
+    said = pod.capture(_USED, home)
+    match = re.match(rb"(\d{1,18})\s", said)
+    if match is None:
+        raise PodError(f"du in pod {pod.name} says {said[:200]!r}", "the image needs du as coreutils have it")
+    return int(match[1])
 
 
 def listed(pod: Pod, home: str, foreign: Sequence[str]) -> Iterator[Entry]:
@@ -102,10 +106,10 @@ def relative(name: bytes) -> str:
     """Return a path below the home from what the pod calls it (``./a/b``).
 
     Raises:
-        PodError: it points elsewhere: the pod's side is not trusted.
+        PodError: it points elsewhere, or is no path as find prints it: the pod's side is not trusted.
     """
     path = os.fsdecode(name.removeprefix(b"./"))
-    if not path or path.startswith("/") or ".." in path.split("/"):
+    if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
         raise PodError(
             f"the pod names a path outside its home: {path!r}",
             "look into the pod: its tools are not to be trusted",

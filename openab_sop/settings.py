@@ -19,6 +19,7 @@ class Settings:
         delete: names of the backups that cleanup deletes (SOP 6.1).
         encrypt_to: recipients of new backups: public keys, or files with some.
         identity: file with the secret key that opens encrypted ones.
+        snapshot_above: bytes above which a home is read from a snapshot (SOP 2.8).
         full: whether to read everything from the pods, although an earlier backup has some of it.
         quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
@@ -35,6 +36,7 @@ class Settings:
     delete: tuple[str, ...]
     encrypt_to: tuple[str, ...]
     identity: str | None
+    snapshot_above: int
     full: bool
     quick: bool
     sandbox: bool

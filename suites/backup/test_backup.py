@@ -16,6 +16,7 @@ from fixtures.console import Progress
 from openab_sop.draft import Draft
 from openab_sop.health import missing_tools
 from openab_sop.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
+from openab_sop.settings import Settings
 
 collecting = pytest.mark.collecting
 
@@ -38,6 +39,13 @@ def test_pods_have_the_tools(hosts: dict[str, Host], evidence: Evidence) -> None
 def test_values(draft: Draft, evidence: Evidence) -> None:
     """2.1 The user-supplied values."""
     evidence("values.yaml", f"{draft.keep_values()} bytes")
+
+
+@collecting
+def test_large_volumes_are_held(draft: Draft, settings: Settings, evidence: Evidence) -> None:
+    """2.8 A volume above the threshold is read from a snapshot, at one moment, where the cluster has a class for it."""
+    for agent, done in draft.hold_snapshots(settings.snapshot_above).items():
+        evidence(agent, done)
 
 
 @collecting
