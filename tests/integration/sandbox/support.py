@@ -113,7 +113,6 @@ class Footprint:
     mounts: frozenset[str]
     loops: frozenset[str]
     links: frozenset[str]
-    namespaces: frozenset[str]
     addresses: frozenset[str]
     cgroups: frozenset[Path]
 
@@ -122,11 +121,10 @@ class Footprint:
 
     def still_there(self) -> Footprint:
         """Of what was seen, the part that exists now."""
-        mounts, namespaces = _all_mounts(), _all_namespaces()
+        mounts = _all_mounts()
         return Footprint(
             processes=frozenset(life for life in self.processes if life == _life(life.pid)),
             mounts=frozenset(mount for mount in self.mounts if mount in mounts),
-            namespaces=frozenset(name for name in self.namespaces if name in namespaces or name in mounts),
             loops=frozenset(
                 loop for loop in self.loops if loop in call("losetup", "--list", "--output=NAME,BACK-FILE")
             ),
@@ -145,7 +143,6 @@ def footprint(box: Sandbox) -> Footprint:
     processes = inside | _with_same_mounts({pid for pid in _pids() if _mentions(pid, f"{status.state}/")})
     return Footprint(
         processes=frozenset(life for pid in processes if (life := _life(pid))),
-        namespaces=frozenset(_namespace(pid, "net") for pid in inside) - {_namespace(os.getpid(), "net"), ""},
         mounts=frozenset(line for line in _all_mounts().splitlines() if f" {status.state}/" in line),
         loops=frozenset(
             line.split()[0]
@@ -194,10 +191,6 @@ def _namespace(pid: int, kind: str) -> str:
         return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
     except OSError:
         return ""
-
-
-def _all_namespaces() -> set[str]:
-    return {_namespace(pid, "net") for pid in _pids()}
 
 
 def _all_mounts() -> str:

@@ -72,7 +72,7 @@ def test_down_leaves_nothing_of_a_node_in_use(cluster: Cluster, box: Sandbox) ->
     cluster.apply(claim("home"), pod("agent", "home"))
     cluster.ready("agent")
     seen = footprint(box)
-    assert seen.processes and seen.mounts and seen.links and seen.namespaces and seen.addresses and seen.cgroups
+    assert seen.processes and seen.mounts and seen.links and seen.addresses and seen.cgroups
 
     box.down()
 

@@ -16,7 +16,7 @@ from tests.integration.sandbox.support import Cluster, call, claim, eventually, 
 WRITER = """
 cd /home/agent
 mkdir 1 2 3 4
-for n in 1 2 3 4; do head -c 8000000 /dev/zero > $n/ballast; done
+for n in 1 2 3 4; do head -c 64000000 /dev/zero > $n/ballast; done
 while :; do for n in 1 2 3 4; do echo >> $n/count; sync $n/count; done; done
 """
 """Commits to four files in turn; a copy file by file, with the ballast between, finds the later ones further on."""
