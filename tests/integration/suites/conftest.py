@@ -49,11 +49,20 @@ class Volumes:
 
     def of(self, namespace: str, claim: str) -> Path:
         """The directory behind a claim, seen through the node's own mounts."""
+        return Path(f"/proc/{self.node.pid}/root{self.seen_by_node(namespace, claim)}")
+
+    @property
+    def node(self) -> enclosure.Enclosure:
+        """The node's own namespaces; a program that resolves links itself must run in there."""
         inside = enclosure.find(Records(self.status.state / "run" / "parts"))
         assert inside is not None
+        return inside
+
+    def seen_by_node(self, namespace: str, claim: str) -> Path:
+        """The directory behind a claim, as the node names it."""
         volume = self._field(namespace, "pvc", claim, "{.spec.volumeName}")
         handle = self._field(namespace, "pv", volume, "{.spec.csi.volumeHandle}")
-        return Path(f"/proc/{inside.pid}/root{self.status.state}/volumes/volumes/{handle}/data")
+        return self.status.state / "volumes" / "volumes" / handle / "data"
 
     def _field(self, namespace: str, kind: str, name: str, path: str) -> str:
         return self.world.kubectl("--namespace", namespace, "get", kind, name, f"--output=jsonpath={path}")

@@ -43,8 +43,7 @@ def busy(world: World, status: Status, volumes: Volumes, tmp_path_factory: pytes
         world.install("openab", namespace, "0.8.1", {"agents": {"kiro": {"enabled": False}, **agents}})
         world.fill_home(namespace, "openab-checkpointing")
         suites = Suites.at(tmp_path_factory.mktemp("busy"), status)
-        homes = {agent: volumes.of(namespace, f"openab-{agent}") for agent in AGENTS}
-        last_row = {agent: int(query(home / DATABASE, LAST)) for agent, home in homes.items()}
+        last_row = {agent: int(live(volumes, namespace, f"openab-{agent}")) for agent in AGENTS}
         with churning(status, namespace, "openab-checkpointing"):
             run = suites.run("suites/backup", f"--namespace={namespace}")
         assert run.status == 0, run.output
@@ -62,9 +61,17 @@ def churning(status: Status, namespace: str, deployment: str) -> Generator[None]
         process.kill()
 
 
+def live(volumes: Volumes, namespace: str, claim: str) -> str:
+    """The last row of a database that its agent writes to now."""
+    database = volumes.seen_by_node(namespace, claim) / DATABASE
+    command = ["sqlite3", "-readonly", "-cmd", ".timeout 5000", database, LAST]  # its writer may be at a checkpoint
+    inside = volumes.node.enter(command)
+    return subprocess.run(inside, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def query(database: Path, sql: str) -> str:
     """What the sqlite3 command answers."""
-    command = ["sqlite3", "-readonly", "-cmd", ".timeout 5000", database, sql]  # its writer may be at a checkpoint
+    command = ["sqlite3", "-readonly", database, sql]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
