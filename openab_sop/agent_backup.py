@@ -43,6 +43,8 @@ class CopiedHome:
     def __str__(self) -> str:
         told = f"{self.entries} names, {self.files} files, {self.size} bytes of pod {self.pod.name}"
         told += f"\n  {self.copy.received} bytes received, {self.copy.adopted} taken from the earlier backup"
+        if self.copy.refused_base:
+            told += f"\n  the earlier backup is damaged, nothing was taken from it: {self.copy.refused_base}"
         for what, names in (
             ("databases", sorted(self.copy.databases)),
             ("vanished meanwhile", self.copy.vanished),
@@ -192,7 +194,8 @@ class AgentBackup:
             if stored.deployment == self.agent.deployment and stored.claim_uid == self._claim_uid:
                 assert self._base is not None
                 directory = self._base.directory / stored.deployment
-                return Base(directory / HOME, directory / CONTENTS)
+                listed = {file.path: file.sha256 for file in self._base.manifest.contents}
+                return Base(directory / HOME, listed.get(f"{stored.deployment}/{HOME}", ""), directory / CONTENTS)
         return None
 
     def _extract(self, item: Item, files: tuple[Entry, ...]) -> None:

@@ -33,7 +33,7 @@ SQLITE_MAGIC = b"SQLite format 3\0"
 HEADERS = 16 << 20
 """Bytes that stand before a member's content at most: names, attributes, the map of its holes. More is an attack."""
 LARGEST = 1 << 40
-"""Bytes of a file at most, holes included: a few bytes of archive may claim any size, and digesting holes takes time."""
+"""Bytes of a file at most, holes included: few bytes of archive may claim any size, and digesting holes takes time."""
 
 _TYPES = {
     tarfile.REGTYPE: "f",
@@ -156,7 +156,7 @@ class Digest(Protocol):
 
 
 class _Guarded:
-    """Reads from a source, hands on all that it read, and stops where a header has no end: tarfile keeps it in memory."""
+    """Reads from a source, hands on all that it read, and stops where a header has no end: tarfile keeps all of it."""
 
     def __init__(self, source: Readable, sink: Callable[[bytes], object]) -> None:
         self._source = source

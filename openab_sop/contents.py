@@ -94,6 +94,7 @@ class Comparison:
         for side in ("pod", "copy"):
             database.execute(f"CREATE TABLE {side} ({columns}) WITHOUT ROWID")
         database.execute("CREATE INDEX inode ON pod (inode)")
+        database.create_function("parent", 1, _parent, deterministic=True)
 
     def add(self, side: Side, entry: Entry) -> None:
         """Put an entry in; one of the same path on that side gives way to it."""
@@ -152,6 +153,16 @@ class Comparison:
             WHERE {unlike} OR (copy.hard_link != '' AND source.inode IS NOT pod.inode) ORDER BY path"""
         return _entries(self._database.execute(query))
 
+    def misplaced(self, side: Side) -> Iterator[Entry]:
+        """Yield every entry that stands below one that is no directory: no file system has such names."""
+        query = f"SELECT lower.* FROM {side} AS lower JOIN {side} AS upper ON upper.path = parent(lower.path)"
+        return _entries(self._database.execute(f"{query} WHERE upper.type != 'd' ORDER BY lower.path"))
+
+    def sample(self, side: Side, number: int) -> Iterator[Entry]:
+        """Yield so many files of a side, by chance."""
+        query = f"SELECT * FROM {side} WHERE type = 'f' ORDER BY random() LIMIT ?"
+        return _entries(self._database.execute(query, [number]))
+
     def same_file(self, inode: str) -> list[str]:
         """Return every path of the pod that is a name of this inode (hard links)."""
         rows = self._database.execute("SELECT path FROM pod WHERE inode = ?", [inode])
@@ -201,6 +212,10 @@ def read(lines: Iterable[str]) -> Iterator[Entry]:
         ValueError, TypeError: a line is none of ours.
     """
     return (Entry.from_line(line) for line in lines)
+
+
+def _parent(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0]
 
 
 def _entries(rows: Iterable[tuple[object, ...]]) -> Iterator[Entry]:

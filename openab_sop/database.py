@@ -40,11 +40,12 @@ def parts(path: str) -> tuple[str, ...]:
     return (path, *(path + suffix for suffix in (*LOGS, INDEX)))
 
 
-def copy(pod: Pod, home: str, path: str, archive: Archive) -> list[Entry]:
+def copy(pod: Pod, home: str, path: str, archive: Archive, limit: int) -> list[Entry]:
     """Append a database's set to the archive, consistently, and check it (SOP 2.9).
 
     Args:
         path: the main file, relative to the home.
+        limit: bytes that the set may take.
 
     Returns:
         The entries of what was copied, the main file's first.
@@ -54,7 +55,7 @@ def copy(pod: Pod, home: str, path: str, archive: Archive) -> list[Entry]:
     """
     for _ in range(ATTEMPTS):
         try:
-            with pod.open(_COPY, home, f"./{path}") as output:
+            with pod.open(_COPY, home, f"./{path}", limit=limit) as output:
                 entries = [member.entry for member in archive.append(output)]
         except ScriptFailed as failed:
             if failed.status != _MOVED:

@@ -13,12 +13,15 @@ from pathlib import Path
 from openab_sop import database, listing
 from openab_sop.archive import TAR, Archive, Member
 from openab_sop.contents import Comparison, Entry, read
-from openab_sop.errors import SopError
+from openab_sop.errors import BackupError, SopError
 from openab_sop.pod import Pod
 from openab_sop.verdict import Finding
 
 ROUNDS = 4
 """How often what changed under the copy is copied again."""
+
+ROOM = 512 << 20
+"""Bytes of tar's own that a home may take beyond four times what it takes on its volume: headers of empty files."""
 
 Progress = Callable[[int, int], None]
 """Told the bytes that have arrived and those that are expected."""
@@ -33,9 +36,10 @@ SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
 
 @dataclass(frozen=True)
 class Base:
-    """An earlier copy of the same home: its archive, and its Contents."""
+    """An earlier copy of the same home: its archive with the digest that it must have, and its Contents."""
 
     archive: Path
+    sha256: str
     contents: Path
 
 
@@ -53,6 +57,7 @@ class HomeCopy:
         sockets: names that no archive can hold.
         findings: what could not be copied as it is in the pod.
         adopted, received: bytes of files taken from an earlier copy, and bytes that came from the pod.
+        refused_base: why nothing was taken from the earlier copy: it is damaged.
     """
 
     pod: Pod
@@ -67,6 +72,8 @@ class HomeCopy:
     findings: list[Finding] = field(default_factory=list[Finding])
     adopted: int = 0
     received: int = 0
+    refused_base: str = ""
+    _limit: int = ROOM
     _pending: set[str] = field(default_factory=set[str])
     _reopened: set[str] = field(default_factory=set[str])
 
@@ -80,6 +87,7 @@ class HomeCopy:
         Raises:
             PodError, BackupError: the stream was cut off, or the disk is full. ``findings`` has what concerns files.
         """
+        self._limit = 4 * expected + ROOM
         if base is None or not self._adopt(base):
             self._stream(expected, progress)
             self._look()
@@ -96,19 +104,33 @@ class HomeCopy:
     def _stream(self, expected: int, progress: Progress) -> None:
         arguments = listing.prunes(self.foreign)
         with self.pod.open(
-            _ALL, self.home, *arguments, progress=lambda received: progress(received, expected)
+            _ALL,
+            self.home,
+            *arguments,
+            progress=lambda received: progress(received, expected),
+            limit=self._limit,
         ) as output:
             self._take(self.archive.append(output))
             self.received += output.received
 
     def _adopt(self, base: Base) -> bool:
-        """Take from an earlier copy what the pod still has; not done if it spares less than half of the bytes."""
+        """Take from an earlier copy what the pod still has.
+
+        Not done if it spares less than half of the bytes, or if the earlier copy is damaged anywhere.
+        """
         self._look()
-        with base.contents.open() as lines:
-            spared = sum(entry.size for entry in read(lines) if not entry.note and self._is_unchanged(entry))
-        if spared * 2 < self.table.size("pod"):
+        try:
+            with base.contents.open() as lines:
+                spared = sum(entry.size for entry in read(lines) if not entry.note and self._is_unchanged(entry))
+            if spared * 2 < self.table.size("pod"):
+                return False
+            self._take(self.archive.adopt(base.archive, base.sha256, self._is_unchanged))
+        except (BackupError, OSError, ValueError, TypeError) as damage:
+            self.refused_base = str(damage).splitlines()[0]
+            self.archive.clear()
+            self.table.clear("copy")
+            self._pending.clear()
             return False
-        self._take(self.archive.adopt(base.archive, self._is_unchanged))
         self.adopted = self.table.size("copy")
         return True
 
@@ -150,7 +172,7 @@ class HomeCopy:
         while self._pending:
             path = self._pending.pop()
             try:
-                entries = database.copy(self.pod, self.home, path, self.archive)
+                entries = database.copy(self.pod, self.home, path, self.archive, self._limit)
             except SopError as error:
                 self.findings.append(
                     Finding(path, error.problem, "a sound database, copied consistently", error.next_step)
@@ -188,7 +210,7 @@ class HomeCopy:
 
     def _copy_again(self, groups: Iterable[Sequence[str]]) -> None:
         for batch in listing.batches(groups):
-            with self.pod.open(SOME, self.home, str(len(batch)), stdin=batch) as output:
+            with self.pod.open(SOME, self.home, str(len(batch)), stdin=batch, limit=self._limit) as output:
                 self._take(self.archive.append(output))
                 self.received += output.received
 
@@ -219,6 +241,15 @@ class HomeCopy:
                 self.grown.append(theirs.path)
             else:
                 self.findings.append(self._restless(theirs))
+        for entry in self.table.misplaced("copy"):
+            self.findings.append(
+                Finding(
+                    f"{self.home}/{entry.path}",
+                    "it stands below what is no directory",
+                    "the names of a file system",
+                    "look into the pod: its tools are not to be trusted",
+                )
+            )
 
     def _grew(self, ours: Entry) -> bool:
         return listing.starts_with(self.pod, self.home, ours.path, ours.size, ours.sha256)

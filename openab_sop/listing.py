@@ -109,7 +109,7 @@ def relative(name: bytes) -> str:
         PodError: it points elsewhere, or is no path as find prints it: the pod's side is not trusted.
     """
     path = os.fsdecode(name.removeprefix(b"./"))
-    if "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+    if "\0" in path or (path != "." and not {"", ".", ".."}.isdisjoint(path.split("/"))):
         raise PodError(
             f"the pod names a path outside its home: {path!r}",
             "look into the pod: its tools are not to be trusted",

@@ -21,6 +21,7 @@ from openab_sop.errors import PodError
 from openab_sop.kube import Cluster
 from openab_sop.objects import Object
 from openab_sop.process import Stream, stream
+from openab_sop.shown import one_line
 
 
 class ScriptFailed(PodError):
@@ -33,6 +34,9 @@ class ScriptFailed(PodError):
 
 CHUNK = 1 << 18
 """Bytes asked for at once; the pipe hands over at most 64 KiB of them."""
+
+LISTED = 1 << 30
+"""Bytes of a listing at most: millions of names. A pod that sends more does not list a home."""
 
 _MARKED = """mark=$1 status=1; cd "$2" && {{ shift 3; status=0; {script}
 }}; printf '\\n%s %s\\n' "$mark" "$status\""""
@@ -84,6 +88,7 @@ class Pod:
         *arguments: str,
         stdin: bytes | None = b"",
         progress: Progress = lambda received: None,
+        limit: int = LISTED,
     ) -> Generator[Output]:
         """Start a script of ours and read its output as it comes.
 
@@ -94,9 +99,11 @@ class Pod:
             stdin: what it reads, no more than a pipe takes at once; None if it comes by ``Output.send``, and the script
                 knows its end.
             progress: told the bytes received so far at each read.
+            limit: bytes of output after which it is given up: the pod's side may have no end.
 
         Raises:
-            PodError: the output ended before its end mark, from ``Output.read``; ScriptFailed: its status is not 0.
+            PodError: the output ended before its end mark or goes beyond its limit, from ``Output.read``;
+            ScriptFailed: its status is not 0.
         """
         mark = secrets.token_hex(16)
         argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
@@ -105,7 +112,7 @@ class Pod:
         command = ["sh", "-c", frame.format(script=script), "sh", mark, directory, str(len(given)), *arguments]
         with stream([*argv, *command], env=self.cluster.env) as process:
             process.write(given)
-            yield Output(self.name, process, mark.encode(), progress)
+            yield Output(self.name, process, mark.encode(), progress, limit)
 
     def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
         """Run a script of ours to its end and return its output.
@@ -113,12 +120,10 @@ class Pod:
         Raises:
             PodError: it failed, was cut off, or wrote more than ``limit`` bytes.
         """
-        with self.open(script, directory, *arguments) as output:
+        with self.open(script, directory, *arguments, limit=limit) as output:
             data = bytearray()
             while chunk := output.read(CHUNK):
                 data += chunk
-                if len(data) > limit:
-                    raise PodError(f"pod {self.name} answers with more than {limit} bytes", "look into the pod by hand")
             return bytes(data)
 
 
@@ -128,8 +133,9 @@ class Output:
     ``read`` returns what has arrived, so that nobody waits for bytes that the pod holds back until acknowledged.
     """
 
-    def __init__(self, pod: str, process: Stream, mark: bytes, progress: Progress) -> None:
+    def __init__(self, pod: str, process: Stream, mark: bytes, progress: Progress, limit: int) -> None:
         self.received = 0
+        self._limit = limit
         self._progress = progress
         self._pod = pod
         self._process = process
@@ -141,7 +147,7 @@ class Output:
         """Return up to about ``size`` bytes of output, empty only at its proved end.
 
         Raises:
-            PodError: the stream ended without the mark, or the script's status is not 0.
+            PodError: the stream ended without the mark, or goes beyond its limit; ScriptFailed: its status is not 0.
         """
         reserve = len(self._mark) + _STATUS_MAX
         while not self._ended and len(self._held) <= reserve:
@@ -149,6 +155,8 @@ class Output:
             if not chunk:
                 raise self._cut_off()
             self.received += len(chunk)
+            if self.received > self._limit:
+                raise self._endless()
             self._progress(self.received)
             self._held += chunk
             self._find_end(reserve)
@@ -162,7 +170,7 @@ class Output:
 
     def stderr(self) -> str:
         """Return the last of what the script said on its standard error."""
-        return self._process.errors()
+        return one_line(self._process.errors())
 
     def _find_end(self, reserve: int) -> None:
         if not self._held.endswith(b"\n"):
@@ -170,7 +178,8 @@ class Output:
         start = self._held.rfind(self._mark, max(0, len(self._held) - reserve))
         if start < 0:
             return
-        status = int(self._held[start + len(self._mark) :])
+        said = self._held[start + len(self._mark) :].strip()
+        status = int(said) if said.isdigit() else -1
         self._process.write(b"\n")
         if status != 0:
             raise ScriptFailed(
@@ -180,6 +189,12 @@ class Output:
             )
         self._held = self._held[:start]
         self._ended = True
+
+    def _endless(self) -> PodError:
+        return PodError(
+            f"pod {self._pod} sends more than {self._limit} bytes, far more than what was asked for can take",
+            "look into the pod: its tools are not to be trusted",
+        )
 
     def _cut_off(self) -> PodError:
         said = self.stderr()

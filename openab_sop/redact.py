@@ -17,6 +17,7 @@ from typing import cast
 from urllib.parse import quote, quote_plus
 
 from openab_sop.objects import Object, part
+from openab_sop.shown import harmless
 
 MASK = "***"
 SHORTEST = 6
@@ -72,10 +73,13 @@ def learn_secret(secret: Object) -> None:
 
 
 def mask(text: str) -> str:
-    """Return ``text`` with every known secret, and whatever looks like a credential, replaced by ``***``."""
+    """Return ``text`` with every known secret, and whatever looks like a credential, replaced by ``***``.
+
+    What a terminal would obey in it is escaped: whatever is shown passes here.
+    """
     if _known:
         text = _pattern().sub(MASK, text)
-    return _ASSIGNED.sub(rf"\1{MASK}", _LOOKS_SECRET.sub(MASK, text))
+    return harmless(_ASSIGNED.sub(rf"\1{MASK}", _LOOKS_SECRET.sub(MASK, text)))
 
 
 @lru_cache(maxsize=1)

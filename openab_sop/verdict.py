@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from openab_sop.shown import one_line
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -15,7 +17,8 @@ class Finding:
     next_step: str
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.observed}; expected {self.expected}\n    next: {self.next_step}"
+        seen = one_line(f"{self.subject}: {self.observed}")  # names and what tools said come from the pod
+        return f"{seen}; expected {self.expected}\n    next: {one_line(self.next_step)}"
 
 
 @dataclass(frozen=True)

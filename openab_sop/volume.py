@@ -15,7 +15,7 @@ from openab_sop import listing
 from openab_sop.archive import Archive, ranges
 from openab_sop.contents import Comparison, Entry, read
 from openab_sop.errors import BackupError
-from openab_sop.home import SOME
+from openab_sop.home import ROOM, SOME
 from openab_sop.pod import CHUNK, Pod
 from openab_sop.verdict import Finding
 
@@ -109,8 +109,9 @@ class Volume:
             BackupError: what arrived is not what the pod has.
         """
         expected = {entry.path: entry for entry in entries}
+        limit = 2 * sum(entry.size for entry in expected.values()) + ROOM
         for batch in listing.batches([path] for path in expected):
-            with self.pod.open(SOME, self.home, str(len(batch)), stdin=batch) as output:
+            with self.pod.open(SOME, self.home, str(len(batch)), stdin=batch, limit=limit) as output:
                 for member in archive.append(output):
                     theirs = expected.pop(member.entry.path, None)
                     if theirs and member.entry.sha256 not in ("", theirs.sha256):
