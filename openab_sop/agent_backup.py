@@ -122,6 +122,8 @@ class AgentBackup:
             return f"{used} bytes, on no claim: read from the pod"
         if (found := snapshot_class(cluster, agent.claim)) is None:
             return f"WARNING: {used} bytes, and no snapshot class for its volume: read from the pod while it is in use"
+        with reach(cluster, agent) as pod:
+            listing.flush(pod, agent.home)
         self._frozen = stack.enter_context(snapshot_pod(cluster, agent, agent.claim, found))
         return f"{used} bytes: held by a snapshot of class {found}"
 

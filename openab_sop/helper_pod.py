@@ -17,18 +17,20 @@ from openab_sop.agent import Agent
 from openab_sop.errors import PodError, SopError
 from openab_sop.kube import MANAGER, Cluster
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.owner import is_dead, owner
 from openab_sop.pod import Pod
 from openab_sop.process import stream
 from openab_sop.wait import wait
 
 LIFETIME = 6 * 3600
-"""Seconds after which the cluster ends a helper that nobody ever attached to."""
+"""Seconds after which the cluster ends a helper whatever happens."""
 STEADY = timedelta(seconds=60)
 """How long a container that has crashed before must have run again to be trusted with a copy."""
 START = 120
-"""Seconds until a helper must run."""
+"""Seconds until a helper must run, and then until somebody must have attached to it, or it ends."""
 
 _LABEL = "app.kubernetes.io/managed-by"
+_OWNER = f"{MANAGER}/owner"
 _UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePullSecrets", "runtimeClassName")
 
@@ -78,6 +80,7 @@ def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
     Raises:
         PodError: neither is to be had; a home without a claim is gone with its pod.
     """
+    remove_finished(cluster, agent)
     try:
         pod = agent.pod(cluster)
     except PodError:
@@ -92,11 +95,12 @@ def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
 
 
 def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
-    """Remove the helpers of an agent that ended with the run that made them; returns their names."""
+    """Remove the helpers of an agent that ended, or whose run did; returns their names."""
     ended = [
         pod["metadata"]["name"]
         for pod in cluster.list("Pod", f"{_LABEL}={MANAGER},{MANAGER}/agent={agent.deployment}")
         if at(pod, "status", "phase") in ("Succeeded", "Failed")
+        or is_dead(part(pod, "metadata", "annotations").get(_OWNER, ""))
     ]
     for name in ended:
         cluster.delete("Pod", name, grace=0)
@@ -122,7 +126,7 @@ def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | N
             {
                 "name": agent.container,
                 "image": image,
-                "command": ["sh", "-c", "read -r _"],
+                "command": ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"],
                 "stdin": True,
                 "stdinOnce": True,
                 "workingDir": "/",
@@ -139,6 +143,7 @@ def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | N
         "metadata": {
             "name": name,
             "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
+            "annotations": {_OWNER: owner()},
         },
         "spec": spec,
     }
@@ -191,5 +196,6 @@ def _pending(pod: Object) -> str:
 @contextmanager
 def _attached(cluster: Cluster, name: str) -> Generator[None]:
     """Stay attached to a helper's standard input: it ends when this attachment does."""
-    with stream(cluster.kubectl("attach", "-i", "-q", name), env=cluster.env):
+    with stream(cluster.kubectl("attach", "-i", "-q", name), env=cluster.env) as attached:
+        attached.write(b"\n")
         yield

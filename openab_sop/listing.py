@@ -39,6 +39,11 @@ def used(pod: Pod, home: str) -> int:
     return int(match[1])
 
 
+def flush(pod: Pod, home: str) -> None:
+    """Put on the volume what is only in memory yet: a snapshot holds what was written, and no more."""
+    pod.capture("sync --file-system . || status=1", home)
+
+
 def listed(pod: Pod, home: str, foreign: Sequence[str]) -> Iterator[Entry]:
     """Yield what a home holds: first its own directory, under the path ".", then all below.
 
