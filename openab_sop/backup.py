@@ -93,7 +93,7 @@ class Manifest:
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
     @classmethod
-    def parse(cls, text: str, path: Path) -> Manifest:
+    def parse(cls, text: bytes, path: Path) -> Manifest:
         """Read ``backup.json``.
 
         Raises:
@@ -106,9 +106,18 @@ class Manifest:
                     f"{path} has schema {schema}; this tool knows {SCHEMA}",
                     "use the version of openab-sop that wrote it",
                 )
-            return cattrs.structure(data, cls)
+            manifest = cattrs.structure(data, cls)
+            inside = all(_is_below(name) for name in manifest.names())
         except (ValueError, TypeError, KeyError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
+        if not inside:
+            raise BackupError(f"{path} names files outside its directory", RETAKE)
+        return manifest
+
+    def names(self) -> Iterator[str]:
+        """Yield every name of a file or directory in it."""
+        yield from (file.path for file in self.contents)
+        yield from (agent.deployment for agent in self.agents)
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,7 @@ class Backup:
         """
         path = directory / MANIFEST
         try:
-            return cls(directory, Manifest.parse(path.read_text(), path))
+            return cls(directory, Manifest.parse(path.read_bytes(), path))
         except OSError as error:
             raise BackupError(
                 f"{directory} is not a backup: {path.name}: {error.strerror}", "name one with --backup=DIR"
@@ -173,6 +182,11 @@ def newest(root: Path, cluster: str, namespace: str, release: str) -> Backup | N
         if (manifest.cluster, manifest.namespace, manifest.release) == (cluster, namespace, release):
             return backup
     return None
+
+
+def _is_below(name: str) -> bool:
+    """Tell whether a name leads below a directory: somebody else may have written ``backup.json``."""
+    return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
 
 
 def files_below(directory: Path) -> Iterator[StoredFile]:

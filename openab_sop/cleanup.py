@@ -6,9 +6,11 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from openab_sop import storage
 from openab_sop.backup import PARTIAL, PREFIX, Backup
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
+from openab_sop.partial import remove_abandoned
 from openab_sop.proof import prove
 
 
@@ -47,7 +49,7 @@ def survey(root: Path) -> list[Kept]:
     """
     if not root.is_dir():
         raise BackupError(f"{root} is not a directory", "name the backup root with --backup-root=DIR")
-    found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir()]
+    found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir() and not path.is_symlink()]
     newest = {kept.release: kept.name for kept in found if not kept.damage}
     return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]
 
@@ -56,10 +58,12 @@ def chosen(found: list[Kept], names: tuple[str, ...]) -> list[Kept]:
     """Return the backups that were named for deletion.
 
     Raises:
-        BackupError: a name is none of them, or is the newest good backup of its release.
+        BackupError: a name is none of them, is there twice, or is the newest good backup of its release.
     """
     known = {kept.name: kept for kept in found}
     for name in names:
+        if names.count(name) > 1:
+            raise BackupError(f"{name} is named {names.count(name)} times", "name each backup once with --delete")
         if name not in known:
             raise BackupError(f"there is no backup {name}", f"name one of {', '.join(known) or 'none'}")
         if known[name].newest:
@@ -84,10 +88,27 @@ def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal) ->
         raise NotNeeded("no backup was named with --delete")
     for kept in chosen(found, names):
         aside = kept.directory.with_name(f".{kept.name}{PARTIAL}")
-        with journal.action("delete backup", backup=kept.name):
+        with storage.told(kept.directory), journal.action("delete backup", backup=kept.name):
             kept.directory.rename(aside)
             shutil.rmtree(aside)
     return list(names)
+
+
+def clear(root: Path, journal: Journal) -> list[str]:
+    """Remove what killed runs have left: drafts, opened copies of encrypted backups, half deleted ones.
+
+    Returns:
+        Their names.
+
+    Raises:
+        NotNeeded: there is nothing of the kind.
+        BackupError: there is no such root, or something in it may not be removed.
+    """
+    with storage.told(root), storage.alone(root):
+        removed = remove_abandoned(root, journal)
+    if not removed:
+        raise NotNeeded("no run that was killed has left anything")
+    return removed
 
 
 def _look(path: Path) -> Kept:

@@ -1,7 +1,7 @@
 """A directory that is complete or is not there: written under a hidden name, and renamed at the end (SOP 2.10).
 
-A run that is killed leaves it behind under the hidden name: nobody takes that for a backup, and the next run
-removes it.
+A run that is killed leaves it behind under the hidden name: nobody takes that for a backup, and the next run that uses
+the backup root removes it. The private copy of an encrypted backup that is looked into is one that never completes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 
 from openab_sop import storage
 from openab_sop.backup import MANIFEST, NAME_FORMAT, PARTIAL, PREFIX
@@ -31,14 +32,12 @@ class Partial:
 
     def __init__(self, root: Path, journal: Journal) -> None:
         self.started = datetime.now(UTC)
-        self.path = root / f".{self.started.strftime(NAME_FORMAT)}.{os.getpid()}{PARTIAL}"
+        self.path = root / f".{self.started.strftime(NAME_FORMAT)}.{token_hex(4)}{PARTIAL}"
         self._root = root
         self._journal = journal
         storage.private_directory(root)
         with storage.told(root), storage.alone(root):
-            for stale in abandoned(root):
-                with journal.action("remove what a killed run left", directory=stale.name):
-                    shutil.rmtree(stale)
+            remove_abandoned(root, journal)
             self.path.mkdir(mode=0o700)
             self._lock = os.open(self.path, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -83,6 +82,15 @@ class Partial:
         while (target := self._root / moment.strftime(NAME_FORMAT)).exists():
             moment += timedelta(seconds=1)
         return target
+
+
+def remove_abandoned(root: Path, journal: Journal) -> list[str]:
+    """Remove what killed runs have left below a backup root; returns the names."""
+    stale = abandoned(root)
+    for directory in stale:
+        with journal.action("remove what a killed run left", directory=directory.name):
+            shutil.rmtree(directory)
+    return [directory.name for directory in stale]
 
 
 def abandoned(root: Path) -> list[Path]:

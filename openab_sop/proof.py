@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +11,7 @@ from openab_sop import database, storage
 from openab_sop.archive import extract, read_back
 from openab_sop.backup import CONTENTS, HOME, RETAKE, Backup, Manifest, StoredAgent, StoredFile
 from openab_sop.contents import Comparison, Entry, comparison, read
-from openab_sop.errors import NotNeeded, SopError
+from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.verdict import Finding, Verdict
 
 SAMPLE = 100
@@ -27,6 +26,29 @@ def prove(backup: Backup, *, quick: bool = False) -> Verdict:
     """
     with TemporaryDirectory(prefix="openab-sop-") as scratch:
         return verify(backup.directory, backup.manifest, Path(scratch), quick=quick)
+
+
+def belongs(backup: Backup, namespace: str | None, release: str | None) -> Verdict:
+    """Check that a backup is of the release that was named.
+
+    Args:
+        namespace, release: values of ``--namespace`` and ``--release``.
+
+    Raises:
+        NotNeeded: none was named.
+    """
+    manifest = backup.manifest
+    named = {"namespace": (namespace, manifest.namespace), "release": (release, manifest.release)}
+    if namespace is None and release is None:
+        raise NotNeeded("no release was named: the backup may be of any")
+    findings = (
+        Finding(
+            "backup.json", f"it is of {what} {theirs}", f"one of {what} {ours}", f"name another, or leave out --{what}"
+        )
+        for what, (ours, theirs) in named.items()
+        if ours not in (None, theirs)
+    )
+    return Verdict("the backup is of the release that was named", tuple(findings))
 
 
 def sealed_files(backup: Backup) -> Verdict:
@@ -104,8 +126,7 @@ def _read_through(archive: Path, agent: StoredAgent, table: Comparison, file: St
 
 
 def _sampled(archive: Path, agent: StoredAgent, table: Comparison, scratch: Path) -> Iterator[Finding]:
-    files = [entry for entry in table.all("pod") if entry.type == "f"]
-    for entry in random.sample(files, min(SAMPLE, len(files))):
+    for entry in table.sample("pod", SAMPLE):
         target = scratch / "sample"
         extract(archive, table.content("pod", entry).offset, target)
         if storage.digest(target) != entry.sha256:
@@ -122,7 +143,10 @@ def _changed(file: StoredFile) -> Finding:
 
 
 def _listed(manifest: Manifest, path: str) -> StoredFile:
-    return next(file for file in manifest.contents if file.path == path)
+    for file in manifest.contents:
+        if file.path == path:
+            return file
+    raise BackupError(f"backup.json does not list {path}", RETAKE)
 
 
 def _is_archive(file: StoredFile) -> bool:

@@ -1,13 +1,12 @@
 """Backups encrypted at rest with age (https://age-encryption.org): everything in them but ``backup.json``.
 
-A sealed backup is a backup whose files end in ``.age``. To look inside, it is opened into a private directory beside
-it, which is gone again when the look is over, and by the next run if this one was killed.
+A sealed backup is a backup whose files end in ``.age``. To look inside, it is opened into a private directory below the
+backup root, which is gone again when the look is over, and by the next run if this one was killed.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +16,10 @@ from typing import IO, Any
 import pyrage
 
 from openab_sop import storage
-from openab_sop.backup import PARTIAL, Backup, files_below
+from openab_sop.backup import Backup, files_below
 from openab_sop.errors import BackupError, SettingsError
+from openab_sop.journal import Journal
+from openab_sop.partial import Partial
 
 SUFFIX = ".age"
 
@@ -85,11 +86,13 @@ def seal(directory: Path, recipients: Iterable[Any]) -> int:
 
 
 @contextmanager
-def opened(backup: Backup, identity: str | None) -> Generator[Backup]:
+def opened(backup: Backup, identity: str | None, root: Path, journal: Journal) -> Generator[Backup]:
     """Give a backup whose files can be read: itself if it is not sealed, else a private copy that is gone afterwards.
 
     Args:
         identity: value of ``--identity``.
+        root: the backup root, where the copy is made.
+        journal: where it is recorded what an earlier run has left there.
 
     Raises:
         SettingsError: it is sealed, and no identity was named.
@@ -104,17 +107,14 @@ def opened(backup: Backup, identity: str | None) -> Generator[Backup]:
             "name the file with a secret key for it: --identity=FILE",
         )
     keys = parse_identities(identity)
-    place = backup.directory.with_name(f".{backup.name}.{os.getpid()}{PARTIAL}")
-    with storage.told(place):
-        place.mkdir(mode=0o700)
+    copy = Partial(root, journal)
     try:
-        with storage.alone(place):
-            for file in backup.manifest.contents:
-                _open_one(backup.directory / file.path, place / file.path.removesuffix(SUFFIX), keys)
-            plain = replace(backup.manifest, sealed_to=(), contents=tuple(files_below(place)))
-            yield Backup(place, plain)
+        for file in backup.manifest.contents:
+            _open_one(backup.directory / file.path, copy.path / file.path.removesuffix(SUFFIX), keys)
+        plain = replace(backup.manifest, sealed_to=(), contents=tuple(files_below(copy.path)))
+        yield Backup(copy.path, plain)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        copy.discard()
 
 
 def _open_one(source: Path, target: Path, keys: list[Any]) -> None:

@@ -15,6 +15,11 @@ def test_backups_are_listed(kept: list[Kept], audit: Audit, evidence: Evidence) 
     audit.facts["total"] = f"{len(kept)} backups, {sum(backup.size for backup in kept) >> 20} MiB"
 
 
+def test_leftovers_are_removed(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
+    """6.1 What killed runs left goes: drafts, and opened copies of encrypted backups."""
+    evidence("removed", ", ".join(cleanup.clear(settings.backup_root, journal)))
+
+
 def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
     """6.1 Only what is named with --delete goes, and never the newest good backup of a release."""
     evidence("deleted", ", ".join(cleanup.delete_named(kept, settings.delete, journal)))

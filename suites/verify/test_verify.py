@@ -19,6 +19,14 @@ def test_backup_is_one(named_backup: Backup, audit: Audit, evidence: Evidence) -
 
 
 @pytest.mark.gate
+def test_backup_is_of_this_release(named_backup: Backup, settings: Settings, evidence: Evidence) -> None:
+    """2.9 The backup is of the release that --namespace and --release name."""
+    verdict = proof.belongs(named_backup, settings.namespace, settings.release)
+    assert verdict.passed, str(verdict)
+    evidence("verdict", verdict)
+
+
+@pytest.mark.gate
 def test_encrypted_files_are_as_written(named_backup: Backup, evidence: Evidence) -> None:
     """2.9 Every file of an encrypted backup is as it was written; that takes no key."""
     verdict = proof.sealed_files(named_backup)
