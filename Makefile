@@ -6,6 +6,7 @@ demo: .venv/ready  ## a release on the project's own Kubernetes, backed up
 	.venv/bin/pytest suites/backup --sandbox --namespace=demo --backup-root=$(CURDIR)/demo-backups
 
 test: .venv/ready  ## unit, plugin and integration tests, these on a real node
+	scripts/test-tools
 	.venv/bin/pytest tests
 
 check: .venv/ready  ## style and types

@@ -154,8 +154,8 @@ def _images(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[str]
     sets = cluster.list("ReplicaSet", agent.selector)
     sets.sort(key=lambda s: int(part(s, "metadata", "annotations").get("deployment.kubernetes.io/revision", 0)))
     seen: set[str] = set()
-    for owner in (deployment, *reversed(sets)):
-        for container in parts(owner, "spec", "template", "spec", "containers"):
+    for source in (deployment, *reversed(sets)):
+        for container in parts(source, "spec", "template", "spec", "containers"):
             if container["name"] == agent.container and container["image"] not in seen:
                 seen.add(container["image"])
                 yield container["image"]
