@@ -114,9 +114,10 @@ class Draft:
         return found
 
     def keep_secrets(self) -> list[str]:
-        """Write every Secret and ConfigMap of the release and its pods (SOP 2.6); returns their file names.
+        """Write every Secret and ConfigMap of the release and its pods (SOP 2.6).
 
-        A name that a pod merely refers to may be missing: the pod runs without it.
+        Returns:
+            Their file names; "absent: Secret x" for one that a pod refers to and runs without.
         """
         kept: list[str] = []
         for kind, names in (("Secret", self.release.secrets), ("ConfigMap", self.release.config_maps)):
@@ -124,6 +125,7 @@ class Draft:
                 try:
                     found = self.release.cluster.get(kind, name)
                 except NotFound:
+                    kept.append(f"absent: {kind} {name}")
                     continue
                 if kind == "Secret":
                     redact.learn_secret(found)

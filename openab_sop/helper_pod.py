@@ -182,7 +182,12 @@ def _started(cluster: Cluster, name: str) -> str | None:
         return reason
 
     try:
-        wait(unready, what=f"the start of helper pod {name}", timeout=START, next_step="kubectl describe pod shows why")
+        wait(
+            unready,
+            what=f"the start of helper pod {name}",
+            timeout=START,
+            next_step=f"kubectl -n {cluster.namespace} describe pod {name} shows why",
+        )
     except SopError as error:
         return error.problem
     return problem[0] if problem else None

@@ -260,7 +260,7 @@ class HomeCopy:
             f"{self.home}/{entry.path}",
             f"the agent's user may not read it (owner {owner})",
             "everything in the home can be read",
-            f"kubectl exec {self.pod.name} -- ls -ld '{self.home}/{entry.path}'; mend its owner or mode, or remove it",
+            f"{self.pod.shell} ls -ld '{self.home}/{entry.path}'; mend its owner or mode, or remove it",
         )
 
     def _restless(self, entry: Entry) -> Finding:

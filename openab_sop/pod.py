@@ -80,6 +80,11 @@ class Pod:
             started=datetime.fromisoformat(status["state"]["running"]["startedAt"]),
         )
 
+    @property
+    def shell(self) -> str:
+        """What an operator types to run a command in the container; the command follows."""
+        return f"kubectl -n {self.cluster.namespace} exec -it {self.name} -c {self.container} --"
+
     @contextmanager
     def open(
         self,
@@ -112,7 +117,7 @@ class Pod:
         command = ["sh", "-c", frame.format(script=script), "sh", mark, directory, str(len(given)), *arguments]
         with stream([*argv, *command], env=self.cluster.env) as process:
             process.write(given)
-            yield Output(self.name, process, mark.encode(), progress, limit)
+            yield Output(self, process, mark.encode(), progress, limit)
 
     def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
         """Run a script of ours to its end and return its output.
@@ -133,7 +138,7 @@ class Output:
     ``read`` returns what has arrived, so that nobody waits for bytes that the pod holds back until acknowledged.
     """
 
-    def __init__(self, pod: str, process: Stream, mark: bytes, progress: Progress, limit: int) -> None:
+    def __init__(self, pod: Pod, process: Stream, mark: bytes, progress: Progress, limit: int) -> None:
         self.received = 0
         self._limit = limit
         self._progress = progress
@@ -183,8 +188,8 @@ class Output:
         self._process.write(b"\n")
         if status != 0:
             raise ScriptFailed(
-                f"a command in pod {self._pod} failed with status {status}: {self.stderr()}",
-                f"look into it with: kubectl exec -it {self._pod} -- sh",
+                f"a command in pod {self._pod.name} failed with status {status}: {self.stderr()}",
+                f"look into it with: {self._pod.shell} sh",
                 status,
             )
         self._held = self._held[:start]
@@ -192,13 +197,13 @@ class Output:
 
     def _endless(self) -> PodError:
         return PodError(
-            f"pod {self._pod} sends more than {self._limit} bytes, far more than what was asked for can take",
+            f"pod {self._pod.name} sends more than {self._limit} bytes, far more than what was asked for can take",
             "look into the pod: its tools are not to be trusted",
         )
 
     def _cut_off(self) -> PodError:
         said = self.stderr()
         return PodError(
-            f"the stream from pod {self._pod} was cut off after {self.received} bytes{': ' + said if said else ''}",
+            f"the stream from pod {self._pod.name} was cut off after {self.received} bytes{': ' + said if said else ''}",
             "check that the pod still runs (kubectl get pods) and has sh; then run again",
         )
