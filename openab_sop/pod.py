@@ -202,8 +202,8 @@ class Output:
         )
 
     def _cut_off(self) -> PodError:
-        said = self.stderr()
+        said = f": {said}" if (said := self.stderr()) else ""
         return PodError(
-            f"the stream from pod {self._pod.name} was cut off after {self.received} bytes{': ' + said if said else ''}",
+            f"the stream from pod {self._pod.name} was cut off after {self.received} bytes{said}",
             "check that the pod still runs (kubectl get pods) and has sh; then run again",
         )

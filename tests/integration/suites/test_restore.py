@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tarfile
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -57,16 +59,18 @@ class Release:
         """What rsync finds between the volume and the copy, but for what the running agent writes."""
         flags = ["-naHX", "--checksum", "--numeric-ids", "--delete", "--itemize-changes", "--modify-window=-1"]
         excluded = [f"--exclude={path}" for path in LIVE]
-        command = ["rsync", *flags, *excluded, f"{self.copy}/", f"{self.volume}/"]
+        command = ["rsync", *flags, *excluded, f"{self.volume}/", f"{self.copy}/"]
         done = subprocess.run(command, check=True, capture_output=True)
         return [line for line in done.stdout.decode("utf-8", "replace").splitlines() if not line.endswith(" ./")]
 
     def rows(self) -> int:
-        """Rows of the restored database, as the sqlite3 program counts them."""
+        """Rows of the restored database, as the sqlite3 program counts them in a copy of its files."""
         query = "PRAGMA integrity_check; SELECT count(*) FROM heartbeat;"
-        done = subprocess.run(
-            ["sqlite3", f"file:{self.volume / DATABASE}?mode=ro", query], check=True, capture_output=True, text=True
-        )
+        with TemporaryDirectory() as directory:
+            for path in (self.volume / DATABASE).parent.glob("data.sqlite3*"):
+                shutil.copy(path, directory)
+            command = ["sqlite3", Path(directory, "data.sqlite3"), query]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
         verdict, count = done.stdout.split()
         assert verdict == "ok"
         return int(count)
@@ -94,7 +98,8 @@ def release(
 def vandalise(release: Release) -> None:
     """Do to a home what bad upgrades do: delete, overwrite, truncate, add, change modes and types."""
     release.shell(
-        "rm -rf .kiro/steering && echo '{' > .kiro/agents/default.json && : > .config/gh/hosts.yml && chmod 755 .config/gh"
+        "rm -rf .kiro/steering && echo '{' > .kiro/agents/default.json && : > .config/gh/hosts.yml"
+        " && chmod 755 .config/gh"
         " && mkdir -p new/deep && echo precious > new/deep/file && rm -rf .kiro/skills && echo file > .kiro/skills"
         " && rm -rf odd/links && touch -d 2001-01-01 .bash_history"
     )
@@ -222,24 +227,6 @@ def test_a_claim_that_is_not_the_backups_is_refused(release: Release, tmp_path: 
     assert release.restore().status == 0
 
 
-def test_a_new_and_empty_claim_is_filled(release: Release) -> None:
-    release.kubectl("scale", "deploy", DEPLOYMENT, "--replicas=0")
-    release.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
-    claim = json.loads(release.kubectl("get", "pvc", DEPLOYMENT, "--output=json"))
-    release.kubectl("delete", "pvc", DEPLOYMENT)
-    spec = {key: claim["spec"][key] for key in ("accessModes", "resources", "storageClassName")}
-    kept = {key: claim["metadata"][key] for key in ("name", "labels")}
-    fresh = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": kept, "spec": spec}
-    path = release.suites.reports / "claim.json"
-    path.write_text(json.dumps(fresh))
-    release.kubectl("create", "--filename", str(path))
-    run = release.restore()
-    assert run.status == 0, run.output
-    release.kubectl("scale", "deploy", DEPLOYMENT, "--replicas=1")
-    release.kubectl("rollout", "status", f"deploy/{DEPLOYMENT}", "--timeout=60s")
-    assert "steering" in release.shell("ls .kiro")
-
-
 @pytest.mark.parametrize("action", ["stop agent", "restore volume", "start agent"])
 def test_a_killed_restore_is_completed_by_the_next(release: Release, action: str) -> None:
     """The same command again ends in a verified state, whatever the first was doing when it was killed."""
@@ -262,6 +249,24 @@ def test_a_killed_restore_is_completed_by_the_next(release: Release, action: str
     assert run.status == 0, run.output
     assert release.differences() == []
     assert release.field(f"deploy/{DEPLOYMENT}", "{.status.availableReplicas}") == "1"
+
+
+def test_a_new_and_empty_claim_is_filled(release: Release) -> None:
+    release.kubectl("scale", "deploy", DEPLOYMENT, "--replicas=0")
+    release.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
+    claim = json.loads(release.kubectl("get", "pvc", DEPLOYMENT, "--output=json"))
+    release.kubectl("delete", "pvc", DEPLOYMENT)
+    spec = {key: claim["spec"][key] for key in ("accessModes", "resources", "storageClassName")}
+    kept = {key: claim["metadata"][key] for key in ("name", "labels")}
+    fresh = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": kept, "spec": spec}
+    path = release.suites.reports / "claim.json"
+    path.write_text(json.dumps(fresh))
+    release.kubectl("create", "--filename", str(path))
+    run = release.restore()
+    assert run.status == 0, run.output
+    release.kubectl("scale", "deploy", DEPLOYMENT, "--replicas=1")
+    release.kubectl("rollout", "status", f"deploy/{DEPLOYMENT}", "--timeout=60s")
+    assert "steering" in release.shell("ls .kiro")
 
 
 def began(release: Release, before: set[Path], action: str) -> bool:

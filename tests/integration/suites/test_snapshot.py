@@ -1,0 +1,95 @@
+"""A large home is read from a snapshot: one moment, whatever the agent writes meanwhile, and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from signal import SIGKILL
+
+import pytest
+
+from sandbox import Sandbox, Status
+from tests.integration.conftest import ROOT, Suites, new_namespace
+from world import World
+
+BUSY = {"OPENAB_WRITE_INTERVAL": "5ms", "OPENAB_CHECKPOINT_EVERY": "50"}
+LARGE = "--snapshot-above=1M"
+
+
+@pytest.fixture(scope="module")
+def busy(box: Sandbox, world: World) -> Iterator[str]:
+    """A namespace with an agent that writes without a pause, on a cluster with a snapshot class."""
+    box.up(progress=print, optional=("snapshots",))
+    with new_namespace(world) as namespace:
+        agent = world.agent_values()
+        agent["env"] |= BUSY
+        world.install("openab", namespace, "0.8.1", {"agents": {"kiro": agent}})
+        world.fill_home(namespace, "openab-kiro", "random", size=5_000_000)
+        yield namespace
+
+
+def leftovers(world: World, namespace: str) -> list[str]:
+    """What of a backup's own objects is in the namespace."""
+    kinds = "pods,persistentvolumeclaims,volumesnapshots"
+    selector = "app.kubernetes.io/managed-by=openab-sop"
+    return world.kubectl("-n", namespace, "get", kinds, "--selector", selector, "--output=name").split()
+
+
+def gone(world: World, namespace: str) -> bool:
+    """Wait until the cluster has collected what belonged to a helper."""
+    deadline = time.monotonic() + 60
+    while leftovers(world, namespace) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return not leftovers(world, namespace)
+
+
+def test_a_large_home_is_read_at_one_moment(world: World, suites: Suites, busy: str) -> None:
+    run = suites.run("suites/backup", f"--namespace={busy}", LARGE)
+    assert run.status == 0, run.output
+    assert "held by a snapshot of class sandbox" in run.evidence("test_large_volumes_are_held")
+    entries = (suites.backups()[-1] / "openab-kiro/pvc-data/contents.jsonl").read_text().splitlines()
+    assert [entry for entry in map(json.loads, entries) if entry.get("note") == "grew"] == []
+    assert gone(world, busy)
+
+
+def test_a_small_home_is_read_from_the_pod(world: World, suites: Suites, busy: str) -> None:
+    run = suites.run("suites/backup", f"--namespace={busy}", "--snapshot-above=1G")
+    assert run.status == 0, run.output
+    assert "small enough" in run.evidence("test_large_volumes_are_held")
+    assert leftovers(world, busy) == []
+
+
+def test_without_a_snapshot_class_the_stream_goes_on_with_a_warning(world: World, suites: Suites, busy: str) -> None:
+    stored = world.kubectl("get", "volumesnapshotclass", "sandbox", "--output=json")
+    world.kubectl("delete", "volumesnapshotclass", "sandbox")
+    try:
+        run = suites.run("suites/backup", f"--namespace={busy}", LARGE)
+    finally:
+        path = suites.reports / "class.json"
+        body = json.loads(stored)
+        body["metadata"] = {key: body["metadata"][key] for key in ("name", "annotations")}
+        path.write_text(json.dumps(body))
+        world.kubectl("create", "--filename", path)
+    assert run.status == 0, run.output
+    assert "WARNING" in run.evidence("test_large_volumes_are_held")
+
+
+def test_a_killed_run_leaves_nothing_after_the_next(world: World, status: Status, suites: Suites, busy: str) -> None:
+    process = subprocess.Popen(
+        suites.argv("suites/backup", f"--namespace={busy}", LARGE),
+        cwd=ROOT,
+        env=dict(suites.env),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline and not leftovers(world, busy):
+        time.sleep(0.05)
+    process.send_signal(SIGKILL)
+    process.wait()
+    assert leftovers(world, busy)
+    run = suites.run("suites/backup", f"--namespace={busy}", LARGE)
+    assert run.status == 0, run.output
+    assert gone(world, busy)
