@@ -205,7 +205,7 @@ class AgentBackup:
         for entry in files:
             below = entry.path.removeprefix(item.path).lstrip("/")
             path = target / below if below else target
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            storage.private_directory(path.parent)
             extract(self._directory / HOME, entry.offset, path)
 
 

@@ -118,15 +118,17 @@ def opened(backup: Backup, identity: str | None, root: Path, journal: Journal) -
 
 
 def _open_one(source: Path, target: Path, keys: list[Any]) -> None:
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        with storage.told(target), source.open("rb") as sealed, _private(target) as plain:
+    storage.private_directory(target.parent)
+    with storage.told(target), source.open("rb") as sealed, _private(target) as plain:
+        try:
             _age.decrypt_io(sealed, plain, keys)
-    except _age.DecryptError as error:
-        raise BackupError(
-            f"{source.name} cannot be decrypted: {error}",
-            "name the right secret key with --identity; if it is right, the file is damaged: use another backup",
-        ) from error
+        except (_age.DecryptError, OSError) as error:
+            if getattr(error, "errno", None) is not None:
+                raise  # the disk's own; age's, of a damaged file, has no number
+            raise BackupError(
+                f"{source.name} cannot be decrypted: {error}",
+                "name the right secret key with --identity; if it is right, the file is damaged: use another backup",
+            ) from error
 
 
 def _private(path: Path) -> IO[bytes]:
