@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: make demo, make test.
-.PHONY: demo test check down clean
+.PHONY: demo test check bench down clean
 
 demo: .venv/ready  ## a release on the project's own Kubernetes, backed up
 	.venv/bin/python -m world demo
@@ -13,6 +13,9 @@ check: .venv/ready  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
+
+bench: .venv/ready  ## what a backup costs against the plain transport, as ratios
+	.venv/bin/python -m bench
 
 down: .venv/ready  ## stop the project's own Kubernetes
 	.venv/bin/python -m sandbox down
