@@ -161,7 +161,7 @@ class _Guarded:
     def __init__(self, source: Readable, sink: Callable[[bytes], object]) -> None:
         self._source = source
         self._sink = sink
-        self._left: int | None = None
+        self._left: int | None = HEADERS  # tarfile reads the first one when it is opened
 
     def read(self, size: int, /) -> bytes:
         data = self._source.read(size)

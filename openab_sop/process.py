@@ -111,19 +111,18 @@ def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Gene
     """
     find(argv[0])
     with TemporaryFile() as errors:
-        process = subprocess.Popen(
+        with subprocess.Popen(
             list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             bufsize=0,
             env={**os.environ, **(env or {})},
-        )
-        try:
-            yield Stream(process, errors.fileno())
-        finally:
-            process.kill()
-            process.communicate()
+        ) as process:
+            try:
+                yield Stream(process, errors.fileno())
+            finally:
+                process.kill()
 
 
 def _named(argv: Sequence[str]) -> str:
