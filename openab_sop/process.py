@@ -110,19 +110,21 @@ def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Gene
         ToolError: the command is missing.
     """
     find(argv[0])
-    with TemporaryFile() as errors:
-        with subprocess.Popen(
+    with (
+        TemporaryFile() as errors,
+        subprocess.Popen(
             list(argv),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             bufsize=0,
             env={**os.environ, **(env or {})},
-        ) as process:
-            try:
-                yield Stream(process, errors.fileno())
-            finally:
-                process.kill()
+        ) as process,
+    ):
+        try:
+            yield Stream(process, errors.fileno())
+        finally:
+            process.kill()
 
 
 def _named(argv: Sequence[str]) -> str:
