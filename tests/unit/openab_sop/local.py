@@ -25,6 +25,7 @@ class _Transport:
     """What a pod needs of a cluster: how to run a command in it."""
 
     exec: Path
+    namespace = "namespace"
     env: dict[str, str]
 
     def kubectl(self, *arguments: str) -> list[str]:
