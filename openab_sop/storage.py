@@ -24,8 +24,9 @@ def private_directory(path: Path) -> None:
         BackupError: it cannot be created or written.
     """
     try:
-        for missing in reversed([directory for directory in (path, *path.parents) if not directory.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)
+        for directory in reversed([parent for parent in path.parents if not parent.exists()]):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise unusable(path, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
