@@ -1,6 +1,6 @@
 """Databases are copied whole from under a steady writer, time after time, where a plain copy of the files fails.
 
-``OPENAB_DATABASE_RUNS`` says how often the database in WAL mode is copied; 30 if it is not set, since 100 take minutes.
+``OPENAB_DATABASE_RUNS`` says how often the database in WAL mode is copied; 30 if it is not set; 100 take a minute.
 """
 
 from __future__ import annotations
