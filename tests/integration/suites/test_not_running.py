@@ -47,19 +47,25 @@ def assert_complete(tiny: Tiny, volumes: Volumes, tmp_path: Path) -> None:
     assert tiny.verify(backup, "--quick").status == 0
 
 
-def test_scaled_to_nothing(tiny: Tiny, volumes: Volumes, tmp_path: Path) -> None:
+def stop(tiny: Tiny) -> None:
     tiny.kubectl("scale", "deploy", DEPLOYMENT, "--replicas=0")
     tiny.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
+
+
+def test_scaled_to_nothing(tiny: Tiny, volumes: Volumes, tmp_path: Path) -> None:
+    stop(tiny)
     assert_complete(tiny, volumes, tmp_path)
     assert tiny.kubectl("get", "deploy", DEPLOYMENT, "--output=jsonpath={.spec.replicas}") == "0"
 
 
 def test_a_killed_run_leaves_a_helper_that_ends_and_goes_with_the_next(tiny: Tiny) -> None:
     """The helper has the agent's user and nothing but its claim; it ends with the run, and the next run removes it."""
+    stop(tiny)
     with started(tiny.suites, tiny.namespace) as process:
-        until(process, lambda: any(_running(tiny)))
-        (helper,) = _running(tiny)
+        until(process, lambda: any(tiny.suites.backup_root.glob(".openab-backup-*/*/pvc-data/home.tar")))
         process.kill()
+        (name,) = helpers(tiny)
+        helper = json.loads(tiny.kubectl("get", "pod", name, "--output=json"))
     theirs = json.loads(tiny.kubectl("get", "deploy", DEPLOYMENT, "--output=json"))["spec"]["template"]["spec"]
     assert helper["spec"]["securityContext"].items() >= theirs["securityContext"].items()
     assert helper["spec"]["containers"][0]["securityContext"] == theirs["containers"][0]["securityContext"]
@@ -68,7 +74,7 @@ def test_a_killed_run_leaves_a_helper_that_ends_and_goes_with_the_next(tiny: Tin
     while _running(tiny):
         assert time.monotonic() < deadline, "the helper outlives its run"
         time.sleep(0.2)
-    assert helpers(tiny) == [helper["metadata"]["name"]]
+    assert helpers(tiny) == [name]
     tiny.kubectl("scale", "deploy", DEPLOYMENT, "--replicas=1")
     tiny.kubectl("rollout", "status", f"deploy/{DEPLOYMENT}", "--timeout=60s")
     tiny.backup()
