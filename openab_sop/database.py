@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -94,6 +95,38 @@ def export(archive: Path, path: str, entries: Iterable[Entry], target: Path) -> 
         target.touch(0o600)
         with closing(sqlite3.connect(target)) as copied:
             source.backup(copied)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a program relies on in a database: its versions, and the text of its schema."""
+
+    user_version: int
+    application_id: int
+    schema: tuple[str, ...]
+
+    def unlike(self, other: Shape) -> str:
+        """Tell in words what another database of the same program has otherwise; empty if nothing."""
+        if self.user_version != other.user_version:
+            return f"its user_version is {other.user_version}, it was {self.user_version}"
+        if self.application_id != other.application_id:
+            return f"its application_id is {other.application_id}, it was {self.application_id}"
+        gone, new = set(self.schema) - set(other.schema), set(other.schema) - set(self.schema)
+        return f"its schema changed: {len(gone)} definitions gone, {len(new)} new" if gone or new else ""
+
+
+def shape(archive: Path, path: str, entries: Iterable[Entry], scratch: Path) -> Shape:
+    """Return what a program relies on in a database of the archive (SOP 4.3); arguments as ``check`` has them.
+
+    Raises:
+        BackupError: it is not sound.
+    """
+    with _opened(archive, path, entries, scratch) as database:
+        version, application = (
+            int(database.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("user_version", "application_id")
+        )
+        rows = database.execute("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY 1")
+        return Shape(version, application, tuple(str(sql) for (sql,) in rows))
 
 
 @contextmanager

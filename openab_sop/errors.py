@@ -53,6 +53,14 @@ class BackupError(SopError):
     """A backup could not be made, or is not one."""
 
 
+class Held(SopError):
+    """Another maintenance run has the release; nothing may be changed."""
+
+
+class Awaiting(SopError):
+    """A human's answer is awaited: the run ends here, and the same command with the answer goes on."""
+
+
 class NotNeeded(Exception):
     """There is nothing to do here, and a recorded fact proves it.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -13,6 +15,9 @@ from openab_sop import redact
 from openab_sop.errors import ReleaseError
 from openab_sop.kube import Cluster
 from openab_sop.process import run
+
+CHANGE = 600
+"""Seconds that Helm may take to change a release: its hooks run meanwhile, each at most 300 s by Helm's default."""
 
 _CHART = re.compile(r"^(?P<name>.+?)-(?P<version>\d+\.\d+\.\d+.*)$")
 
@@ -96,8 +101,42 @@ class Helm:
         """Return the rendered objects as a stream of YAML documents (SOP 1.2)."""
         return self._run("get", "manifest", release, f"--revision={revision}")
 
-    def _run(self, *arguments: str) -> str:
-        return run(["helm", *arguments], env=self.cluster.env).stdout
+    def dry_run(self, release: str, chart: Path, values: Path) -> str:
+        """Return the objects that an upgrade would render, hooks included, as a stream of YAML documents (SOP 3.1).
+
+        Helm asks the cluster for what templates look up, and submits nothing.
+
+        Args:
+            chart: the packaged chart.
+            values: file with the user-supplied values.
+
+        Raises:
+            ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
+        """
+        text = self._run(*_upgrade(release, chart, values), "--dry-run=server", "--output=json")
+        rendered = json.loads(text)
+        hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
+        return "".join((rendered["manifest"], *hooks))
+
+    def upgrade(self, release: str, chart: Path, values: Path, mark: Mapping[str, str]) -> None:
+        """Upgrade a release; returns when Helm has sent everything, not when it runs (SOP 3.2, 3.4).
+
+        Args:
+            mark: variables that tell later runs whose helm this is, should it outlive this one.
+        """
+        self._run(*_upgrade(release, chart, values), "--output=json", timeout=CHANGE, env=mark)
+
+    def rollback(self, release: str, revision: int, mark: Mapping[str, str]) -> None:
+        """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
+        self._run("rollback", release, str(revision), timeout=CHANGE, env=mark)
+
+    def _run(self, *arguments: str, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
+        return run(["helm", *arguments], timeout=timeout, env={**self.cluster.env, **(env or {})}).stdout
+
+
+def _upgrade(release: str, chart: Path, values: Path) -> tuple[str, ...]:
+    """``--reset-values``, Helm's default where ``-f`` is given, is said aloud: never the stored ones (SOP 3.2)."""
+    return ("upgrade", release, str(chart), f"--values={values}", "--reset-values")
 
 
 def _listed(row: dict[str, str]) -> Listed:

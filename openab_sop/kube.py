@@ -151,11 +151,44 @@ class Cluster:
             "PATCH", f"{self._path(kind)}/{quote(name)}", change, "application/merge-patch+json", fieldManager=MANAGER
         ).body
 
+    def try_apply(self, body: Object, manager: str, *, force: bool) -> None:
+        """Have the API judge an object as server-side apply would send it; nothing is stored (dryRun=All, SOP 3.1).
+
+        Args:
+            body: any object, of a kind that the cluster may or may not serve; it lands in its own namespace, else ours.
+            manager: the field manager in whose name it is sent.
+            force: whether fields that others own are taken over.
+
+        Raises:
+            ClusterError: the API would refuse it; Conflict: others own fields of it, NotFound: it has no such kind.
+        """
+        name = quote(str(body["metadata"]["name"]))
+        query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All"}
+        path = f"{self._collection(body)}/{name}"
+        self._call("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml", **query)
+
+    def _collection(self, body: Object) -> str:
+        """Return the path below which the API keeps an object's kind, as the API itself tells it."""
+        version, kind = str(body["apiVersion"]), str(body["kind"])
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        for resource in parts(self._call("GET", root).body, "resources"):
+            if resource["kind"] == kind and "/" not in resource["name"]:
+                namespace = body["metadata"].get("namespace") or self.namespace
+                where = f"/namespaces/{quote(namespace)}" if resource["namespaced"] else ""
+                return f"{root}{where}/{resource['name']}"
+        raise NotFound(f"the cluster serves no {kind} of {version}", "choose a chart version for this cluster")
+
     def _path(self, kind: str) -> str:
         return _PATHS[kind].format(namespace=quote(self.namespace))
 
     def _call(
-        self, method: str, path: str, body: Object | None = None, media: str = "application/json", /, **query: str
+        self,
+        method: str,
+        path: str,
+        body: Object | bytes | None = None,
+        media: str = "application/json",
+        /,
+        **query: str,
     ) -> Answer:
         try:
             request = self._api.param_serialize(
@@ -187,6 +220,7 @@ _PATHS = {
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
     "VolumeSnapshot": "/apis/snapshot.storage.k8s.io/v1/namespaces/{namespace}/volumesnapshots",
     "VolumeSnapshotClass": "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
+    "Lease": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
 

@@ -36,6 +36,11 @@ def record(cluster: Cluster, release: str, revision: int) -> Object:
     raise BackupError(f"namespace {cluster.namespace} has no release record {name}", _NEXT)
 
 
+def is_server_side(stored: Object) -> bool:
+    """Tell whether Helm applies a release by server-side apply: Helm 3 never does, Helm 4 where it made the release."""
+    return _release(stored).get("apply_method") == "ssa"
+
+
 def chart_archive(stored: Object) -> bytes:
     """Build the chart's archive (as ``helm package`` would) from a release record.
 

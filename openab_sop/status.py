@@ -10,9 +10,15 @@ class Status(IntEnum):
 
     UNCHANGED = 1
     """A gate failed, and nothing on the cluster was changed."""
+    WAITING = 10
+    """A human's answer is awaited; the same command with ``--answer`` goes on."""
     BACK = 11
     """A gate failed after a change; the release is as it was before, verified."""
+    RETURNED = 12
+    """The same, because a human said ROLLBACK."""
     STUCK = 13
     """It could not be brought back: a human is needed, the report says what is known."""
+    HELD = 14
+    """Another maintenance run holds the release."""
     LEFT = 15
-    """Changed and left as it is, on purpose: the run was interrupted."""
+    """Changed and left as it is, on purpose: as asked for, or since the run was interrupted."""

@@ -1,0 +1,154 @@
+"""The course of one upgrade as facts on disk: what was done, what is awaited, how it ended (SOP 1.9, 3.x).
+
+It lies beside the session file and is written before and after each change, so that whoever runs the same command after
+a kill, a pause or days later decides from what is there, not from memory.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import cattrs
+from cattrs.errors import BaseValidationError
+
+from openab_sop import storage
+from openab_sop.errors import SettingsError
+
+FILE = "upgrade.json"
+
+
+class End(StrEnum):
+    """How an upgrade ended."""
+
+    DONE = "done"
+    BACK = "rolled back"
+    RETURNED = "rolled back on request"
+    LEFT = "left as it is"
+    STUCK = "stuck"
+    UNTOUCHED = "given up before anything was changed"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A human's answer at a gate: the word, who gave it, by which way, when (UTC)."""
+
+    gate: str
+    word: str
+    who: str
+    how: str
+    when: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """One upgrade of one release.
+
+    Attributes:
+        id: tells this upgrade from all others; answers are bound to it.
+        revision, version: Helm's revision and the chart version that it started from.
+        target, digest: the chart version that it leads to, and the SHA-256 of its archive.
+        prerelease: the version that is validated first; empty if none is.
+        backup: name of the backup that is the baseline: taken right before the first change.
+        claims: UIDs of the agents' claims before it, by Deployment.
+        revisions: Helm's revisions that it has made, in order.
+        acting: the change that is under way: what it makes, and from which revision; empty if none is.
+        reached: what was done, with the time (UTC).
+        awaiting: the gate whose answer is awaited; empty if none is.
+        answers: what humans have said.
+        outages: seconds that each change took the agents away.
+        decided: the row of the decision table that matched (SOP 4.1); a rollback goes by it to its end.
+        ended: how it ended; empty while it is under way.
+    """
+
+    id: str
+    begun: str
+    revision: int
+    version: str
+    target: str
+    digest: str
+    prerelease: str = ""
+    backup: str = ""
+    claims: dict[str, str] = field(default_factory=dict[str, str])
+    revisions: tuple[int, ...] = ()
+    acting: str = ""
+    reached: dict[str, str] = field(default_factory=dict[str, str])
+    awaiting: str = ""
+    answers: tuple[Given, ...] = ()
+    outages: dict[str, float] = field(default_factory=dict[str, float])
+    decided: str = ""
+    ended: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the release was changed, or may have been."""
+        return bool(self.revisions or self.acting)
+
+    def when(self, mark: str) -> str | None:
+        """Return when something was done, None if it was not."""
+        return self.reached.get(mark)
+
+    def said(self, gate: str) -> Given | None:
+        """Return the last answer at a gate."""
+        return next((given for given in reversed(self.answers) if given.gate == gate), None)
+
+
+class CourseFile:
+    """Where the course of a release's upgrade is kept.
+
+    Args:
+        directory: that of the session file.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / FILE
+
+    def read(self) -> Course | None:
+        """Return the course as it is on disk, None if there never was one.
+
+        Raises:
+            SettingsError: the file is damaged.
+        """
+        try:
+            return cattrs.structure(json.loads(self.path.read_text()), Course)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, BaseValidationError) as error:
+            raise SettingsError(
+                f"{self.path} cannot be read: {error}",
+                "look at the release (helm history), then move the file away and start anew",
+            ) from error
+
+    @property
+    def course(self) -> Course:
+        """The course that is under way.
+
+        Raises:
+            SettingsError: there is none, or it is damaged.
+        """
+        if (course := self.read()) is None:
+            raise SettingsError(f"{self.path} is gone", "run the same command again")
+        return course
+
+    def write(self, course: Course) -> Course:
+        """Put a course on disk; a reader sees the old or the new, never half."""
+        storage.private_directory(self.path.parent)
+        storage.replace(self.path, json.dumps(asdict(course), indent=2).encode() + b"\n")
+        return course
+
+    def update(self, **changes: Any) -> Course:
+        """Change fields of the course on disk."""
+        return self.write(replace(self.course, **changes))
+
+    def mark(self, mark: str, **changes: Any) -> Course:
+        """Note that something was done, now, and change fields with it."""
+        return self.update(reached={**self.course.reached, mark: now()}, **changes)
+
+
+def now() -> str:
+    """Return the time as it stands in a course."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
