@@ -45,6 +45,21 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Before:
+    """An agent right before a change: what is not held against the version after it.
+
+    Attributes:
+        restarts: by pod UID, then by container: how often it had been restarted.
+        complaints: fingerprints of panic lines in its log.
+        config: digest of the Secrets and ConfigMaps that it refers to.
+    """
+
+    restarts: dict[str, dict[str, int]]
+    complaints: tuple[str, ...]
+    config: str
+
+
+@dataclass(frozen=True)
 class Course:
     """One upgrade of one release.
 
@@ -56,12 +71,15 @@ class Course:
         backup: name of the backup that is the baseline: taken right before the first change.
         claims: UIDs of the agents' claims before it, by Deployment.
         revisions: Helm's revisions that it has made, in order.
-        acting: the change that is under way: what it makes, and from which revision; empty if none is.
+        acting, acting_from: the change that is under way (a phase, or the way back), and the revision before it; empty
+            if none is.
+        before: by agent: how it was right before the last change.
         reached: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
         answers: what humans have said.
         outages: seconds that each change took the agents away.
         decided: the row of the decision table that matched (SOP 4.1); a rollback goes by it to its end.
+        to_restore, restored: agents whose homes go back to the baseline on the way back, and whose do so by now.
         ended: how it ended; empty while it is under way.
     """
 
@@ -76,17 +94,26 @@ class Course:
     claims: dict[str, str] = field(default_factory=dict[str, str])
     revisions: tuple[int, ...] = ()
     acting: str = ""
+    acting_from: int = 0
+    before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""
     answers: tuple[Given, ...] = ()
     outages: dict[str, float] = field(default_factory=dict[str, float])
     decided: str = ""
+    to_restore: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
     ended: str = ""
 
     @property
     def changed(self) -> bool:
         """Whether the release was changed, or may have been."""
         return bool(self.revisions or self.acting)
+
+    @property
+    def last(self) -> int:
+        """The revision at which it has left the release."""
+        return self.revisions[-1] if self.revisions else self.revision
 
     def when(self, mark: str) -> str | None:
         """Return when something was done, None if it was not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from openab_sop import backup, proof, rebuild, redact, sealing, storage
 from openab_sop.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backup import Backup, Manifest, files_below
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
-from openab_sop.items import Item
+from openab_sop.items import ITEMS, Item
 from openab_sop.journal import Journal
 from openab_sop.objects import as_yaml
 from openab_sop.partial import Partial
@@ -61,6 +61,32 @@ class Draft:
         self._snapshots.close()
         if self._partial:
             self._partial.discard()
+
+    def take(self, above: int, progress: Progress, recipients: Mapping[str, Any]) -> Backup:
+        """Make the whole backup at once, as the steps of its own stage do one by one (SOP 2.0-2.10).
+
+        Raises:
+            SopError: a step failed; nothing of it stays.
+        """
+        try:
+            self.create()
+            self.keep_values()
+            self.hold_snapshots(above)
+            self.copy_homes(progress)
+            for item in ITEMS:
+                with suppress(NotNeeded):
+                    self.keep_item(item)
+            self.keep_secrets()
+            self.keep_history()
+            self.keep_rebuild()
+            verdict = self.verify()
+            if not verdict.passed:
+                raise BackupError(str(verdict), "mend what it names, then run the same command again")
+            with suppress(NotNeeded):
+                self.seal(recipients)
+            return self.complete()
+        finally:
+            self.discard()
 
     def keep_values(self) -> int:
         """Write values.yaml, the user-supplied values (SOP 2.1); returns its bytes."""

@@ -10,7 +10,7 @@ from openab_sop.agent import CONTAINERS, environment
 from openab_sop.errors import ClusterError, Conflict
 from openab_sop.helm import Helm
 from openab_sop.manifest import Manifest
-from openab_sop.objects import parts
+from openab_sop.objects import Object, parts
 from openab_sop.release import Release
 from openab_sop.verdict import Finding, Verdict
 
@@ -26,11 +26,18 @@ class Rendered:
 
     def image(self, deployment: str) -> str | None:
         """Return the image of an agent's container; None if the version has no such agent."""
+        return self._container(deployment).get("image")
+
+    def pull_policy(self, deployment: str) -> str:
+        """Return when kubelet pulls that image: "IfNotPresent", "Always" or "Never"."""
+        return str(self._container(deployment).get("imagePullPolicy") or "IfNotPresent")
+
+    def _container(self, deployment: str) -> Object:
         for item in self.manifest.of_kind("Deployment"):
             if item.name == deployment:
-                containers = parts(item.body, "spec", "template", "spec", "containers")
-                return next((str(c["image"]) for c in containers if c["name"] in CONTAINERS), None)
-        return None
+                found = parts(item.body, "spec", "template", "spec", "containers")
+                return next((c for c in found if c["name"] in CONTAINERS), {})
+        return {}
 
 
 def render(helm: Helm, release: str, chart: Path, values: Path) -> Rendered:

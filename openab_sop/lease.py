@@ -7,8 +7,7 @@ renewed it in time, is taken over.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from openab_sop.errors import ClusterError, Conflict, Held, NotFound
@@ -29,26 +28,36 @@ class Lease:
 
     Args:
         release: name of the Helm release; the Lease is called after it.
+
+    Attributes:
+        refused: whether another run has it.
     """
 
     def __init__(self, cluster: Cluster, release: str) -> None:
         self.name = f"{MANAGER}-{release}"
         self.holder = owner()
         self._cluster = cluster
+        self.refused = False
         self._lost = ""
         self._ended = threading.Event()
+        self._keeper: threading.Thread | None = None
 
     def acquire(self) -> str:
-        """Take the lock; returns in words how it was had.
+        """Take the lock, and keep it renewed until ``release`` is called; returns in words how it was had.
 
         Raises:
             Held: another run has it.
         """
+        if self._keeper:
+            return f"{self.name} is held by this run, {self.holder}"
         try:
-            self._cluster.create("Lease", self._body())
-        except Conflict:
-            return self._take_over()
-        return f"{self.name} is held by this run, {self.holder}"
+            had = self._taken()
+        except Held:
+            self.refused = True
+            raise
+        self._keeper = threading.Thread(target=self._renew, name=self.name, daemon=True)
+        self._keeper.start()
+        return had
 
     def require(self) -> None:
         """Stop unless the lock is still ours: to be called before each change.
@@ -59,7 +68,17 @@ class Lease:
         if self._lost:
             raise self._held(self._lost)
 
-    def renew(self) -> None:
+    def release(self) -> None:
+        """Give it back; one that was taken over is its new holder's."""
+        if self._keeper is None:
+            return
+        self._ended.set()
+        self._keeper.join(timeout=DURATION)
+        with suppress(ClusterError):
+            if at(self._cluster.get("Lease", self.name), "spec", "holderIdentity") == self.holder:
+                self._cluster.delete("Lease", self.name)
+
+    def _renew(self) -> None:
         """Renew it until ``release`` is called; what goes wrong is kept for ``require``."""
         renewed = datetime.now(UTC)
         while not self._ended.wait(RENEWAL):
@@ -75,12 +94,12 @@ class Lease:
                     self._lost = f"it could not be renewed: {error.problem}"
                     return
 
-    def release(self) -> None:
-        """Give it back; one that was taken over is its new holder's."""
-        self._ended.set()
-        with suppress(ClusterError):
-            if at(self._cluster.get("Lease", self.name), "spec", "holderIdentity") == self.holder:
-                self._cluster.delete("Lease", self.name)
+    def _taken(self) -> str:
+        try:
+            self._cluster.create("Lease", self._body())
+        except Conflict:
+            return self._take_over()
+        return f"{self.name} is held by this run, {self.holder}"
 
     def _take_over(self) -> str:
         found = self._cluster.get("Lease", self.name)
@@ -109,18 +128,6 @@ class Lease:
         }
         metadata = {"name": self.name, "labels": {"app.kubernetes.io/managed-by": MANAGER}}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-
-
-@contextmanager
-def held(lease: Lease) -> Generator[Lease]:
-    """Keep an acquired lock renewed while the block runs, and give it back at its end."""
-    keeper = threading.Thread(target=lease.renew, name=lease.name, daemon=True)
-    keeper.start()
-    try:
-        yield lease
-    finally:
-        lease.release()
-        keeper.join(timeout=DURATION)
 
 
 def _now() -> str:

@@ -1,0 +1,86 @@
+"""Rollback: the decision table, then the release and, where the old version needs it, the data (SOP 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from testinfra.host import Host
+
+from fixtures.audit import Audit, Evidence
+from fixtures.console import Progress
+from openab_sop.rollback import Rollback
+
+remedy = pytest.mark.remedy
+
+
+@remedy
+def test_way_back_is_chosen(rollback: Rollback, audit: Audit, evidence: Evidence) -> None:
+    """4.1 The decision table: the first rule that matches is taken."""
+    decision = rollback.decide()
+    audit.facts["decision"] = str(decision)
+    evidence("rules", "\n  ".join(map(str, decision.rows)))
+
+
+@remedy
+def test_target_revision_is_known(rollback: Rollback, evidence: Evidence) -> None:
+    """4.2 The revision is the last that was deployed before, and nobody else has changed the release since."""
+    evidence("revision", rollback.target())
+
+
+@remedy
+def test_agents_are_stopped(rollback: Rollback, evidence: Evidence) -> None:
+    """4.3 The agents stand still: nothing writes to the volumes any more."""
+    evidence("stopped", ", ".join(rollback.stop()))
+
+
+@remedy
+def test_volumes_are_compared(rollback: Rollback, evidence: Evidence) -> None:
+    """4.3 What changed on the volumes since the backup is known, and whether the old version can read it."""
+    evidence("volumes", "\n  ".join(f"{name}: {told}" for name, told in rollback.compare().items()))
+
+
+@remedy
+def test_data_are_restored(rollback: Rollback, progress: Progress, evidence: Evidence) -> None:
+    """4.3 What the old version could not read is restored before it starts, proved by digests."""
+    evidence("restored", rollback.restore(progress))
+
+
+@remedy
+def test_release_is_rolled_back(rollback: Rollback, evidence: Evidence) -> None:
+    """4.2 Helm rolls the release back; the old version starts."""
+    evidence("runs", rollback.roll_back())
+
+
+@remedy
+def test_new_claims_are_filled(rollback: Rollback, progress: Progress, evidence: Evidence) -> None:
+    """4.3 A claim that was replaced gets the whole home of the backup."""
+    evidence("restored", rollback.refill(progress))
+
+
+@remedy
+def test_old_version_is_judged(rollback: Rollback, evidence: Evidence) -> None:
+    """4.4 Rollout, Ready, connected, no panic in the log; where that fails, the data are restored next."""
+    evidence("verdict", rollback.judge())
+
+
+@remedy
+def test_data_are_restored_after_all(rollback: Rollback, progress: Progress, evidence: Evidence) -> None:
+    """4.3 The data are restored after all if the old version does not run on what the new one has left."""
+    evidence("restored", rollback.restore_after_all(progress))
+
+
+@remedy
+@pytest.mark.gate
+def test_old_version_is_verified(rollback: Rollback, hosts: Mapping[str, Host], evidence: Evidence) -> None:
+    """4.4 Health, version, image, process, claim and files are as before the upgrade."""
+    seen = rollback.verify(hosts)
+    evidence("volumes", seen.changes)
+    assert not seen.findings, seen.told()
+
+
+@pytest.mark.remedy(always=True)
+def test_end_is_announced(rollback: Rollback, audit: Audit, evidence: Evidence) -> None:
+    """1.8 How it ended is announced, whatever it was."""
+    evidence("announced", rollback.announce())
+    audit.next_step = "find out why it failed: the report has what was seen"

@@ -1,0 +1,52 @@
+"""Upgrade, the pre-release: applied, judged, put before a human (SOP 3.2, 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from testinfra.host import Host
+
+from fixtures.audit import Evidence
+from fixtures.console import Progress
+from fixtures.human import Human
+from openab_sop.phase import Phase
+
+
+def test_prerelease_is_applied(prerelease: Phase, evidence: Evidence) -> None:
+    """3.2 Upgrade to the pre-release with the backup's values; a short outage is expected (Recreate, one writer)."""
+    evidence("runs", prerelease.apply())
+
+
+@pytest.mark.gate
+def test_prerelease_runs_well(prerelease: Phase, evidence: Evidence) -> None:
+    """3.2 Rollout, Ready, connected, no panic in the log, and so for a while."""
+    verdict = prerelease.judge()
+    assert verdict.passed, str(verdict)
+    evidence("verdict", verdict)
+
+
+def test_prerelease_has_its_configuration(prerelease: Phase, progress: Progress, evidence: Evidence) -> None:
+    """4.1 Configuration files that are missing are restored from the backup, and the agents restarted."""
+    evidence("restored", prerelease.mend_config(progress))
+
+
+@pytest.mark.gate
+def test_prerelease_is_verified(prerelease: Phase, hosts: Mapping[str, Host], evidence: Evidence) -> None:
+    """3.5 Version, image, process and claim are right, and every file that was there before still is."""
+    seen = prerelease.verify(hosts)
+    evidence("images", seen.images)
+    evidence("volumes", seen.changes)
+    assert not seen.findings, seen.told()
+
+
+@pytest.mark.gate
+def test_prerelease_is_confirmed(prerelease: Phase, human: Human, evidence: Evidence) -> None:
+    """3.3 A human tries the bot in the chat and confirms, or not."""
+    evidence("answer", prerelease.ask(human).value)
+
+
+@pytest.mark.gate
+def test_prerelease_is_confirmed_after_a_restart(prerelease: Phase, human: Human, evidence: Evidence) -> None:
+    """4.1 Agents that gave no answer are restarted, and the human is asked again."""
+    evidence("answer", prerelease.restart_and_ask(human).value)

@@ -1,0 +1,52 @@
+"""Upgrade, the stable version: applied, judged, put before a human (SOP 3.4, 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from testinfra.host import Host
+
+from fixtures.audit import Evidence
+from fixtures.console import Progress
+from fixtures.human import Human
+from openab_sop.phase import Phase
+
+
+def test_stable_is_applied(stable: Phase, evidence: Evidence) -> None:
+    """3.4 Promote to the target with the backup's values; a short outage is expected."""
+    evidence("runs", stable.apply())
+
+
+@pytest.mark.gate
+def test_stable_runs_well(stable: Phase, evidence: Evidence) -> None:
+    """3.4 Rollout, Ready, connected, no panic in the log, and so for a while."""
+    verdict = stable.judge()
+    assert verdict.passed, str(verdict)
+    evidence("verdict", verdict)
+
+
+def test_stable_has_its_configuration(stable: Phase, progress: Progress, evidence: Evidence) -> None:
+    """4.1 Configuration files that are missing are restored from the backup, and the agents restarted."""
+    evidence("restored", stable.mend_config(progress))
+
+
+@pytest.mark.gate
+def test_stable_is_verified(stable: Phase, hosts: Mapping[str, Host], evidence: Evidence) -> None:
+    """3.5 Version, image, process and claim are right, and every file that was there before still is."""
+    seen = stable.verify(hosts)
+    evidence("images", seen.images)
+    evidence("volumes", seen.changes)
+    assert not seen.findings, seen.told()
+
+
+@pytest.mark.gate
+def test_stable_is_confirmed(stable: Phase, human: Human, evidence: Evidence) -> None:
+    """3.3 A human tries the bot in the chat and confirms, or not."""
+    evidence("answer", stable.ask(human).value)
+
+
+@pytest.mark.gate
+def test_stable_is_confirmed_after_a_restart(stable: Phase, human: Human, evidence: Evidence) -> None:
+    """4.1 Agents that gave no answer are restarted, and the human is asked again."""
+    evidence("answer", stable.restart_and_ask(human).value)

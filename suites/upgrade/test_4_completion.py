@@ -1,0 +1,13 @@
+"""Upgrade, at its end: the completion notice (SOP 3.6)."""
+
+from __future__ import annotations
+
+from fixtures.audit import Audit, Evidence
+from openab_sop.upgrade import Upgrade, outages
+
+
+def test_completion_is_announced(upgrade: Upgrade, audit: Audit, evidence: Evidence) -> None:
+    """3.6 The upgrade is done, and announced with the outage that was measured."""
+    evidence("announced", upgrade.complete())
+    audit.facts["outage"] = outages(upgrade.maintenance.course)
+    audit.next_step = "nothing; the backup of before the upgrade is kept: pytest suites/cleanup lists backups"
