@@ -1,38 +1,241 @@
-"""Looks inside a running container, through testinfra's host as the suites inject it."""
+"""Judge a rollout: wait until the new version has proved itself, or call early why it will not (SOP 3.2, 4.4).
+
+At each look at most one concern is raised. When it lasts longer than its patience, that is the symptom; if none is
+left, the settle window runs, and at its end the agent is healthy.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-TOOLS = ("tar", "find", "xargs", "head", "sha256sum", "du")
-"""What copying a home needs in the container."""
+from openab_sop import logs, rollout
+from openab_sop.agent import Agent
+from openab_sop.concern import Baseline, Concern, Limits, Look, Symptom, concern
+from openab_sop.errors import ClusterError, Forbidden, NotFound
+from openab_sop.kube import Cluster
+from openab_sop.logs import LogFacts, Patterns
+from openab_sop.rollout import Observation
+from openab_sop.verdict import Finding, Verdict
+
+EVERY = 0.5
+"""Seconds between two looks."""
+UNREACHABLE = 60
+"""Seconds that the API may not answer."""
+
+Progress = Callable[[str], None]
+LIMITS = Limits()
+NO_BASELINE = Baseline()
 
 
-_MISSING = f'for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "$tool"; done'
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a rollout of one agent, with the facts for the report.
 
+    Attributes:
+        symptom: what is wrong; None if nothing is.
+        settled: whether it was watched to the end of its settle window: not if another agent failed before.
+        findings: the symptom in words, with what to do.
+        observation: Deployment and pods as they were seen last.
+        log: of the container's present run; ``ended_log``: of the run that crashed.
+        warnings: the cluster's events of the pod, if there is a symptom.
+        replaced: whether the pod is another one than before the change.
+        restarts: of all its containers, since then.
+        ready_after, connected_after: seconds since the judgement began, at which that was first seen.
+    """
 
-class Ran(Protocol):
-    """What testinfra says of a command that ran."""
+    agent: str
+    symptom: Symptom | None
+    settled: bool
+    findings: tuple[Finding, ...]
+    observation: Observation
+    log: LogFacts
+    ended_log: LogFacts
+    warnings: tuple[str, ...]
+    replaced: bool
+    restarts: int
+    ready_after: float | None
+    connected_after: float | None
 
     @property
-    def stdout(self) -> str:
-        """What it wrote."""
-        ...
+    def healthy(self) -> bool:
+        """Whether the new version has proved itself."""
+        return self.settled and self.symptom is None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The findings as a verdict."""
+        return Verdict(f"rollout of {self.agent}", self.findings)
+
+    def __str__(self) -> str:
+        pod = self.observation.pod
+        reached = ", ".join(
+            f"{what} after {seconds:.1f} s"
+            for what, seconds in (("ready", self.ready_after), ("connected", self.connected_after))
+            if seconds is not None
+        )
+        state = "healthy" if self.healthy else self.symptom.value if self.symptom else "not watched to the end"
+        return f"{self.agent}: {state}; pod {pod.name if pod else 'none'}, {reached or 'never ready'}; log: {self.log}"
 
 
-class Host(Protocol):
-    """The part of testinfra's host that is used here."""
+def baseline(cluster: Cluster, agent: Agent, patterns: Patterns = logs.DEFAULT) -> Baseline:
+    """Note restarts and panic lines of the version that runs, before it is changed.
 
-    def run(self, command: str) -> Ran:
-        """Run a shell's command in the container."""
-        ...
-
-
-def missing_tools(hosts: Mapping[str, Host]) -> str:
-    """Return what is missing in which agent's container, in words; empty if nothing is (SOP 2.0)."""
-    return "; ".join(
-        f"the container of {agent} has no {', '.join(missing)}"
-        for agent, host in hosts.items()
-        if (missing := host.run(_MISSING).stdout.split())
+    Raises:
+        ClusterError: the API did not answer, or refused.
+    """
+    pods = rollout.observe(cluster, agent).pods
+    told = [logs.fetch(cluster, pod.name, agent.container, previous=old) for pod in pods for old in (True, False)]
+    return Baseline(
+        restarts={pod.uid: {container.name: container.restarts for container in pod.containers} for pod in pods},
+        complaints=frozenset[str]().union(*(logs.complaints(text, patterns) for text in told)),
     )
+
+
+def await_healthy(
+    cluster: Cluster,
+    agent: Agent,
+    *,
+    patterns: Patterns = logs.DEFAULT,
+    limits: Limits = LIMITS,
+    baseline: Baseline = NO_BASELINE,
+    progress: Progress = lambda line: None,
+) -> Judgement:
+    """Judge the rollout of one agent; see ``await_all_healthy``."""
+    baselines = {agent.deployment: baseline}
+    return await_all_healthy(cluster, [agent], patterns, limits, baselines, progress)[0]
+
+
+def await_all_healthy(
+    cluster: Cluster,
+    agents: Sequence[Agent],
+    patterns: Patterns = logs.DEFAULT,
+    limits: Limits = LIMITS,
+    baselines: Mapping[str, Baseline] | None = None,
+    progress: Progress = lambda line: None,
+) -> tuple[Judgement, ...]:
+    """Judge the rollouts of several agents at once: until all are healthy, or the first is not (SOP 3.2, 3.5).
+
+    Args:
+        baselines: by Deployment, taken before the change; without one, every restart and panic counts.
+        progress: told what is waited for, whenever that changes.
+
+    Raises:
+        Forbidden: the caller lacks one of ``rollout.NEEDED``; NotFound: a Deployment is gone.
+        ClusterError: the API has not answered for ``UNREACHABLE`` seconds.
+    """
+    given = baselines or {}
+    watches = [
+        _Watch(cluster, agent, patterns, limits, given.get(agent.deployment, NO_BASELINE), progress) for agent in agents
+    ]
+    while True:
+        for watch in watches:
+            watch.look()
+        if any(watch.symptom for watch in watches) or all(watch.settled for watch in watches):
+            return tuple(watch.judgement() for watch in watches)
+        time.sleep(EVERY)
+
+
+@dataclass
+class _Watch:
+    """One agent's rollout as it is watched; moments are those of the monotonic clock."""
+
+    cluster: Cluster
+    agent: Agent
+    patterns: Patterns
+    limits: Limits
+    baseline: Baseline
+    progress: Progress
+    begun: float = field(default_factory=time.monotonic)
+    answered: float = field(default_factory=time.monotonic)
+    seen: Observation | None = None
+    log: LogFacts = field(default_factory=LogFacts)
+    ready: float | None = None
+    connected: float | None = None
+    whole: float | None = None
+    concern: Concern | None = None
+    since: float = 0.0
+    symptom: Symptom | None = None
+    settled: bool = False
+
+    def look(self) -> None:
+        """Look once, and conclude from it."""
+        try:
+            seen = rollout.observe(self.cluster, self.agent)
+            self._read_log(seen)
+        except (Forbidden, NotFound):
+            raise
+        except ClusterError:
+            if time.monotonic() - self.answered > UNREACHABLE:
+                raise
+            return
+        self.seen, self.answered = seen, time.monotonic()
+        self._conclude(seen, self.answered)
+
+    def _read_log(self, seen: Observation) -> None:
+        before = self.seen.pod if self.seen else None
+        if seen.pod is None or before is None or before.uid != seen.pod.uid:  # another pod begins anew
+            self.log, self.ready, self.connected, self.whole = LogFacts(), None, None, None
+        if seen.pod and seen.container and (seen.container.running or seen.container.ended):
+            text = logs.fetch(self.cluster, seen.pod.name, self.agent.container, since=self.log.until)
+            self.log = self.log.read(text, self.patterns, self.baseline.complaints)
+
+    def _conclude(self, seen: Observation, now: float) -> None:
+        if self.ready is None and seen.complete and seen.pod and seen.pod.ready:
+            self.ready = now - self.begun
+        if self.connected is None and self.ready is not None and self.log.connected_at:
+            self.connected = now - self.begun
+        found = concern(Look(seen, self.log, self.limits, self.baseline, self.patterns, self.whole is not None))
+        if found is None:
+            self.whole = self.whole or now
+            self.settled = now - self.whole >= self.limits.settle
+        else:
+            self.settled = False
+        self._weigh(found, now)
+
+    def _weigh(self, found: Concern | None, now: float) -> None:
+        """Time a concern; one that comes and goes with others ends when all patience together has passed."""
+        if (found and found.symptom) != (self.concern and self.concern.symptom) or self.since == 0.0:
+            self.since = now
+            self.progress(f"{self.agent.deployment}: {found.observed if found else 'healthy so far'}")
+        self.concern = found
+        limits = self.limits
+        late = now - self.begun > limits.rollout + limits.ready + limits.connected + limits.settle
+        if found and (late or now - self.since >= found.patience):
+            self.symptom = found.symptom
+
+    def judgement(self) -> Judgement:
+        """Conclude."""
+        assert self.seen is not None
+        pod = self.seen.pod
+        ended = LogFacts()
+        if pod and self.symptom is Symptom.CRASH_LOOP:
+            text = logs.fetch(self.cluster, pod.name, self.agent.container, previous=True)
+            ended = ended.read(text, self.patterns, self.baseline.complaints)
+        return Judgement(
+            agent=self.agent.deployment,
+            symptom=self.symptom,
+            settled=self.settled,
+            findings=(self._finding(self.concern, ended),) if self.symptom and self.concern else (),
+            observation=self.seen,
+            log=self.log,
+            ended_log=ended,
+            warnings=rollout.warnings(self.cluster, pod) if pod and self.symptom else (),
+            replaced=pod is not None and pod.uid not in self.baseline.restarts,
+            restarts=sum(self.baseline.restarted(pod, container) for container in pod.containers) if pod else 0,
+            ready_after=self.ready,
+            connected_after=self.connected,
+        )
+
+    def _finding(self, found: Concern, ended: LogFacts) -> Finding:
+        pod, namespace = self.seen.pod if self.seen else None, self.cluster.namespace
+        observed = f"{found.symptom.value}: {found.observed}"
+        if found.symptom is Symptom.CRASH_LOOP and (last := ended.last_words or self.log.last_words):
+            observed += f"; its log: {last}"
+        name = pod.name if pod else f"-l '{self.agent.selector}'"
+        command = "describe pod" if found.symptom in _DESCRIBED else f"logs -c {self.agent.container}"
+        return Finding(self.agent.deployment, observed, found.expected, f"kubectl -n {namespace} {command} {name}")
+
+
+_DESCRIBED = (Symptom.IMAGE, Symptom.CANNOT_START, Symptom.PENDING, Symptom.NOT_READY)

@@ -31,8 +31,10 @@ START = 120
 
 _LABEL = "app.kubernetes.io/managed-by"
 _OWNER = f"{MANAGER}/owner"
-_UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
-_KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePullSecrets", "runtimeClassName")
+UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+"""Why a container waits whose image cannot be had, as kubelet names it."""
+KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePullSecrets", "runtimeClassName")
+"""What of the agent's pod a helper's is like."""
 
 
 @contextmanager
@@ -53,8 +55,8 @@ def helper_pod(cluster: Cluster, agent: Agent, instead: Callable[[Object], None]
     deployment = cluster.get("Deployment", agent.deployment)
     reasons: list[str] = []
     for image in _images(cluster, agent, deployment):
-        name = f"openab-sop-{agent.deployment[:40]}-{token_hex(4)}"
-        claim, node = (name, None) if instead else (agent.claim, _node(cluster, agent))
+        name = new_name(agent)
+        claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
         created = cluster.create("Pod", _pod(name, agent, deployment, image, claim, node))
         try:
             if instead:
@@ -113,7 +115,7 @@ def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | N
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
     mounted = [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names]
-    spec: dict[str, Any] = {key: template[key] for key in _KEPT if key in template}
+    spec: dict[str, Any] = {key: template[key] for key in KEPT if key in template}
     if "fsGroup" in part(spec, "securityContext"):  # else kubelet changes the mode of every file before we look
         spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
     spec |= {
@@ -137,16 +139,21 @@ def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | N
     }
     if node:
         spec["nodeName"] = node
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(name, agent), "spec": spec}
+
+
+def metadata(name: str, agent: Agent) -> Object:
+    """Return what makes a pod a helper of this run's, which ``remove_finished`` of a later one knows."""
     return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
-            "annotations": {_OWNER: owner()},
-        },
-        "spec": spec,
+        "name": name,
+        "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
+        "annotations": {_OWNER: owner()},
     }
+
+
+def new_name(agent: Agent) -> str:
+    """Return a name for a helper of an agent."""
+    return f"openab-sop-{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
 
 
 def _images(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[str]:
@@ -161,8 +168,8 @@ def _images(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[str]
                 yield container["image"]
 
 
-def _node(cluster: Cluster, agent: Agent) -> str | None:
-    """The node where a pod of the agent holds the volume now: a ReadWriteOnce volume is to be had there only."""
+def node_of(cluster: Cluster, agent: Agent) -> str | None:
+    """Return the node where a pod of the agent holds the volume now: a ReadWriteOnce volume is to be had there only."""
     return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
 
 
@@ -176,7 +183,7 @@ def _started(cluster: Cluster, name: str) -> str | None:
             return None
         statuses = parts(pod, "status", "containerStatuses")
         reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
-        if reason in _UNPULLABLE:
+        if reason in UNPULLABLE:
             problem.append(reason)
             return None
         return reason

@@ -127,6 +127,31 @@ class Cluster:
         """Return the objects of the namespace that a label selector matches."""
         return parts(self._call("GET", self._path(kind), labelSelector=selector).body, "items")
 
+    def events(self, uid: str) -> list[Object]:
+        """Return the events of the object with this UID."""
+        return parts(self._call("GET", self._path("Event"), fieldSelector=f"involvedObject.uid={uid}").body, "items")
+
+    def log(
+        self, pod: str, container: str, *, limit: int, previous: bool = False, since: datetime | None = None
+    ) -> str:
+        """Return a piece of a container's log, each line behind its time.
+
+        Args:
+            limit: bytes at most; the rest is cut off, inside a line too.
+            previous: the log of the run before the present one.
+            since: begin with what was written in this second; None begins at the beginning.
+
+        Raises:
+            ClusterError: also if there is no log, because the container has not run.
+        """
+        query = {"container": container, "timestamps": "true", "limitBytes": str(limit)}
+        if previous:
+            query["previous"] = "true"
+        if since:
+            query["sinceTime"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        data, _ = self._ask("GET", f"{self._path('Pod')}/{quote(pod)}/log", **query)
+        return data.decode(errors="replace")
+
     def all(self, kind: str) -> list[Object]:
         """Return every object of a kind, of the namespace or of the cluster as the kind is."""
         return parts(self._call("GET", self._path(kind)).body, "items")
@@ -190,12 +215,25 @@ class Cluster:
         /,
         **query: str,
     ) -> Answer:
+        data, date = self._ask(method, path, body, media, **query)
+        return Answer(_parsed(data, self.access), date)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Object | bytes | None = None,
+        media: str = "application/json",
+        /,
+        **query: str,
+    ) -> tuple[bytes, datetime]:
+        """Return the body of an answer, and the server's clock."""
         try:
             request = self._api.param_serialize(
                 method,
                 path,
                 query_params=list(query.items()),
-                header_params={"Accept": "application/json", "Content-Type": media},
+                header_params={"Accept": "application/json, */*", "Content-Type": media},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -209,7 +247,7 @@ class Cluster:
         if not 200 <= response.status <= 299:
             raise _refusal(response.status, _said(data), f"{method} {path}", self.access)
         date = response.headers.get("Date")
-        return Answer(_parsed(data, self.access), parsedate_to_datetime(date) if date else datetime.now(UTC))
+        return data, parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 _PATHS = {
@@ -221,6 +259,7 @@ _PATHS = {
     "VolumeSnapshot": "/apis/snapshot.storage.k8s.io/v1/namespaces/{namespace}/volumesnapshots",
     "VolumeSnapshotClass": "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+    "Event": "/api/v1/namespaces/{namespace}/events",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
 

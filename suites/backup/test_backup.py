@@ -13,8 +13,8 @@ from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
+from openab_sop.container import missing_tools
 from openab_sop.draft import Draft
-from openab_sop.health import missing_tools
 from openab_sop.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
 from openab_sop.settings import Settings
 

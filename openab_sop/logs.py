@@ -1,0 +1,198 @@
+"""What an agent's log says: connected or not, panics, errors; quoted no more than a report needs (SOP 3.2, 3.5).
+
+Logs are read piece by piece as they grow, and bounded. What OpenAB logs: src/discord.rs, slack.rs, gateway.rs of
+openabdev/openab; its lines are coloured even without a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from hashlib import sha256
+
+from openab_sop.errors import ClusterError, Forbidden, SettingsError
+from openab_sop.kube import Cluster
+from openab_sop.redact import mask
+from openab_sop.shown import one_line
+
+LIMIT = 2 << 20
+"""Bytes of a log that are read at once."""
+QUOTED = 5
+"""Lines of a kind that are kept to be quoted, and characters of each:"""
+WIDTH = 300
+
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_SOURCE = re.compile(r"\bopenab(?:::\w+)*(?=:\s)")
+"""The module that logs a line, such as ``openab::slack``."""
+_VARYING = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|\d+")
+"""What differs between two runs that say the same: times, numbers, ids."""
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Regular expressions that tell the lines of a log apart; an empty one matches nothing.
+
+    Attributes:
+        connected: the agent is connected; if empty, a connection is not demanded.
+        disconnected: it has lost its connection, or failed to get it again.
+        panic: a panic or fatal error; git's everyday one is none. A line that the old version logged too is not held
+            against the new one.
+        error, warning: counted and shown.
+
+    Raises:
+        SettingsError: one is no regular expression.
+    """
+
+    connected: str = r"\bbot connected\b|\bSocket Mode connected\b|\bconnected to gateway\b"
+    disconnected: str = (
+        r"\bconnection (?:lost|closed by)\b|\bSocket Mode read error\b|\bfailed to connect to Slack\b"
+        r"|\bfailed to get Socket Mode URL\b|\bgateway (?:WebSocket (?:closed|error)|connection failed)\b"
+        r"|\b(?:slack|gateway) adapter error\b"
+    )
+    panic: str = r"(?i)\bpanic(?:ked|king)?\b|\bfatal\b(?!: not a git repository)"
+    error: str = r"\bERROR\b|^error:"
+    warning: str = r"\bWARN(?:ING)?\b"
+
+    def __post_init__(self) -> None:
+        for named in fields(self):
+            try:
+                re.compile(getattr(self, named.name))
+            except re.error as wrong:
+                raise SettingsError(
+                    f"the pattern for {named.name} is no regular expression: {wrong}", "correct it; escape with \\"
+                ) from wrong
+
+
+DEFAULT = Patterns()
+
+
+@dataclass(frozen=True)
+class LogFacts:
+    """What the log of one run of a container has said so far.
+
+    Attributes:
+        lines: how many were read.
+        since, until: times of the first and the last of them.
+        connected_at: when it first said so.
+        lost: by the module that said so: when a connection was lost and not found again.
+        panics: lines of panics and fatal errors, masked, at most ``QUOTED`` of ``panic_count``.
+        known_panics: such lines that the old version logged too.
+        errors, warnings: how many.
+        last_errors: the newest error lines, masked.
+    """
+
+    lines: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    connected_at: datetime | None = None
+    lost: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    panics: tuple[str, ...] = ()
+    panic_count: int = 0
+    known_panics: int = 0
+    errors: int = 0
+    warnings: int = 0
+    last_errors: tuple[str, ...] = ()
+
+    @property
+    def disconnected_at(self) -> datetime | None:
+        """When a connection was lost that was not found again; None if none is missing."""
+        return min(self.lost.values(), default=None)
+
+    @property
+    def last_words(self) -> str:
+        """What says best why it ended: a panic, else the last error; empty if there is neither."""
+        return next(iter((*self.panics, *self.last_errors[-1:])), "")
+
+    def read(self, text: str, patterns: Patterns = DEFAULT, known: Collection[str] = ()) -> LogFacts:
+        """Return these facts with those of a further piece of the log; lines that were read before are passed over.
+
+        Args:
+            text: lines with their times before them, as ``Cluster.log`` returns them.
+            known: fingerprints of the old version's panic lines.
+        """
+        facts = self
+        for line in text.splitlines():
+            stamp, _, said = line.partition(" ")
+            when = _time(stamp)
+            if when and not (self.until and when <= self.until):
+                facts = facts._with(_COLOUR.sub("", said), when, patterns, known)
+        return facts
+
+    def _with(self, line: str, when: datetime, patterns: Patterns, known: Collection[str]) -> LogFacts:
+        facts = replace(self, lines=self.lines + 1, since=self.since or when, until=when)
+        if _matches(patterns.connected, line):
+            back = _source(line)
+            lost = {source: at for source, at in self.lost.items() if not back.startswith(source)}
+            facts = replace(facts, connected_at=self.connected_at or when, lost=lost)
+        elif _matches(patterns.disconnected, line):
+            facts = replace(facts, lost={_source(line): when, **self.lost})
+        if _matches(patterns.error, line):
+            facts = replace(facts, errors=self.errors + 1, last_errors=(*self.last_errors, _quoted(line))[-QUOTED:])
+        elif _matches(patterns.warning, line):
+            facts = replace(facts, warnings=self.warnings + 1)
+        if not _matches(patterns.panic, line):
+            return facts
+        if fingerprint(line) in known:
+            return replace(facts, known_panics=self.known_panics + 1)
+        shown = (*self.panics, _quoted(line))[:QUOTED]
+        return replace(facts, panic_count=self.panic_count + 1, panics=shown)
+
+    def __str__(self) -> str:
+        known = f", {self.known_panics} that the old version logged too" if self.known_panics else ""
+        return (
+            f"{'connected' if self.connected_at else 'not connected'}; in {self.lines} log lines: "
+            f"{self.panic_count} panic or fatal{known}, {self.errors} errors, {self.warnings} warnings"
+        )
+
+
+def fingerprint(line: str) -> str:
+    """Return what two lines share that differ in times, numbers and ids only; it shows nothing of them."""
+    return sha256(_VARYING.sub("#", _COLOUR.sub("", line)).encode(errors="replace")).hexdigest()[:16]
+
+
+def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
+    """Return the fingerprints of the panic lines of a log, as ``Cluster.log`` returns it."""
+    said = (_COLOUR.sub("", line.partition(" ")[2]) for line in text.splitlines())
+    return frozenset(fingerprint(line) for line in said if _matches(patterns.panic, line))
+
+
+def fetch(cluster: Cluster, pod: str, container: str, *, previous: bool = False, since: datetime | None = None) -> str:
+    """Return the next piece of a container's log, whole lines, at most ``LIMIT`` bytes; empty while there is none.
+
+    Args:
+        previous: of the run before the present one.
+        since: ``LogFacts.until`` of what was read before.
+
+    Raises:
+        Forbidden: the caller may not read logs.
+    """
+    try:
+        text = cluster.log(pod, container, limit=LIMIT, previous=previous, since=since)
+    except Forbidden:
+        raise
+    except ClusterError:  # not started, gone meanwhile, or out of reach for a moment: the next look tells
+        return ""
+    return text[: text.rfind("\n") + 1]
+
+
+def _matches(pattern: str, line: str) -> bool:
+    return bool(pattern) and re.search(pattern, line) is not None
+
+
+def _source(line: str) -> str:
+    found = _SOURCE.search(line)
+    return found[0] if found else ""
+
+
+def _quoted(line: str) -> str:
+    return one_line(mask(line))[:WIDTH]
+
+
+def _time(stamp: str) -> datetime | None:
+    try:
+        when = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return when if when.tzinfo else None
