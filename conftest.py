@@ -9,6 +9,7 @@ pytest_plugins = (
     "fixtures.page",
     "fixtures.cluster",
     "fixtures.release",
+    "fixtures.target",
     "fixtures.backup",
     "fixtures.restore",
 )

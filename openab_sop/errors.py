@@ -53,6 +53,14 @@ class BackupError(SopError):
     """A backup could not be made, or is not one."""
 
 
+class SourceError(SopError):
+    """A chart source, or another address on the network, does not answer, or offers what it must not."""
+
+
+class TargetError(SopError):
+    """The version that an upgrade shall lead to cannot be told, or must not be taken."""
+
+
 class Held(SopError):
     """Another maintenance run has the release; nothing may be changed."""
 
@@ -70,3 +78,7 @@ class NotNeeded(Exception):
     def __init__(self, fact: str) -> None:
         super().__init__(fact)
         self.fact = fact
+
+
+class NothingToDo(NotNeeded):
+    """The whole run has nothing to do, and a recorded fact proves it: it ends here, and well."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 import yaml
 
 from openab_sop import redact
-from openab_sop.errors import ReleaseError
+from openab_sop.errors import ReleaseError, SourceError, ToolError
 from openab_sop.kube import Cluster
 from openab_sop.process import run
 
@@ -51,6 +51,45 @@ def version() -> str:
         ToolError: helm is missing.
     """
     return run(["helm", "version", "--template={{.Version}}"]).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a chart's Chart.yaml says of it."""
+
+    name: str
+    version: str
+
+
+PULL = 120
+"""Seconds that a chart may take to arrive."""
+
+
+def chart_at(path: Path) -> Chart:
+    """Read a chart, a directory or an archive (SOP 1.3).
+
+    Raises:
+        SourceError: it is none.
+    """
+    try:
+        said = yaml.safe_load(run(["helm", "show", "chart", str(path)]).stdout)
+        return Chart(str(said["name"]), str(said["version"]))
+    except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise SourceError(f"{path} is no Helm chart", f"look at it with: helm show chart {path}") from error
+
+
+def pull(*chart: str, version: str, directory: Path) -> None:
+    """Put the archive of a chart into a directory (SOP 1.3).
+
+    Args:
+        chart: what helm takes to name it: an address, or a name and ``--repo``.
+    """
+    run(["helm", "pull", *chart, "--version", version, "--destination", str(directory)], timeout=PULL)
+
+
+def package(chart: Path, directory: Path) -> None:
+    """Put the archive of a chart's directory into another directory (SOP 1.3)."""
+    run(["helm", "package", str(chart), "--destination", str(directory)])
 
 
 @dataclass(frozen=True)
@@ -130,8 +169,18 @@ class Helm:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
         self._run("rollback", release, str(revision), timeout=CHANGE, env=mark)
 
-    def _run(self, *arguments: str, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
-        return run(["helm", *arguments], timeout=timeout, env={**self.cluster.env, **(env or {})}).stdout
+    def template(self, release: str, chart: Path, values: str) -> str:
+        """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
+
+        Args:
+            values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
+        """
+        return self._run("template", release, str(chart), "--is-upgrade", "--values=-", stdin=values.encode())
+
+    def _run(
+        self, *arguments: str, timeout: float = 60, env: Mapping[str, str] | None = None, stdin: bytes = b""
+    ) -> str:
+        return run(["helm", *arguments], timeout=timeout, env={**self.cluster.env, **(env or {})}, stdin=stdin).stdout
 
 
 def _upgrade(release: str, chart: Path, values: Path) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote
 
 import urllib3
-from kubernetes import client, config  # pyright: ignore[reportMissingTypeStubs]
+from kubernetes import client, config, utils  # pyright: ignore[reportMissingTypeStubs]
 
 from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound
 from openab_sop.kubeconfig import KubeConfig
@@ -156,6 +157,11 @@ class Cluster:
         """Return every object of a kind, of the namespace or of the cluster as the kind is."""
         return parts(self._call("GET", self._path(kind)).body, "items")
 
+    def pods_on(self, node: str) -> list[Object]:
+        """Return the pods of all namespaces that take room on a node: those that have not ended."""
+        selector = f"spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"
+        return parts(self._call("GET", "/api/v1/pods", fieldSelector=selector).body, "items")
+
     def create(self, kind: str, body: Object) -> Object:
         """Create an object in the namespace; returns it as the API has it."""
         return self._call("POST", self._path(kind), body, fieldManager=MANAGER).body
@@ -254,6 +260,8 @@ _PATHS = {
     "Pod": "/api/v1/namespaces/{namespace}/pods",
     "Secret": "/api/v1/namespaces/{namespace}/secrets",
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
+    "Node": "/api/v1/nodes",
+    "PersistentVolume": "/api/v1/persistentvolumes",
     "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
     "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
     "VolumeSnapshot": "/apis/snapshot.storage.k8s.io/v1/namespaces/{namespace}/volumesnapshots",
@@ -262,6 +270,18 @@ _PATHS = {
     "Event": "/api/v1/namespaces/{namespace}/events",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
+
+
+def quantity(text: object) -> Decimal:
+    """Return what the API writes as an amount: "250m" is 0.25, "1Gi" 1073741824.
+
+    Raises:
+        ClusterError: it is no amount.
+    """
+    try:
+        return utils.parse_quantity(text)  # pyright: ignore[reportUnknownMemberType]
+    except ValueError as error:
+        raise ClusterError(f"{text!r} is no amount of a resource", "write it as 250m, 2 or 1Gi") from error
 
 
 def _client(access: KubeConfig) -> Any:

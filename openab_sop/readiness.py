@@ -43,6 +43,7 @@ _HOLDS = (
 """What a helper pod takes."""
 _NEEDED = {
     "preparation": _READS,
+    "target": (*_READS, Access("get", "persistentvolumeclaims")),
     "backup": _COPIES,
     "restore": (
         *_COPIES,

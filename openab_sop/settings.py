@@ -20,6 +20,12 @@ class Settings:
         encrypt_to: recipients of new backups: public keys, or files with some.
         identity: file with the secret key that opens encrypted ones.
         snapshot_above: bytes above which a home is read from a snapshot (SOP 2.8).
+        chart: where charts come from (SOP 1.3).
+        target_version, prerelease_version: what to upgrade to, and what to validate first (SOP 1.3, 1.5).
+        allow_downgrade: whether the target may be older than what runs.
+        force: whether to go on although the target runs already (SOP 1.4).
+        notes_url: where release notes are (SOP 1.6).
+        announce: services that are told of an upgrade (SOP 1.8); they hold secrets.
         full: whether to read everything from the pods, although an earlier backup has some of it.
         quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
@@ -37,6 +43,13 @@ class Settings:
     encrypt_to: tuple[str, ...]
     identity: str | None
     snapshot_above: int
+    chart: str
+    target_version: str | None
+    prerelease_version: str | None
+    allow_downgrade: bool
+    force: bool
+    notes_url: str
+    announce: tuple[str, ...]
     full: bool
     quick: bool
     sandbox: bool

@@ -1,0 +1,160 @@
+"""What an upgrade leads to: the version, by way of which pre-release, and the bytes of both charts (SOP 1.3-1.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openab_sop.chart_source import ChartSource
+from openab_sop.errors import NothingToDo, TargetError
+from openab_sop.notes import Notes
+from openab_sop.version import Version, near, newest_stable
+
+_BETA = re.compile(r"beta\.(\d+)")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an upgrade leads.
+
+    Attributes:
+        current: the version that runs.
+        version: the version that shall run.
+        chart: its archive, the run's own copy.
+        digest: the archive's SHA-256.
+        prerelease: the version that is validated first; None if none is.
+        prerelease_chart, prerelease_digest: its archive.
+        why_no_prerelease: why none is validated; empty if one is.
+    """
+
+    current: Version
+    version: Version
+    chart: Path
+    digest: str
+    prerelease: Version | None
+    prerelease_chart: Path | None
+    prerelease_digest: str
+    why_no_prerelease: str
+
+    def __str__(self) -> str:
+        by_way_of = f" by way of {self.prerelease}" if self.prerelease else ""
+        return f"{self.version}{by_way_of}, from {self.current}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The pre-release to validate first, or why there is none (SOP 1.5)."""
+
+    prerelease: Version | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.prerelease} is validated first: {self.why}" if self.prerelease else f"none: {self.why}"
+
+
+def choose(
+    source: ChartSource, current: Version, wanted: Version | None = None, *, allow_downgrade: bool = False
+) -> Version:
+    """Choose the version to upgrade to (SOP 1.3).
+
+    Args:
+        wanted: value of ``--target-version``; None takes the newest stable one.
+        allow_downgrade: whether it may be older than what runs; only one that was named may.
+
+    Raises:
+        TargetError: there is no such version, or it is older.
+        SourceError: the source does not tell its versions.
+    """
+    offered = source.versions()
+    version = _named(source, offered, wanted) if wanted else newest_stable(offered)
+    if version is None:
+        raise TargetError(f"{source} has no stable version; it has {_listed(offered)}", "name one: --target-version")
+    if version.is_older_than(current) and not (wanted and allow_downgrade):
+        what = "is" if wanted else f"is the newest stable version of {source}, and"
+        raise TargetError(
+            f"{version} {what} older than {current}, which runs",
+            f"to go back: --target-version={version} --allow-downgrade; if the source lags behind: another --chart",
+        )
+    return version
+
+
+def check_needed(current: Version, version: Version, *, force: bool = False) -> None:
+    """End the run well if the target is what runs already (SOP 1.4).
+
+    Raises:
+        NothingToDo: it is, and ``force`` does not ask for it once more.
+    """
+    if version == current and not force:
+        raise NothingToDo(f"already on {current}; --force goes on all the same")
+
+
+def choose_prerelease(source: ChartSource, version: Version, notes: Notes, named: Version | None = None) -> Choice:
+    """Choose the pre-release to validate first (SOP 1.5).
+
+    Args:
+        named: value of ``--prerelease-version``; None takes the target's newest beta.
+
+    Raises:
+        TargetError: there is none, and nothing that stands in for it; or the one named cannot serve.
+    """
+    offered = source.versions()
+    if named:
+        if not named.prerelease or not named.is_older_than(version):
+            raise TargetError(f"{named} is no pre-release that leads to {version}", "name one: --prerelease-version")
+        return Choice(_named(source, offered, named), "it was named")
+    if version.prerelease:
+        return Choice(None, f"{version} is a pre-release itself")
+    if beta := _newest_beta(version, offered):
+        return Choice(beta, f"{source} has it")
+    if notes.prerelease_validated:
+        return Choice(None, f"{notes.address} says pre-release-validated: true")
+    without = notes.problem or f"{notes.address} does not say pre-release-validated: true"
+    raise TargetError(
+        f"{version} was not validated as a pre-release: {source} has no {version}-beta.1, and {without}",
+        f"one of three: have {version}-beta.1 published; name another with --prerelease-version=...; "
+        "have the release notes say pre-release-validated: true (--notes-url)",
+    )
+
+
+def resolve(source: ChartSource, current: Version, version: Version, choice: Choice, directory: Path) -> Target:
+    """Pull the charts, once: every later step uses these bytes (SOP 1.3).
+
+    Args:
+        directory: of this run's own.
+
+    Raises:
+        SourceError: one cannot be pulled, or is not what it should be.
+    """
+    chart = source.pull(version, directory)
+    before = source.pull(choice.prerelease, directory) if choice.prerelease else None
+    return Target(
+        current=current,
+        version=version,
+        chart=chart.path,
+        digest=chart.digest,
+        prerelease=choice.prerelease,
+        prerelease_chart=before.path if before else None,
+        prerelease_digest=before.digest if before else "",
+        why_no_prerelease="" if before else choice.why,
+    )
+
+
+def _named(source: ChartSource, offered: Sequence[Version], wanted: Version) -> Version:
+    if wanted in offered:
+        return wanted
+    raise TargetError(
+        f"{source} has no version {wanted}; near it are {_listed(near(wanted, offered))}",
+        "check --target-version and --prerelease-version; another source: --chart",
+    )
+
+
+def _newest_beta(version: Version, offered: Sequence[Version]) -> Version | None:
+    """Return ``<version>-beta.N`` with the highest N: a later beta takes the earlier one's place."""
+    betas = (v for v in offered if v.core == version.core and _BETA.fullmatch(v.prerelease))
+    return max(betas, key=Version.rank, default=None)
+
+
+def _listed(versions: Sequence[Version]) -> str:
+    return ", ".join(map(str, versions[:10])) or "none at all"

@@ -1,0 +1,52 @@
+"""Target: which version the upgrade leads to, by way of which pre-release, and whether nodes can take it (SOP 1)."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.audit import Audit, Evidence
+from openab_sop import capacity
+from openab_sop import target as targets
+from openab_sop.chart_source import ChartSource
+from openab_sop.notes import Notes
+from openab_sop.release import Release
+from openab_sop.settings import Settings
+from openab_sop.target import Choice, Target
+from openab_sop.version import Version
+
+
+def test_target_version_is_known(source: ChartSource, target_version: Version, evidence: Evidence) -> None:
+    """1.3 The target is the version that was named, or the newest stable one of the chart source."""
+    evidence("source", source)
+    evidence("target", target_version)
+
+
+def test_target_is_not_what_runs(current_version: Version, target_version: Version, settings: Settings) -> None:
+    """1.4 There is something to do: the target is not what runs already."""
+    targets.check_needed(current_version, target_version, force=settings.force)
+
+
+def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:
+    """1.5 A pre-release is validated first, or a record says why none has to be."""
+    evidence("pre-release", choice)
+
+
+def test_charts_are_pulled(target: Target, evidence: Evidence) -> None:
+    """1.3 The charts are pulled once: every later step uses these bytes."""
+    evidence("chart", f"{target.chart}, SHA-256 {target.digest}")
+    evidence("pre-release's chart", f"{target.prerelease_chart}, SHA-256 {target.prerelease_digest}")
+
+
+def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence) -> None:
+    """1.6 The release notes are shown; breaking changes, changed values and migrations stand out."""
+    audit.facts |= notes.highlights()
+    evidence("release notes", notes)
+
+
+@pytest.mark.gate
+def test_nodes_have_room(release: Release, target: Target, audit: Audit, evidence: Evidence) -> None:
+    """1.7 The pods of the target fit a node that their volumes allow."""
+    room = capacity.check(release, target.chart)
+    audit.facts |= room.highlights()
+    assert room.verdict.passed, str(room)
+    evidence("verdict", room)
