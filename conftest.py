@@ -12,4 +12,5 @@ pytest_plugins = (
     "fixtures.target",
     "fixtures.backup",
     "fixtures.restore",
+    "fixtures.upgrade",
 )

@@ -16,6 +16,7 @@ from openab_sop.verdict import Finding, Verdict
 
 HELM = "helm"
 """The field manager under which Helm applies."""
+_NONE: Object = {}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Rendered:
         for item in self.manifest.of_kind("Deployment"):
             if item.name == deployment:
                 found = parts(item.body, "spec", "template", "spec", "containers")
-                return next((c for c in found if c["name"] in CONTAINERS), {})
+                return next((c for c in found if c["name"] in CONTAINERS), _NONE)
         return {}
 
 

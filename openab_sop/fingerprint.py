@@ -1,4 +1,4 @@
-"""How agents are right before a change, in a few characters: what the version after it is compared with (SOP 3.2, 3.5)."""
+"""How agents are right before a change: what the version after it is compared with (SOP 3.2, 3.5)."""
 
 from __future__ import annotations
 

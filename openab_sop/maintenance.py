@@ -13,9 +13,9 @@ from openab_sop import release as releases
 from openab_sop import sealing
 from openab_sop.announce import Announcer
 from openab_sop.backup import Backup
+from openab_sop.concern import Limits
 from openab_sop.course import Course, CourseFile, End
 from openab_sop.errors import ReleaseError
-from openab_sop.concern import Limits
 from openab_sop.helm import Helm, Listed
 from openab_sop.journal import Journal
 from openab_sop.lease import Lease

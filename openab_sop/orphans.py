@@ -1,4 +1,4 @@
-"""Helm processes of runs that were killed: they may still be at work, so they are waited for, never ended (SOP 3.x +)."""
+"""Helm processes of runs that were killed: they may still be at work, so they are waited for."""
 
 from __future__ import annotations
 

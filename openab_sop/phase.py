@@ -1,4 +1,4 @@
-"""One version of an upgrade on its way: applied, judged, mended where the table says so, put before a human (SOP 3.2-3.5).
+"""One version of an upgrade on its way: applied, judged, mended by the table, put before a human (SOP 3.2-3.5).
 
 The pre-release and the stable version go the same way.
 """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openab_sop import helm, listing, process, storage
+from openab_sop import helm, listing, process, rollout, storage
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
 from openab_sop.helper_pod import reach
 from openab_sop.kube import Access, Cluster
@@ -41,10 +41,23 @@ _HOLDS = (
     Access("list", "replicasets", "apps"),
 )
 """What a helper pod takes."""
+_CHANGES = (
+    *_COPIES,
+    *_HOLDS,
+    *rollout.NEEDED,
+    *(Access(verb, "leases", "coordination.k8s.io") for verb in ("get", "create", "patch", "delete")),
+    *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),  # helm's own records too
+    *(Access(verb, "configmaps") for verb in ("create", "patch", "delete")),
+    *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch", "delete")),
+    *(Access(verb, "deployments", "apps") for verb in ("create", "patch", "delete")),
+)
+"""What Helm takes for what every version of the chart renders; the dry run tells of the rest."""
 _NEEDED = {
     "preparation": _READS,
     "target": (*_READS, Access("get", "persistentvolumeclaims")),
     "backup": _COPIES,
+    "upgrade": _CHANGES,
+    "rollback": _CHANGES,
     "restore": (
         *_COPIES,
         *_HOLDS,

@@ -40,7 +40,7 @@ def restart(cluster: Cluster, agent: Agent) -> list[str]:
 
 
 def restore_config(maintenance: Maintenance, progress: Progress) -> str:
-    """Bring the agents' configuration back from the baseline, the agents standing still meanwhile; returns what was written.
+    """Bring the agents' configuration back from the baseline, the agents standing still; returns what was written.
 
     Raises:
         BackupError: a volume could not be brought back.

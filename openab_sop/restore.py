@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,13 +53,23 @@ class Restoration:
         source: the backup.
         selection: what is brought back.
         journal: where each action is recorded.
+        only: Deployments of the agents that it is confined to; None for all of the backup's.
     """
 
-    def __init__(self, source: Backup, release: Release, selection: Selection, journal: Journal) -> None:
+    def __init__(
+        self,
+        source: Backup,
+        release: Release,
+        selection: Selection,
+        journal: Journal,
+        *,
+        only: Collection[str] | None = None,
+    ) -> None:
         self.source = source
         self.release = release
         self.selection = selection
         self._journal = journal
+        self._only = only
         self._helpers = ExitStack()
         self._held: list[Held] = []
         self._aside: Path | None = None
@@ -228,7 +238,9 @@ class Restoration:
             shutil.rmtree(self._aside, ignore_errors=True)
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
-        stored = {agent.deployment: agent for agent in self.source.manifest.agents}
+        stored = {
+            a.deployment: a for a in self.source.manifest.agents if self._only is None or a.deployment in self._only
+        }
         return [(agent, stored[agent.deployment]) for agent in self.release.agents if agent.deployment in stored]
 
     def _hold(self, agent: Agent, stored: StoredAgent) -> Held:

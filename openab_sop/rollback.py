@@ -7,23 +7,22 @@ between the decision and the act. Each step is taken down; a run that is killed 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import replace
 
 from openab_sop import fields, fingerprint, orphans, standstill
 from openab_sop.changes import volume_since
 from openab_sop.container import Host
 from openab_sop.course import Course, End
 from openab_sop.errors import BackupError, NotNeeded, ReleaseError
-from openab_sop.health import Judgement, await_all_healthy
-from openab_sop.held import RESTORED
+from openab_sop.health import await_all_healthy
 from openab_sop.helper_pod import helper_pod
 from openab_sop.items import Selection
 from openab_sop.maintenance import Maintenance, Progress
+from openab_sop.objects import Object
 from openab_sop.recovery import Action, Decision, Situation, decide
 from openab_sop.release import Release
-from openab_sop.restore import Restoration
+from openab_sop.restore import RESTORED, Restoration
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.verification import Seen, verify
 
@@ -206,7 +205,7 @@ class Rollback:
         ]
         for agent in release.agents:
             if agent.deployment in new and agent.claim:
-                note = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
+                note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
                 release.cluster.merge("PersistentVolumeClaim", agent.claim, note)
         return self._restore(release, new, progress)
 

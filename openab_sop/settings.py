@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from openab_sop.concern import Limits
+from openab_sop.logs import Patterns
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,6 +29,11 @@ class Settings:
         force: whether to go on although the target runs already (SOP 1.4).
         notes_url: where release notes are (SOP 1.6).
         announce: services that are told of an upgrade (SOP 1.8); they hold secrets.
+        answer: what a human says at a gate, as ``GATE:WORD`` (SOP 3.3).
+        approval: who confirms at gates: "ask", "pause" or "auto".
+        on_failure: what follows a failed gate after a change: "rollback" or "stop".
+        may_vanish: patterns of names in a home that may be gone after an upgrade (SOP 3.5).
+        limits, patterns: how health is judged (SOP 3.2).
         full: whether to read everything from the pods, although an earlier backup has some of it.
         quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
@@ -50,6 +58,12 @@ class Settings:
     force: bool
     notes_url: str
     announce: tuple[str, ...]
+    answer: str | None
+    approval: str
+    on_failure: str
+    may_vanish: tuple[str, ...]
+    limits: Limits
+    patterns: Patterns
     full: bool
     quick: bool
     sandbox: bool

@@ -11,8 +11,8 @@ from openab_sop import dryrun, fingerprint, prepull, proof, sealing
 from openab_sop.answers import Reply
 from openab_sop.backup import Backup
 from openab_sop.course import Course, End, now
-from openab_sop.dryrun import Rendered
 from openab_sop.draft import Draft
+from openab_sop.dryrun import Rendered
 from openab_sop.errors import BackupError, NotNeeded, ReleaseError
 from openab_sop.maintenance import Maintenance, Progress
 from openab_sop.phase import Phase

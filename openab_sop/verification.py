@@ -87,7 +87,7 @@ def verify(
 
 
 def broken_config(release: Release, baseline: Backup) -> list[str]:
-    """Return the agents' and steering files of a backup that are gone from the volumes, or no longer parse (SOP 3.5)."""
+    """Return the agents' and steering files of a backup that are gone or no longer parse (SOP 3.5)."""
     stored = {agent.deployment for agent in baseline.manifest.agents}
     broken: list[str] = []
     for agent in release.agents:

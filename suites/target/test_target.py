@@ -8,6 +8,7 @@ from fixtures.audit import Audit, Evidence
 from openab_sop import capacity
 from openab_sop import target as targets
 from openab_sop.chart_source import ChartSource
+from openab_sop.course import Course
 from openab_sop.notes import Notes
 from openab_sop.release import Release
 from openab_sop.settings import Settings
@@ -21,9 +22,11 @@ def test_target_version_is_known(source: ChartSource, target_version: Version, e
     evidence("target", target_version)
 
 
-def test_target_is_not_what_runs(current_version: Version, target_version: Version, settings: Settings) -> None:
-    """1.4 There is something to do: the target is not what runs already."""
-    targets.check_needed(current_version, target_version, force=settings.force)
+def test_target_is_not_what_runs(
+    current_version: Version, target_version: Version, under_way: Course | None, settings: Settings
+) -> None:
+    """1.4 There is something to do: the target is not what runs already, or its upgrade is not finished yet."""
+    targets.check_needed(current_version, target_version, force=settings.force or under_way is not None)
 
 
 def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:
