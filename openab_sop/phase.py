@@ -228,7 +228,7 @@ class Phase:
         words = "\n".join(f"  {answer.value}: {meaning}" for answer, meaning in MEANINGS.items())
         return (
             f"{self._m.name} runs {self.version}. Send a test message in the chat: does the bot answer, "
-            f"do basic conversation and tool calls work?\n{words}"
+            f"do a conversation and tool calls work?\n{words}"
         )
 
     def _heed(self, answer: Answer | None) -> Answer:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from secrets import token_hex
 
 from openab_sop import fields, fingerprint, orphans, standstill
+from openab_sop.backup import Backup
 from openab_sop.changes import volume_since
 from openab_sop.container import Host
-from openab_sop.course import Course, End
+from openab_sop.course import Course, End, now
 from openab_sop.errors import BackupError, NotNeeded, ReleaseError
 from openab_sop.health import await_all_healthy
 from openab_sop.helper_pod import helper_pod
@@ -31,6 +33,7 @@ ASKED = "rollback-asked"
 BACK = "back"
 """What the course calls the change that leads back."""
 _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
+_OVER = (End.BACK, End.RETURNED, End.UNTOUCHED)
 _GOES_BACK = (Action.ROLL_BACK, Action.ROLL_BACK_AND_RESTORE)
 
 
@@ -48,6 +51,35 @@ class Rollback:
         self._by_hand = by_hand
         self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
 
+    def take_up(self, named: Backup | None) -> str:
+        """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
+
+        Args:
+            named: value of ``--backup``: go back to what it was taken from, whoever has changed the release since.
+
+        Raises:
+            NotNeeded: this run has both already.
+            Held: another run maintains the release.
+            ReleaseError: no upgrade is known that could be rolled back.
+        """
+        if not self._by_hand:
+            raise NotNeeded("as the upgrade of this run has it")
+        lock = self._m.lease.acquire()
+        course = self._m.file.read()
+        if named and (course is None or course.ended):
+            course = self._m.file.write(self._since(named))
+        elif named and course and named.name != course.backup:
+            raise ReleaseError(
+                f"an upgrade to {course.target} is under way, from backup {course.backup}", "leave out --backup"
+            )
+        if course is None or not course.changed or course.ended in _OVER:
+            raise ReleaseError(
+                f"no upgrade of {self._m.name} is known that could be rolled back",
+                "name the backup to go back to: --backup=DIR; pytest suites/cleanup lists them",
+            )
+        self._m.entered = True
+        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
+
     def decide(self) -> Decision:
         """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).
 
@@ -59,7 +91,7 @@ class Rollback:
             raise NotNeeded("nothing was changed: there is nothing to roll back")
         if not self._m.entered:
             raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
-        if course.ended in (End.BACK, End.RETURNED, End.UNTOUCHED):
+        if course.ended in _OVER:
             raise NotNeeded(f"upgrade {course.id} has ended already: {course.ended}")
         if course.ended == End.DONE and not self._by_hand:
             raise NotNeeded("the upgrade passed: there is nothing to roll back")
@@ -257,6 +289,22 @@ class Rollback:
         return self._m.announcer.send(
             f"OpenAB: upgrade of {self._m.name} to {course.target}: {state}",
             f"{self._m.name} was {course.version}. Decision: {course.decided or 'none'}. Baseline: {course.backup}.",
+        )
+
+    def _since(self, named: Backup) -> Course:
+        """Return the course of whatever has happened to the release since a backup was taken."""
+        manifest = named.manifest
+        later = [entry.revision for entry in self._m.helm.history(self._m.name) if entry.revision > manifest.revision]
+        return Course(
+            id=token_hex(4),
+            begun=now(),
+            revision=manifest.revision,
+            version=manifest.version,
+            target=self._m.listed().version,
+            digest="",
+            backup=named.name,
+            claims={agent.deployment: agent.claim_uid for agent in manifest.agents if agent.claim_uid},
+            revisions=tuple(later),
         )
 
     def _require(self) -> Course:

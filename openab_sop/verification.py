@@ -22,13 +22,17 @@ class Seen:
     """What a verification saw.
 
     Attributes:
+        release, version: of what.
         findings: what is not as it must be.
+        images: by agent: the image that the version renders, and the one that runs, by its digest.
         changes: by agent: what became of its volume since the baseline, in words.
         missing: configuration files of the baseline that are gone or no longer parse.
         lost: agents whose claim is another than before.
         silent: agents without their process.
     """
 
+    release: str
+    version: str
     findings: list[Finding] = field(default_factory=list[Finding])
     changes: dict[str, str] = field(default_factory=dict[str, str])
     images: dict[str, str] = field(default_factory=dict[str, str])
@@ -38,7 +42,7 @@ class Seen:
 
     def told(self) -> str:
         """Return the findings as a verdict's text."""
-        return str(Verdict("what runs", tuple(self.findings)))
+        return str(Verdict(f"{self.release} runs {self.version}", tuple(self.findings)))
 
 
 def verify(
@@ -60,7 +64,7 @@ def verify(
         PodError: an agent has no running pod.
     """
     rendered = Rendered(Manifest.parse(release.helm.manifest(release.name, release.revision)))
-    seen = Seen()
+    seen = Seen(release.name, version)
     seen.findings += _version(release, version)
     for agent in release.agents:
         name, describe = agent.deployment, f"kubectl -n {release.namespace} describe deployment {agent.deployment}"

@@ -9,9 +9,16 @@ from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
+from openab_sop.backup import Backup
 from openab_sop.rollback import Rollback
 
 remedy = pytest.mark.remedy
+
+
+@remedy
+def test_upgrade_is_taken_up(rollback: Rollback, way_back_to: Backup | None, evidence: Evidence) -> None:
+    """4.1 No other run maintains this release, and what is to be rolled back is known."""
+    evidence("rollback", rollback.take_up(way_back_to))
 
 
 @remedy
@@ -72,9 +79,12 @@ def test_data_are_restored_after_all(rollback: Rollback, progress: Progress, evi
 
 @remedy
 @pytest.mark.gate
-def test_old_version_is_verified(rollback: Rollback, hosts: Mapping[str, Host], evidence: Evidence) -> None:
+def test_old_version_is_verified(
+    rollback: Rollback, hosts: Mapping[str, Host], audit: Audit, evidence: Evidence
+) -> None:
     """4.4 Health, version, image, process, claim and files are as before the upgrade."""
     seen = rollback.verify(hosts)
+    audit.facts["result"] = seen.told()
     evidence("volumes", seen.changes)
     assert not seen.findings, seen.told()
 

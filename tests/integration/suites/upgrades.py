@@ -1,0 +1,142 @@
+"""A release that is upgraded as an operator does it, and what independent programs say of it afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sandbox import Status
+from tests.integration.conftest import Run, Suites, new_namespace
+from tests.integration.suites.conftest import Volumes
+from world import World
+
+AGENT = "openab-kiro"
+DATABASE = ".local/share/kiro-cli/data.sqlite3"
+FILES = {
+    ".kiro/agents/default.json": '{"name": "default"}',
+    ".kiro/steering/rules.md": "answer briefly",
+    ".kiro/skills/greet/SKILL.md": "say hello",
+    ".config/gh/hosts.yml": "github.com: {}",
+    "marker": "this must never be lost",
+}
+"""What the agent knows before an upgrade, beside its database."""
+_FILL = "; ".join(f"mkdir -p \"$(dirname {name})\"; printf %s '{text}' >{name}" for name, text in FILES.items())
+
+
+@dataclass(frozen=True)
+class Upgrading:
+    """A release in a namespace of its own, and suites that maintain it."""
+
+    world: World
+    volumes: Volumes
+    namespace: str
+    suites: Suites
+
+    def argv(self, *arguments: str) -> tuple[str, ...]:
+        """A suite's arguments: the release, its chart source and notes, and short times."""
+        source = f"--chart={self.world.registry('trials')}/openab"
+        times = ("--settle=2", "--ready-timeout=15", "--connect-timeout=15")
+        return (*arguments[:1], f"--namespace={self.namespace}", source, self.notes, *times, *arguments[1:])
+
+    @property
+    def notes(self) -> str:
+        return f"--notes-url={self.world.release_notes_url}"
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None) -> Run:
+        """Run a suite to its end."""
+        return self.suites.run(*self.argv(*arguments), env=env, timeout=600)
+
+    def kubectl(self, *arguments: str) -> str:
+        return self.world.kubectl("--namespace", self.namespace, *arguments)
+
+    def shell(self, script: str, agent: str = AGENT) -> str:
+        """Run a script in an agent's home, as the agent."""
+        return self.kubectl("exec", f"deploy/{agent}", "--container=openab", "--", "sh", "-c", f"cd && {script}")
+
+    def fill(self, agent: str = AGENT) -> None:
+        self.shell(_FILL, agent)
+
+    def chart(self) -> str:
+        """The chart's version and the status of the current revision, as helm lists them."""
+        (release,) = json.loads(self.world.helm(["list", "--namespace", self.namespace, "--output=json"]))
+        return f"{release['chart'].removeprefix('openab-')} {release['status']}"
+
+    def ready(self) -> bool:
+        """Whether every Deployment has all of its replicas, and at least one."""
+        items = json.loads(self.kubectl("get", "deployments", "--output=json"))["items"]
+        return all(d["status"].get("readyReplicas", 0) == d["spec"]["replicas"] > 0 for d in items)
+
+    def image(self, agent: str = AGENT) -> str:
+        """The tag of the image that runs."""
+        selector = f"--selector=app.kubernetes.io/component={agent.removeprefix('openab-')}"
+        pods = json.loads(self.kubectl("get", "pods", selector, "--output=json"))["items"]
+        (pod,) = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        return next(s["image"] for s in pod["status"]["containerStatuses"] if s["name"] == "openab").rpartition(":")[2]
+
+    def claim(self, agent: str = AGENT) -> str:
+        return self.kubectl("get", "pvc", agent, "--output=jsonpath={.metadata.uid}")
+
+    def volume(self, agent: str = AGENT) -> Path:
+        return self.volumes.of(self.namespace, agent)
+
+    def kept(self, agent: str = AGENT) -> bool:
+        """Whether every file of ``FILES`` is on the volume as it was, by its digest."""
+        return all(
+            (path := self.volume(agent) / name).is_file()
+            and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(text.encode()).digest()
+            for name, text in FILES.items()
+        )
+
+    def database(self, agent: str = AGENT) -> tuple[str, str, int]:
+        """Integrity, user_version and rows of the agent's database, as the sqlite3 program has them."""
+        query = "PRAGMA integrity_check; PRAGMA user_version; SELECT count(*) FROM heartbeat;"
+        with TemporaryDirectory() as directory:
+            for path in (self.volume(agent) / DATABASE).parent.glob("data.sqlite3*"):
+                shutil.copy(path, directory)
+            command = ["sqlite3", Path(directory, "data.sqlite3"), query]
+            integrity, version, rows = subprocess.run(
+                command, check=True, capture_output=True, text=True
+            ).stdout.split()
+        return integrity, version, int(rows)
+
+    def leftovers(self) -> str:
+        """What of ours is still on the cluster: lock, helper pods, marks on Deployments."""
+        ours = "--selector=app.kubernetes.io/managed-by=openab-sop"
+        found = self.kubectl("get", "leases,pods,volumesnapshots,persistentvolumeclaims", ours, "--output=name")
+        return found + ("stopped" if "openab-sop" in self.kubectl("get", "deployments", "--output=yaml") else "")
+
+
+@contextmanager
+def upgrading(
+    world: World,
+    status: Status,
+    volumes: Volumes,
+    directory: Path,
+    version: str = "0.8.1",
+    agents: tuple[str, ...] = ("kiro",),
+) -> Generator[Upgrading]:
+    """Install a release with filled homes; its agents write only at their start."""
+    values: dict[str, Any] = {name: quiet(world) for name in agents}
+    if "claude" in values:
+        values["claude"] |= {"command": "claude-agent-acp", "image": "openab.local/openab-claude"}
+    with new_namespace(world) as namespace:
+        world.install("openab", namespace, version, {"agents": values})
+        directory.mkdir(parents=True, exist_ok=True)
+        found = Upgrading(world, volumes, namespace, Suites.at(directory, status))
+        for name in agents:
+            found.fill(f"openab-{name}")
+        yield found
+
+
+def quiet(world: World) -> dict[str, Any]:
+    """Values of an agent that connects and writes only at its start."""
+    values = world.agent_values()
+    return {**values, "env": {**values["env"], "OPENAB_WRITE_INTERVAL": "0"}}
