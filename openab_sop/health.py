@@ -213,8 +213,8 @@ class _Watch:
 
     def judgement(self) -> Judgement:
         """Conclude."""
-        assert self.seen is not None
-        pod = self.seen.pod
+        seen = self.seen or rollout.observe(self.cluster, self.agent)  # another agent's symptom came before an answer
+        pod = seen.pod
         found = self.concern if self.symptom else None
         ended = self._log_of(pod.name, found.container) if pod and found and found.container else LogFacts()
         return Judgement(
@@ -222,7 +222,7 @@ class _Watch:
             symptom=self.symptom,
             settled=self.settled,
             findings=(self._finding(found, ended.last_words),) if found else (),
-            observation=self.seen,
+            observation=seen,
             log=self.log,
             ended_log=ended,
             warnings=rollout.warnings(self.cluster, pod) if pod and found else (),
