@@ -85,12 +85,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Concern:
-    """What is not as it must be, and the seconds that it may last."""
+    """What is not as it must be, and the seconds that it may last; ``container``: the one that ended, if one did."""
 
     symptom: Symptom
     patience: float
     observed: str
     expected: str
+    container: str = ""
 
 
 def concern(look: Look) -> Concern | None:
@@ -108,7 +109,7 @@ def _crashed(look: Look) -> Concern | None:
             if ended or restarts > 0 or container.waiting == "CrashLoopBackOff":
                 how = _how(ended or container.last)
                 words = f"container {container.name} of pod {pod.name} {how}, {max(restarts, 0)} restarts"
-                return Concern(Symptom.CRASH_LOOP, 0, words, "a container that runs on")
+                return Concern(Symptom.CRASH_LOOP, 0, words, "a container that runs on", container.name)
     return None
 
 

@@ -38,7 +38,7 @@ class Judgement:
         settled: whether it was watched to the end of its settle window: not if another agent failed before.
         findings: the symptom in words, with what to do.
         observation: Deployment and pods as they were seen last.
-        log: of the container's present run; ``ended_log``: of the run that crashed.
+        log: what the pod's agent has logged; ``ended_log``: of the container and run that ended, if one did.
         warnings: the cluster's events of the pod, if there is a symptom.
         replaced: whether the pod is another one than before the change.
         restarts: of all its containers, since then.
@@ -178,8 +178,14 @@ class _Watch:
         if seen.pod is None or before is None or before.uid != seen.pod.uid:  # another pod begins anew
             self.log, self.ready, self.connected, self.whole = LogFacts(), None, None, None
         if seen.pod and seen.container and (seen.container.running or seen.container.ended):
-            text = logs.fetch(self.cluster, seen.pod.name, self.agent.container, since=self.log.until)
-            self.log = self.log.read(text, self.patterns, self.baseline.complaints)
+            self.log = logs.follow(
+                self.cluster,
+                seen.pod.name,
+                self.agent.container,
+                self.log,
+                self.patterns,
+                self.baseline.complaints,
+            )
 
     def _conclude(self, seen: Observation, now: float) -> None:
         if self.ready is None and seen.complete and seen.pod and seen.pod.ready:
@@ -207,35 +213,45 @@ class _Watch:
 
     def judgement(self) -> Judgement:
         """Conclude."""
-        assert self.seen is not None
-        pod = self.seen.pod
-        ended = LogFacts()
-        if pod and self.symptom is Symptom.CRASH_LOOP:
-            text = logs.fetch(self.cluster, pod.name, self.agent.container, previous=True)
-            ended = ended.read(text, self.patterns, self.baseline.complaints)
+        seen = self.seen or rollout.observe(self.cluster, self.agent)  # another agent's symptom came before an answer
+        pod = seen.pod
+        found = self.concern if self.symptom else None
+        ended = self._log_of(pod.name, found.container) if pod and found and found.container else LogFacts()
         return Judgement(
             agent=self.agent.deployment,
             symptom=self.symptom,
             settled=self.settled,
-            findings=(self._finding(self.concern, ended),) if self.symptom and self.concern else (),
-            observation=self.seen,
+            findings=(self._finding(found, ended.last_words),) if found else (),
+            observation=seen,
             log=self.log,
             ended_log=ended,
-            warnings=rollout.warnings(self.cluster, pod) if pod and self.symptom else (),
+            warnings=rollout.warnings(self.cluster, pod) if pod and found else (),
             replaced=pod is not None and pod.uid not in self.baseline.restarts,
             restarts=sum(self.baseline.restarted(pod, container) for container in pod.containers) if pod else 0,
             ready_after=self.ready,
             connected_after=self.connected,
         )
 
-    def _finding(self, found: Concern, ended: LogFacts) -> Finding:
-        pod, namespace = self.seen.pod if self.seen else None, self.cluster.namespace
-        observed = f"{found.symptom.value}: {found.observed}"
-        if found.symptom is Symptom.CRASH_LOOP and (last := ended.last_words or self.log.last_words):
-            observed += f"; its log: {last}"
-        name = pod.name if pod else f"-l '{self.agent.selector}'"
-        command = "describe pod" if found.symptom in _DESCRIBED else f"logs -c {self.agent.container}"
-        return Finding(self.agent.deployment, observed, found.expected, f"kubectl -n {namespace} {command} {name}")
+    def _log_of(self, pod: str, container: str) -> LogFacts:
+        """The log of a container's run that ended: the one before, else the present one."""
+        pieces = (logs.fetch(self.cluster, pod, container, previous=previous) for previous in (True, False))
+        text = next(filter(None, pieces), "")
+        return LogFacts().read(text, self.patterns, self.baseline.complaints)
+
+    def _finding(self, found: Concern, last_words: str) -> Finding:
+        pod = self.seen.pod if self.seen else None
+        said = f"; its log: {last_words}" if last_words else ""
+        if pod and found.symptom in _LOGGED:
+            command = f"logs {pod.name} -c {found.container or self.agent.container}"
+        else:
+            command = f"describe pods -l '{self.agent.selector}'"
+        return Finding(
+            self.agent.deployment,
+            f"{found.symptom.value}: {found.observed}{said}",
+            found.expected,
+            f"kubectl -n {self.cluster.namespace} {command}",
+        )
 
 
-_DESCRIBED = (Symptom.IMAGE, Symptom.CANNOT_START, Symptom.PENDING, Symptom.NOT_READY)
+_LOGGED = (Symptom.CRASH_LOOP, Symptom.PANIC_LOGGED, Symptom.NOT_CONNECTED)
+"""Symptoms that the log says more about than the cluster."""

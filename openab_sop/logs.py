@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from openab_sop.errors import ClusterError, Forbidden, SettingsError
@@ -158,12 +158,32 @@ def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
     return frozenset(fingerprint(line) for line in said if _matches(patterns.panic, line))
 
 
+def follow(
+    cluster: Cluster,
+    pod: str,
+    container: str,
+    facts: LogFacts,
+    patterns: Patterns = DEFAULT,
+    known: Collection[str] = (),
+) -> LogFacts:
+    """Read the next piece of a container's log; returns the facts with it, the same while there is nothing new.
+
+    Raises:
+        Forbidden: the caller may not read logs.
+    """
+    text = fetch(cluster, pod, container, since=facts.until)
+    read = facts.read(text, patterns, known)
+    if facts.until and read.lines == facts.lines and len(text) > LIMIT // 2:
+        return replace(facts, until=facts.until.replace(microsecond=0) + timedelta(seconds=1))  # too much in one second
+    return read
+
+
 def fetch(cluster: Cluster, pod: str, container: str, *, previous: bool = False, since: datetime | None = None) -> str:
-    """Return the next piece of a container's log, whole lines, at most ``LIMIT`` bytes; empty while there is none.
+    """Return a piece of a container's log, whole lines, at most ``LIMIT`` bytes; empty while there is none.
 
     Args:
         previous: of the run before the present one.
-        since: ``LogFacts.until`` of what was read before.
+        since: begin with what was written in this second.
 
     Raises:
         Forbidden: the caller may not read logs.

@@ -1,7 +1,8 @@
 """How long agents were out, measured from outside the release (SOP 3.6).
 
-An agent is up while a pod of it is Ready, is not being deleted, and has logged that it is connected. An outage lasts
-from the last look at which one run of the agent was up to the first at which another is. All by this process's clock.
+An agent is up while a pod of it is Ready, is not being deleted, and has once logged that it is connected. An outage
+lasts from the last look at which it was up to the first at which it, or the run that follows, is up again. Only our own
+clock counts.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ EVERY = 0.2
 PATIENCE = 5
 """Seconds that the last look gets to end."""
 
-_Run = tuple[str, int]
+Run = tuple[str, int]
 """A pod's UID and how often its container was restarted: what tells one run of the agent from the next."""
 
 
@@ -64,7 +65,7 @@ class OutageWatch:
     def __init__(self, cluster: Cluster, agents: Sequence[Agent], patterns: Patterns = logs.DEFAULT) -> None:
         own = Cluster(cluster.access)  # a client of the thread's own
         self._begun = time.monotonic()
-        self._tracks = [_Track(own, agent, patterns) for agent in agents]
+        self._tracks = [Track(own, agent, patterns) for agent in agents]
         self._stop = Event()
         self._thread = Thread(target=self._run, name="outage", daemon=True)
         self._ended: float | None = None
@@ -103,7 +104,7 @@ class OutageWatch:
 
 
 @dataclass
-class _Track:
+class Track:
     """One agent's ups and downs."""
 
     cluster: Cluster
@@ -111,30 +112,29 @@ class _Track:
     patterns: Patterns
     gaps: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     last: float = 0.0
-    runs: frozenset[_Run] | None = None
+    runs: frozenset[Run] | None = None
     down: bool = False
     looks: int = 0
     missed: int = 0
-    connected: set[_Run] = field(default_factory=set[_Run])
-    told: dict[_Run, LogFacts] = field(default_factory=dict[_Run, LogFacts])
+    connected: set[Run] = field(default_factory=set[Run])
+    told: dict[Run, LogFacts] = field(default_factory=dict[Run, LogFacts])
 
-    def up(self) -> frozenset[_Run]:
+    def up(self) -> frozenset[Run]:
         """Return the runs of the agent that are up now."""
         pods = self.cluster.list("Pod", self.agent.selector)
         return frozenset(run for pod in pods if (run := _ready(pod, self.agent)) and self._is_connected(pod, run))
 
-    def _is_connected(self, pod: Object, run: _Run) -> bool:
+    def _is_connected(self, pod: Object, run: Run) -> bool:
         if self.runs is None or not self.patterns.connected:  # what is ready at the first look has been so for long
             self.connected.add(run)
         if run not in self.connected:
-            known = self.told.get(run, LogFacts())
-            text = logs.fetch(self.cluster, pod["metadata"]["name"], self.agent.container, since=known.until)
-            self.told[run] = known.read(text, self.patterns)
+            name, known = str(at(pod, "metadata", "name")), self.told.get(run, LogFacts())
+            self.told[run] = logs.follow(self.cluster, name, self.agent.container, known, self.patterns)
             if self.told[run].connected_at:
                 self.connected.add(run)
         return run in self.connected
 
-    def note(self, up: frozenset[_Run], begun: float, now: float) -> None:
+    def note(self, up: frozenset[Run], begun: float, now: float) -> None:
         """Take in a look: what was up at its begin, at the latest, and at its end, at the earliest."""
         self.looks += 1
         if up and self.runs is not None and (self.down or not up & self.runs):
@@ -149,7 +149,7 @@ class _Track:
         return Outage(self.agent.deployment, gaps, ended, self.looks, self.missed)
 
 
-def _ready(pod: Object, agent: Agent) -> _Run | None:
+def _ready(pod: Object, agent: Agent) -> Run | None:
     """Return which run of the agent a pod is, if it is Ready and stays."""
     ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in parts(pod, "status", "conditions"))
     if not ready or at(pod, "metadata", "deletionTimestamp"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,8 @@ def deployment(release: str, key: str = "kiro") -> str:
 
 @pytest.fixture(scope="module")
 def field(world: World, status: Status) -> Iterator[Field]:
-    """A namespace of the module's own."""
-    with new_namespace(world) as namespace:
+    """A namespace of the module's own; kubectl, which testinfra starts, is the sandbox's."""
+    with new_namespace(world) as namespace, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(status.kubeconfig))
+        patch.setenv("PATH", f"{status.bin}{os.pathsep}{os.environ['PATH']}")
         yield Field(world, Cluster(kubeconfig.resolve(str(status.kubeconfig), None, namespace)))

@@ -1,0 +1,149 @@
+"""What is read from a log: real lines of OpenAB and the stand-in, piece by piece, and what is quoted of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from openab_sop import redact
+from openab_sop.errors import SettingsError
+from openab_sop.logs import QUOTED, WIDTH, LogFacts, Patterns, complaints, fingerprint
+
+DISCORD = " INFO openab::discord: discord bot connected user=bot"
+SLACK = " INFO openab::slack: Slack Socket Mode connected"
+GIT = "fatal: not a git repository (or any of the parent directories): .git"
+PANIC = "thread 'main' panicked at src/main.rs:231:18:"
+
+
+def log(*lines: str, second: int = 0) -> str:
+    """A log as the API returns it: nanoseconds, no trailing zeros."""
+    return "".join(f"2026-05-07T08:09:{second + n:02}.12345678Z {line}\n" for n, line in enumerate(lines))
+
+
+def facts(*lines: str) -> LogFacts:
+    return LogFacts().read(log(*lines))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        DISCORD,
+        SLACK,
+        " INFO openab::gateway: connected to gateway",
+        " INFO openab::slack: slack bot connected user=offline",
+        "\x1b[2m2026-05-07T08:09:37Z\x1b[0m \x1b[32m INFO\x1b[0m \x1b[2mopenab::discord\x1b[0m\x1b[2m:\x1b[0m discord "
+        "bot \x1b[1mconnected\x1b[0m \x1b[3muser\x1b[0m\x1b[2m=\x1b[0mbot",
+    ],
+)
+def test_connected(line: str) -> None:
+    assert facts("INFO openab: config loaded", line).connected_at == datetime(2026, 5, 7, 8, 9, 1, 123456, UTC)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " INFO openab::gateway: connecting to custom gateway url=ws://gateway",
+        " INFO openab::slack: connecting to Slack Socket Mode url=wss://slack",
+        " INFO openab::discord: discord bot disconnected",
+        "ERROR openab::discord: not connected",
+        "",
+    ],
+)
+def test_not_connected(line: str) -> None:
+    assert facts(line).connected_at is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " WARN openab::slack: Slack Socket Mode connection closed by server",
+        "ERROR openab::slack: Socket Mode read error: reset",
+        "ERROR openab::slack: failed to connect to Slack Socket Mode: refused",
+        "ERROR openab: connection closed by the platform (4014), not trying again",
+        ' WARN openab::slack: connection lost, trying again error="reset"',
+    ],
+)
+def test_a_lost_connection_is_lost_until_the_same_adapter_connects_again(line: str) -> None:
+    lost = facts(DISCORD, SLACK, line)
+    assert lost.connected_at and lost.disconnected_at == datetime(2026, 5, 7, 8, 9, 2, 123456, UTC)
+    assert lost.read(log(SLACK, second=5)).disconnected_at is None
+    other = lost.read(log(DISCORD, second=5)).disconnected_at
+    assert (other is None) == ("openab: " in line)  # who logs it for all is contradicted by any
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR openab::adapter: pool error: connection closed",
+        " INFO openab::slack: Slack adapter shutting down",
+        "ERROR openab::discord: failed to create thread: no permission",
+    ],
+)
+def test_other_trouble_is_no_lost_connection(line: str) -> None:
+    assert facts(DISCORD, line).disconnected_at is None
+
+
+def test_lines_are_counted() -> None:
+    seen = facts("ERROR openab: one", " WARN openab: 2 errors", "error: unexpected argument", PANIC, "0 errors, ok")
+    assert (seen.lines, seen.errors, seen.warnings, seen.panic_count) == (5, 2, 1, 1)
+    assert str(seen) == "not connected; in 5 log lines: 1 panic or fatal, 2 errors, 1 warnings"
+    assert seen.last_words == PANIC
+    assert facts("ERROR openab: one").last_words == "ERROR openab: one"
+
+
+@pytest.mark.parametrize("line", [PANIC, "fatal runtime error: stack overflow", "FATAL: out of memory", "kernel panic"])
+def test_panics(line: str) -> None:
+    assert facts(line).panics == (line,)
+
+
+@pytest.mark.parametrize("line", [GIT, "panicky", "nonfatal", "INFO: fatality"])
+def test_no_panics(line: str) -> None:
+    assert facts(line).panics == ()
+
+
+def test_what_the_old_version_logged_too_is_not_held_against_the_new() -> None:
+    """Times, numbers and ids may differ; the words may not."""
+    old = "2026-01-01T00:00:00Z fatal: unable to access 'https://x/': port 443, id 0123456789abcdef"
+    new = "\x1b[31m2026-05-07T08:00:01Z fatal: unable to access 'https://x/': port 8443, id fedcba9876543210\x1b[0m"
+    worse = "2026-05-07T08:00:01Z fatal: unable to open 'https://x/': port 443, id 0123456789abcdef"
+    known = complaints(log("fine", old))
+    assert known == {fingerprint(old)}
+    seen = LogFacts().read(log(new, worse), known=known)
+    assert (seen.panics, seen.known_panics) == ((worse,), 1)
+    assert "that the old version logged too" in str(seen)
+
+
+def test_pieces_that_overlap_are_read_once() -> None:
+    whole = log(*(f"ERROR {n}" for n in range(9)))
+    lines = whole.splitlines(keepends=True)
+    seen = LogFacts().read("".join(lines[:5])).read("".join(lines[3:7])).read(whole).read(whole)
+    assert (seen.lines, seen.errors) == (9, 9)
+    assert seen.last_errors == tuple(f"ERROR {n}" for n in range(9 - QUOTED, 9))
+
+
+def test_what_is_quoted_is_masked_harmless_short_and_few() -> None:
+    redact.learn("correct-horse-battery")
+    seen = facts(*(["ERROR panic: \x1b]0;title\x07 token=correct-horse-battery " + "x" * 1000] * 20))
+    assert seen.panic_count == 20
+    assert len(seen.panics) == QUOTED
+    for line in (*seen.panics, *seen.last_errors):
+        assert "correct-horse" not in line
+        assert "\x1b" not in line and "\x07" not in line
+        assert len(line) <= WIDTH
+
+
+def test_what_is_no_log_line_is_passed_over() -> None:
+    text = "unable to retrieve container logs for containerd://x\n2026-05-07 panic\n\n2026-05-07T00:00:00 panic\n"
+    assert LogFacts().read(text) == LogFacts()
+
+
+def test_an_empty_pattern_matches_nothing() -> None:
+    assert LogFacts().read(log(DISCORD, PANIC), Patterns(connected="", panic="")) == LogFacts().read(
+        log("x", "y"), Patterns()
+    )
+
+
+def test_a_pattern_that_is_none_is_told_by_name() -> None:
+    with pytest.raises(SettingsError, match="pattern for disconnected"):
+        Patterns(disconnected="(")

@@ -1,0 +1,132 @@
+"""Each row of the decision table: what matches it, what just does not, and what comes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from openab_sop.concern import Symptom
+from openab_sop.recovery import RULES, Action, Answer, Situation, decide
+
+WELL = frozenset[Symptom]()
+
+
+def ill(*symptoms: Symptom, agent: str = "kiro") -> dict[str, frozenset[Symptom]]:
+    return {agent: frozenset(symptoms)}
+
+
+def situation(**known: object) -> Situation:
+    return Situation(**{"changed": True, **known})  # pyright: ignore[reportArgumentType]
+
+
+CASES = {
+    "unchanged": (
+        [
+            Situation(changed=False),
+            Situation(changed=False, symptoms=ill(Symptom.CRASH_LOOP), lost=("kiro",), answer=Answer.ROLLBACK),
+        ],
+        [situation()],
+    ),
+    "volume-lost": (
+        [
+            situation(lost=("kiro",)),
+            situation(lost=("kiro",), symptoms=ill(Symptom.CRASH_LOOP), missing=("hosts.yml",)),
+        ],
+        [situation(missing=("hosts.yml",))],
+    ),
+    "crash-or-pending": (
+        [
+            *(
+                situation(symptoms=ill(symptom))
+                for symptom in (Symptom.CRASH_LOOP, Symptom.IMAGE, Symptom.CANNOT_START, Symptom.PENDING)
+            ),
+            situation(symptoms={"kiro": WELL, **ill(Symptom.PENDING, agent="claude")}),
+            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=Answer.ESCALATE),
+        ],
+        [situation(symptoms=ill(Symptom.NOT_READY)), situation(symptoms={"kiro": WELL})],
+    ),
+    "no-process": (
+        [situation(symptoms=ill(Symptom.PROCESS_GONE, Symptom.PANIC_LOGGED))],
+        [situation(symptoms=ill(Symptom.CRASH_LOOP, Symptom.PROCESS_GONE))],
+    ),
+    "panic": (
+        [situation(symptoms=ill(Symptom.PANIC_LOGGED), missing=("a",), answer=Answer.NO_RESPONSE)],
+        [situation(symptoms=ill(Symptom.NOT_CONNECTED))],
+    ),
+    "rollback-asked": (
+        [situation(answer=Answer.ROLLBACK), situation(answer=Answer.ROLLBACK, missing=("a",))],
+        [situation(answer=Answer.CONFIRMED)],
+    ),
+    "no-answer": (
+        [situation(answer=Answer.NO_RESPONSE), situation(answer=Answer.NO_RESPONSE, missing=("a",))],
+        [situation(answer=Answer.NO_RESPONSE, restarted=True), situation(answer=None)],
+    ),
+    "no-answer-again": (
+        [situation(answer=Answer.NO_RESPONSE, restarted=True)],
+        [situation(answer=Answer.NO_RESPONSE), situation(restarted=True)],
+    ),
+    "config-missing": (
+        [situation(missing=("hosts.yml",)), situation(missing=("hosts.yml",), failed=("count",), restarted=True)],
+        [situation(missing=("hosts.yml",), restored=True), situation()],
+    ),
+    "config-missing-again": (
+        [situation(missing=("hosts.yml",), restored=True)],
+        [situation(missing=("hosts.yml",)), situation(restored=True)],
+    ),
+    "quick-fix": (
+        [situation(answer=Answer.ESCALATE), situation(answer=Answer.ESCALATE, failed=("image",))],
+        [situation(failed=("image",)), situation(answer=Answer.ROLLBACK)],
+    ),
+    "anything-else": (
+        [
+            situation(),
+            situation(failed=("the image is another one",)),
+            situation(symptoms=ill(Symptom.NOT_READY)),
+            situation(symptoms=ill(Symptom.NOT_CONNECTED)),
+            situation(answer=Answer.CONFIRMED, failed=("files are gone",)),
+            situation(restarted=True, restored=True),
+        ],
+        [situation(answer=Answer.ESCALATE)],
+    ),
+}
+"""By rule: situations that it decides, and some that it does not."""
+
+ACTIONS = {
+    "unchanged": Action.NOTHING,
+    "volume-lost": Action.ROLL_BACK_AND_RESTORE,
+    "no-answer": Action.RESTART_AND_ASK,
+    "config-missing": Action.RESTORE_CONFIG_AND_RESTART,
+    "quick-fix": Action.ESCALATE,
+}
+"""What every other rule does is to roll back."""
+
+
+def test_every_rule_has_its_cases() -> None:
+    assert [rule.id for rule in RULES] == list(CASES)
+
+
+@pytest.mark.parametrize(("rule", "given"), [(rule, given) for rule, (yes, _) in CASES.items() for given in yes])
+def test_a_rule_decides(rule: str, given: Situation) -> None:
+    decision = decide(given)
+    assert decision.rule.id == rule
+    assert decision.action is ACTIONS.get(rule, Action.ROLL_BACK)
+
+
+@pytest.mark.parametrize(("rule", "given"), [(rule, given) for rule, (_, no) in CASES.items() for given in no])
+def test_a_rule_does_not_decide(rule: str, given: Situation) -> None:
+    assert decide(given).rule.id != rule
+
+
+def test_the_report_has_every_rule_with_what_was_observed() -> None:
+    decision = decide(situation(symptoms=ill(Symptom.PROCESS_GONE), missing=("hosts.yml",)))
+    assert [row.rule for row in decision.rows] == list(RULES)
+    assert [row.rule.id for row in decision.rows if row.taken] == ["no-process"]
+    observed = {row.rule.id: row.observed for row in decision.rows}
+    assert observed["no-process"] == "kiro: the pod runs without the agent's process"
+    assert observed["config-missing"] == "hosts.yml"
+    assert observed["panic"] == ""
+    assert "taken: kiro" in str(decision.rows[3])
+    assert "-> roll back (SOP 4.1, rule no-process)" in str(decision)
+
+
+def test_every_symptom_leads_somewhere() -> None:
+    assert {decide(situation(symptoms=ill(symptom))).action for symptom in Symptom} == {Action.ROLL_BACK}
