@@ -70,7 +70,10 @@ def parse(text: str) -> ChartSource:
     Raises:
         SettingsError: it is neither.
     """
-    address = urlsplit(text)
+    try:
+        address = urlsplit(text)
+    except ValueError as error:
+        raise SettingsError(f"--chart={text} is no address", f"write it as {DEFAULT}, or https://REPOSITORY") from error
     if "@" in address.netloc:
         raise SettingsError("--chart holds a user's name or password", "leave it out; helm registry login keeps logins")
     if address.scheme == "oci":

@@ -63,6 +63,12 @@ class Target:
     why_no_prerelease: str
 
     @property
+    def archives(self) -> dict[Path, str]:
+        """Every chart that is needed, and its SHA-256."""
+        before = {self.prerelease_chart: self.prerelease_digest} if self.prerelease_chart else {}
+        return {self.chart: self.digest, **before}
+
+    @property
     def choice(self) -> Choice:
         """The choice as an earlier run has made it."""
         return Choice(self.prerelease, self.why_no_prerelease or "it was chosen before")
@@ -179,12 +185,11 @@ def stored(course: Course, directory: Path) -> Target | None:
     """
     try:
         target = _CONVERTER.structure(json.loads((directory / course.digest / RECORD).read_text()), Target)
-        digests = [storage.digest(path) for path in (target.chart, target.prerelease_chart) if path]
+        intact = all(storage.digest(path) == digest for path, digest in target.archives.items())
     except (OSError, ValueError, BaseValidationError):
         return None
-    known = (str(target.version), str(target.prerelease or ""), *digests)
-    expected = (course.target, course.prerelease, *filter(None, (course.digest, target.prerelease_digest)))
-    return target if known == expected else None
+    known = (str(target.version), target.digest, str(target.prerelease or ""))
+    return target if intact and known == (course.target, course.digest, course.prerelease) else None
 
 
 def _named(source: ChartSource, offered: Sequence[Version], wanted: Version) -> Version:

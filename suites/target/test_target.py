@@ -36,8 +36,7 @@ def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:
 
 def test_charts_are_pulled(target: Target, evidence: Evidence) -> None:
     """1.3 The charts are pulled once: every later step uses these bytes."""
-    evidence("chart", f"{target.chart}, SHA-256 {target.digest}")
-    evidence("pre-release's chart", f"{target.prerelease_chart}, SHA-256 {target.prerelease_digest}")
+    evidence("charts", "\n  ".join(f"{path}, SHA-256 {digest}" for path, digest in target.archives.items()))
 
 
 def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence) -> None:
