@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from openab_sop import redact
 from openab_sop.deadline import begin
@@ -23,8 +23,11 @@ DEADLINE = 10.0
 TOKEN = 16
 """Characters from which a part of an address is taken for a secret of its own."""
 
-_WEBHOOK = re.compile(r"/api/webhooks/(\d+)/([\w-]+)/?")
-"""The path of a Discord webhook; Discord under its other names has it, and servers that play it."""
+_WEBHOOK = re.compile(r"(https?://[^/@]+/api/webhooks)/(\d+)/([\w-]+)/?")
+"""A Discord webhook; Discord under its other names has this path too, and servers that play it."""
+_PASSWORD = re.compile(r"://[^/:@]*:([^/@]+)@")
+_HOST = re.compile(r"https?://([^/:@?]+)")
+"""Of a web address; in others the token may stand there."""
 
 
 @dataclass(frozen=True)
@@ -66,32 +69,28 @@ def split(text: str) -> tuple[str, ...]:
 def learn(urls: Sequence[str]) -> None:
     """Mask addresses from now on, with their passwords, and their parts that are long enough for a token."""
     for url in urls:
-        address = urlsplit(url)
-        redact.learn(url)
-        redact.learn(url.partition("://")[2])
-        redact.learn(address.password or "")
-        host = address.hostname if address.scheme in ("http", "https") else None
-        for part in re.split(r"[/:@?&=,]+", url):
-            if len(part) >= TOKEN and part.lower() != host:
-                redact.learn(part)
+        passwords, hosts = _PASSWORD.findall(url), _HOST.findall(url)
+        pieces = (piece for piece in re.split(r"[/:@?&=,]+", url) if len(piece) >= TOKEN and piece not in hosts)
+        for secret in (url, url.partition("://")[2], *passwords, *pieces):
+            redact.learn(secret)
 
 
 def _service(number: int, url: str) -> NotifyBase:
-    from apprise import Apprise  # only here: it takes most of a second
-
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # what became of a message is told by send
-    address = urlsplit(url)
-    webhook = _WEBHOOK.fullmatch(address.path) if address.scheme in ("http", "https") else None
-    service = Apprise.instantiate(  # pyright: ignore[reportUnknownMemberType]
-        f"discord://{webhook[1]}/{webhook[2]}" if webhook else url
-    )
+    webhook = _WEBHOOK.fullmatch(url)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it imports
+        from apprise import Apprise  # only here: it takes most of a second
+
+        address = f"discord://{webhook[2]}/{webhook[3]}" if webhook else url
+        service = Apprise.instantiate(address)  # pyright: ignore[reportUnknownMemberType]
     if service is None:
         raise SettingsError(
             f"address {number} of --announce is none that apprise knows",
             "write it as https://discord.com/api/webhooks/ID/TOKEN, or as apprise has it (slack://, mailto://, ...)",
         )
     if webhook:
-        setattr(service, "notify_url", f"{address.scheme}://{address.netloc}/api/webhooks")  # noqa: B010
+        setattr(service, "notify_url", webhook[1])  # noqa: B010
     return service
 
 

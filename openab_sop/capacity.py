@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from openab_sop.errors import Forbidden, NotFound
+from openab_sop.course import Course
+from openab_sop.errors import Forbidden, NotFound, NotNeeded
 from openab_sop.kube import Cluster, quantity
 from openab_sop.manifest import Manifest
 from openab_sop.objects import Object, at, part, parts
@@ -38,17 +39,21 @@ class Room:
         return self.warning or str(self.verdict)
 
 
-def check(release: Release, chart: Path) -> Room:
+def check(release: Release, chart: Path, course: Course | None = None) -> Room:
     """Check that each pod of the target fits a node that its volumes and its own rules allow (SOP 1.7).
 
     A caller who may not look at nodes, volumes or other namespaces' pods gets a warning in place of a finding.
 
     Args:
         chart: the target's archive; it is rendered with the release's values.
+        course: the upgrade that is under way, if one is.
 
     Raises:
+        NotNeeded: an upgrade is under way: what it has come to decides, no longer what might.
         ToolError: helm cannot render the chart with these values.
     """
+    if course:
+        raise NotNeeded(f"upgrade {course.id} is under way since {course.begun}: it was checked before")
     rendered = release.helm.template(release.name, chart, release.helm.values(release.name, release.revision))
     deployments = [item.body for item in Manifest.parse(rendered).of_kind("Deployment")]
     checked = f"room for {', '.join(deployment['metadata']['name'] for deployment in deployments)}"

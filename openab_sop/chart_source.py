@@ -1,7 +1,7 @@
 """Where charts come from: an OCI registry, a classic repository, or this machine (SOP 1.3).
 
-A chart is pulled once, by helm, into a directory of the run's own: whatever the source does later, every step uses the
-same bytes.
+A chart is pulled once, by helm, and kept under its digest: whatever the source does later, every step uses the same
+bytes, and so does the run that goes on where another stopped.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import yaml
 
 from openab_sop import helm, storage, web
-from openab_sop.errors import SettingsError, SopError, SourceError
+from openab_sop.errors import SettingsError, SourceError, ToolError
 from openab_sop.objects import Object, at, parts
 from openab_sop.registry import Registry
 from openab_sop.release import CHARTS
@@ -56,7 +57,7 @@ class ChartSource(Protocol):
         ...
 
     def pull(self, version: Version, directory: Path) -> Pulled:
-        """Put the archive of a version into a new directory below ``directory``."""
+        """Keep the archive of a version below ``directory``, in a directory that its SHA-256 names."""
         ...
 
 
@@ -69,7 +70,10 @@ def parse(text: str) -> ChartSource:
     Raises:
         SettingsError: it is neither.
     """
-    address = urlsplit(text)
+    try:
+        address = urlsplit(text)
+    except ValueError as error:
+        raise SettingsError(f"--chart={text} is no address", f"write it as {DEFAULT}, or https://REPOSITORY") from error
     if "@" in address.netloc:
         raise SettingsError("--chart holds a user's name or password", "leave it out; helm registry login keeps logins")
     if address.scheme == "oci":
@@ -110,7 +114,7 @@ class Oci:
         plain = ("--plain-http",) if Registry.at(self.host).address.startswith("http:") else ()
         with _pulling(self, version, directory) as own:
             helm.pull(self.address, *plain, version=version.text, directory=own)
-        return _checked(self, version, own)
+            return _kept(self, version, own)
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Repository:
         """Pull by helm, and compare with the digest in the index."""
         with _pulling(self, version, directory) as own:
             helm.pull(CHARTS[0], "--repo", self.address, version=version.text, directory=own)
-        pulled = _checked(self, version, own)
+            pulled = _kept(self, version, own)
         digests = {str(e.get("digest")).removeprefix("sha256:") for e in self._entries if _is(e, version)}
         if digests - {"None", pulled.digest}:
             raise SourceError(
@@ -172,26 +176,26 @@ class Local:
                 helm.package(self.path, own)
             else:
                 shutil.copyfile(self.path, own / f"{CHARTS[0]}-{version}.tgz")
-        return _checked(self, version, own)
+            return _kept(self, version, own)
 
 
 @contextmanager
 def _pulling(source: ChartSource, version: Version, directory: Path) -> Generator[Path]:
-    """Give a new directory for one archive, and tell a failure as the source's."""
-    own = directory / version.text
-    storage.private_directory(own)
-    try:
-        yield own
-    except SopError as error:
-        raise SourceError(
-            f"{source} offers {version}, but it cannot be pulled (was it taken back?): {error.problem}",
-            "choose another with --target-version, or another source with --chart",
-        ) from error
+    """Give an empty directory for one archive, and tell helm's failure as the source's."""
+    storage.private_directory(directory)
+    with TemporaryDirectory(dir=directory, prefix=".") as own:
+        try:
+            yield Path(own)
+        except ToolError as error:
+            raise SourceError(
+                f"{source} offers {version}, but it cannot be pulled (was it taken back?): {error.problem}",
+                "choose another with --target-version, or another source with --chart",
+            ) from error
 
 
-def _checked(source: ChartSource, version: Version, directory: Path) -> Pulled:
-    """Take the archive that was put into a directory, if it is what was asked for."""
-    archives = list(directory.glob("*.tgz"))
+def _kept(source: ChartSource, version: Version, own: Path) -> Pulled:
+    """Keep the archive that was put into a directory, if it is what was asked for."""
+    archives = list(own.glob("*.tgz"))
     chart = helm.chart_at(archives[0]) if len(archives) == 1 else None
     if chart is None or chart.name not in CHARTS or version not in newest_first([chart.version]):
         seen = f"{chart.name} {chart.version}" if chart else f"{len(archives)} archives"
@@ -199,8 +203,11 @@ def _checked(source: ChartSource, version: Version, directory: Path) -> Pulled:
             f"{source} gives {seen} for {CHARTS[0]} {version}",
             "name another source with --chart; ask who runs this one",
         )
+    digest = storage.digest(archives[0])
+    kept = own.parent / digest
+    storage.private_directory(kept)
     archives[0].chmod(0o600)
-    return Pulled(archives[0], storage.digest(archives[0]))
+    return Pulled(archives[0].replace(kept / archives[0].name), digest)
 
 
 def _index(answer: web.Answer) -> Object:

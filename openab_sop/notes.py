@@ -21,7 +21,7 @@ LARGEST = 4 << 20
 """Bytes of an answer; GitHub allows notes of 125,000 characters."""
 
 _TAGS = ("v{version}", "openab-{version}")
-_VALIDATED = re.compile(r"^\W*pre-release-validated\W*:\W*true\W*$", re.IGNORECASE | re.MULTILINE)
+_VALIDATED = re.compile(r"^[^\w\n]*pre-release-validated[^\w\n]*:[^\w\n]*true[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
 """On a line of its own: a sentence about it is no statement."""
 _HEADING = re.compile(r" {0,3}(#{1,6})\s+(.+?)\s*#*|\s*\*\*([^*]+?):?\*\*:?")
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.+)")

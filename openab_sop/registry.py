@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from openab_sop import redact, web
 from openab_sop.errors import SourceError
-from openab_sop.objects import Object, part
+from openab_sop.objects import Object, at
 
 PAGE = 1000
 """Tags asked for at once; a registry may give fewer."""
@@ -139,15 +139,15 @@ def _credentials(host: str) -> str:
     """
     for path in _config_files():
         try:
-            stored = part(cast(Object, json.loads(path.read_text())), "auths", host)
+            config = cast(Object, json.loads(path.read_text()))
         except (OSError, ValueError):
             continue
-        if auth := stored.get("auth"):
-            redact.learn(str(auth))
+        user, password = at(config, "auths", host, "username"), at(config, "auths", host, "password")
+        named = b64encode(f"{user}:{password}".encode()).decode() if user and password else ""
+        if auth := str(at(config, "auths", host, "auth") or named):
+            redact.learn(auth)
+            redact.learn(str(password or ""))
             return f"Basic {auth}"
-        if stored.get("username") and stored.get("password"):
-            redact.learn(str(stored["password"]))
-            return "Basic " + b64encode(f"{stored['username']}:{stored['password']}".encode()).decode()
     return ""
 
 

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cattrs
+from cattrs.errors import BaseValidationError
+
+from openab_sop import storage
 from openab_sop.chart_source import ChartSource
+from openab_sop.course import Course, End
 from openab_sop.errors import NothingToDo, TargetError
 from openab_sop.notes import Notes
+from openab_sop.release import Release
 from openab_sop.version import Version, near, newest_stable
 
-_BETA = re.compile(r"beta\.(\d+)")
+RECORD = "target.json"
+"""Lies beside the target's chart."""
+
+_BETA = re.compile(r"beta\.\d+")
+_CONVERTER = cattrs.Converter()
+_CONVERTER.register_unstructure_hook(Version, str)
+_CONVERTER.register_structure_hook(Version, lambda text, _: Version.parse(text))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The pre-release to validate first, or why there is none (SOP 1.5)."""
+
+    prerelease: Version | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.prerelease} is validated first: {self.why}" if self.prerelease else f"none: {self.why}"
 
 
 @dataclass(frozen=True)
@@ -22,7 +46,7 @@ class Target:
     Attributes:
         current: the version that runs.
         version: the version that shall run.
-        chart: its archive, the run's own copy.
+        chart: its archive, kept under its digest.
         digest: the archive's SHA-256.
         prerelease: the version that is validated first; None if none is.
         prerelease_chart, prerelease_digest: its archive.
@@ -38,20 +62,20 @@ class Target:
     prerelease_digest: str
     why_no_prerelease: str
 
+    @property
+    def archives(self) -> dict[Path, str]:
+        """Every chart that is needed, and its SHA-256."""
+        before = {self.prerelease_chart: self.prerelease_digest} if self.prerelease_chart else {}
+        return {self.chart: self.digest, **before}
+
+    @property
+    def choice(self) -> Choice:
+        """The choice as an earlier run has made it."""
+        return Choice(self.prerelease, self.why_no_prerelease or "it was chosen before")
+
     def __str__(self) -> str:
         by_way_of = f" by way of {self.prerelease}" if self.prerelease else ""
         return f"{self.version}{by_way_of}, from {self.current}"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The pre-release to validate first, or why there is none (SOP 1.5)."""
-
-    prerelease: Version | None
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.prerelease} is validated first: {self.why}" if self.prerelease else f"none: {self.why}"
 
 
 def choose(
@@ -80,14 +104,25 @@ def choose(
     return version
 
 
-def check_needed(current: Version, version: Version, *, force: bool = False) -> None:
-    """End the run well if the target is what runs already (SOP 1.4).
+def check_needed(release: Release, version: Version, course: Course | None = None, *, force: bool = False) -> str:
+    """End the run well if the target is what runs already (SOP 1.4); else return what there is to do.
+
+    Args:
+        course: the upgrade that is under way, if one is: it is gone on with, whatever runs by now.
 
     Raises:
-        NothingToDo: it is, and ``force`` does not ask for it once more.
+        NothingToDo: it runs, Helm calls it deployed, and ``force`` does not ask for it once more.
     """
-    if version == current and not force:
-        raise NothingToDo(f"already on {current}; --force goes on all the same")
+    if course:
+        return f"upgrade {course.id} to {course.target} is under way since {course.begun}"
+    if version == Version.parse(release.version) and release.status == "deployed" and not force:
+        raise NothingToDo(f"already on {version}; --force goes on all the same")
+    return f"{release.version}, {release.status}, becomes {version}"
+
+
+def under_way(course: Course | None) -> Course | None:
+    """Return the course if its upgrade has neither come to its end nor back."""
+    return course if course and course.ended in ("", End.STUCK) else None
 
 
 def choose_prerelease(source: ChartSource, version: Version, notes: Notes, named: Version | None = None) -> Choice:
@@ -122,14 +157,14 @@ def resolve(source: ChartSource, current: Version, version: Version, choice: Cho
     """Pull the charts, once: every later step uses these bytes (SOP 1.3).
 
     Args:
-        directory: of this run's own.
+        directory: where charts are kept.
 
     Raises:
         SourceError: one cannot be pulled, or is not what it should be.
     """
     chart = source.pull(version, directory)
     before = source.pull(choice.prerelease, directory) if choice.prerelease else None
-    return Target(
+    target = Target(
         current=current,
         version=version,
         chart=chart.path,
@@ -139,6 +174,22 @@ def resolve(source: ChartSource, current: Version, version: Version, choice: Cho
         prerelease_digest=before.digest if before else "",
         why_no_prerelease="" if before else choice.why,
     )
+    storage.replace(chart.path.with_name(RECORD), json.dumps(_CONVERTER.unstructure(target), indent=2).encode() + b"\n")
+    return target
+
+
+def stored(course: Course, directory: Path) -> Target | None:
+    """Return the target of an upgrade that is under way, as the run that began it has resolved it.
+
+    None if it is not there any more, or not what the course says: then the source has to be asked again.
+    """
+    try:
+        target = _CONVERTER.structure(json.loads((directory / course.digest / RECORD).read_text()), Target)
+        intact = all(storage.digest(path) == digest for path, digest in target.archives.items())
+    except (OSError, ValueError, BaseValidationError):
+        return None
+    known = (str(target.version), target.digest, str(target.prerelease or ""))
+    return target if intact and known == (course.target, course.digest, course.prerelease) else None
 
 
 def _named(source: ChartSource, offered: Sequence[Version], wanted: Version) -> Version:

@@ -82,7 +82,10 @@ def is_loopback(host: str | None) -> bool:
 
 def shown(url: str) -> str:
     """Return an address as messages quote it: without query, user and password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what is no address"
     return mask(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 

@@ -23,10 +23,10 @@ def test_target_version_is_known(source: ChartSource, target_version: Version, e
 
 
 def test_target_is_not_what_runs(
-    current_version: Version, target_version: Version, under_way: Course | None, settings: Settings
+    release: Release, target_version: Version, under_way: Course | None, settings: Settings, evidence: Evidence
 ) -> None:
     """1.4 There is something to do: the target is not what runs already, or its upgrade is not finished yet."""
-    targets.check_needed(current_version, target_version, force=settings.force or under_way is not None)
+    evidence("to do", targets.check_needed(release, target_version, under_way, force=settings.force))
 
 
 def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:
@@ -36,8 +36,7 @@ def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:
 
 def test_charts_are_pulled(target: Target, evidence: Evidence) -> None:
     """1.3 The charts are pulled once: every later step uses these bytes."""
-    evidence("chart", f"{target.chart}, SHA-256 {target.digest}")
-    evidence("pre-release's chart", f"{target.prerelease_chart}, SHA-256 {target.prerelease_digest}")
+    evidence("charts", "\n  ".join(f"{path}, SHA-256 {digest}" for path, digest in target.archives.items()))
 
 
 def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence) -> None:
@@ -47,9 +46,11 @@ def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence)
 
 
 @pytest.mark.gate
-def test_nodes_have_room(release: Release, target: Target, audit: Audit, evidence: Evidence) -> None:
+def test_nodes_have_room(
+    release: Release, target: Target, under_way: Course | None, audit: Audit, evidence: Evidence
+) -> None:
     """1.7 The pods of the target fit a node that their volumes allow."""
-    room = capacity.check(release, target.chart)
+    room = capacity.check(release, target.chart, under_way)
     audit.facts |= room.highlights()
     assert room.verdict.passed, str(room)
     evidence("verdict", room)

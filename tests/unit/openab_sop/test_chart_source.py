@@ -1,0 +1,92 @@
+"""Chart sources: how they are named, and what a classic repository's index may hold; pulling is tried with helm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from openab_sop import chart_source
+from openab_sop.chart_source import Local, Oci, Repository
+from openab_sop.errors import SettingsError, SourceError
+from tests.unit.openab_sop.served import Says, serving
+
+INDEX = """
+apiVersion: v1
+entries:
+  other: [{version: 9.9.9}]
+  openab:
+    - {version: 0.8.0, urls: [openab-0.8.0.tgz]}
+    - {version: 0.8.1-beta.1}
+    - {version: v0.8.1}
+    - {version: nonsense}
+    - {urls: [x]}
+"""
+
+
+def test_what_is_named_is_told_by_its_shape(tmp_path: Path) -> None:
+    assert chart_source.parse(chart_source.DEFAULT) == Oci(chart_source.DEFAULT, "ghcr.io", "openabdev/charts/openab")
+    assert chart_source.parse("oci://[::1]:5000/a/openab/") == Oci(
+        "oci://[::1]:5000/a/openab", "[::1]:5000", "a/openab"
+    )
+    assert chart_source.parse(f"{chart_source.FALLBACK}/") == Repository(chart_source.FALLBACK)
+    assert chart_source.parse(str(tmp_path)) == Local(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "oci://ghcr.io",
+        "oci://ghcr.io/openab:0.8.1",
+        "oci://ghcr.io/openab@sha256:0",
+        "oci://ghcr.io/a b",
+        "https://me:s3cret@host/charts",
+        "http://[::1",
+        "/no/such/chart",
+        "openab/openab",
+    ],
+)
+def test_what_is_none_is_refused(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as refused:
+        chart_source.parse(text)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_tags_of_a_registry_are_versions() -> None:
+    tags = ["latest", "0.8.1", "0.8.1_build.1", "v0.9.0", "0.9.0-beta.1"]
+    with serving(lambda _: Says({"tags": tags})) as server:
+        source = chart_source.parse(f"oci://{server.host}/charts/openab")
+        assert [str(v) for v in source.versions()] == ["0.9.0-beta.1", "0.8.1+build.1", "0.8.1"]
+
+
+def test_an_index_lists_the_versions_of_its_chart() -> None:
+    with serving(lambda _: Says(INDEX.encode())) as server:
+        source = chart_source.parse(f"{server.url}/charts")
+        assert [str(version) for version in source.versions()] == ["0.8.1", "0.8.1-beta.1", "0.8.0"]
+        source.versions()
+        assert server.paths() == ["/charts/index.yaml"], "it is read once"
+
+
+BOMB = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" if n else "a0: &a0 [x]" for n in range(30))
+
+BAD = {
+    "is missing": (Says(b"", 404), "status 404"),
+    "is a page": (Says(b"<html><body>: :"), "is no index"),
+    "is a list": (Says(b"[openab]"), "is no index"),
+    "is a picture": (Says(b"\x89PNG\xff\xfe"), "is no index"),
+    "has other charts": (Says(b"entries: {nginx: [{version: 1.0.0}]}"), "lists no chart openab"),
+    "has no charts": (Says(b"entries:"), "lists no chart openab"),
+    "has a text": (Says(b"entries: {openab: 0.8.1}"), "is no index"),
+    "has texts": (Says(b"entries: {openab: [0.8.1]}"), "is no index"),
+    "has aliases": (Says(BOMB.encode()), "is no index"),
+    "is deep": (Says(b"- " * 300_000), "is no index"),
+    "is deep in brackets": (Says(b"[" * 300_000), "is no index"),
+    "makes objects": (Says(b"entries: !!python/object/apply:os.system ['touch /tmp/pwned']"), "is no index"),
+}
+
+
+@pytest.mark.parametrize(("says", "told"), BAD.values(), ids=BAD)
+def test_an_index_that_is_none_is_told(says: Says, told: str) -> None:
+    with serving(lambda _: says) as server, pytest.raises(SourceError, match=told):
+        chart_source.parse(server.url).versions()
