@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import yaml
@@ -13,6 +14,9 @@ from openab_sop import redact
 from openab_sop.errors import ReleaseError
 from openab_sop.kube import Cluster
 from openab_sop.process import run
+
+INSTALL = 330
+"""Seconds for an install: helm itself gives a chart's hooks 300."""
 
 _CHART = re.compile(r"^(?P<name>.+?)-(?P<version>\d+\.\d+\.\d+.*)$")
 
@@ -96,8 +100,22 @@ class Helm:
         """Return the rendered objects as a stream of YAML documents (SOP 1.2)."""
         return self._run("get", "manifest", release, f"--revision={revision}")
 
-    def _run(self, *arguments: str) -> str:
-        return run(["helm", *arguments], env=self.cluster.env).stdout
+    def install(
+        self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False
+    ) -> None:
+        """Install a release from a chart's archive (SOP 5.1); what is there and its own, it adopts.
+
+        Args:
+            values: file with the user-supplied values; they are in no argument list.
+            label: name and value, kept with the release's record from its first moment.
+            dry_run: render it and look for objects in its way, and change nothing; ``install`` itself does not wait
+                until anything runs.
+        """
+        given = [f"--values={values}", f"--labels={label[0]}={label[1]}", *(["--dry-run=server"] if dry_run else [])]
+        self._run("install", release, str(chart), *given, timeout=INSTALL)
+
+    def _run(self, *arguments: str, timeout: float = 60) -> str:
+        return run(["helm", *arguments], env=self.cluster.env, timeout=timeout).stdout
 
 
 def _listed(row: dict[str, str]) -> Listed:

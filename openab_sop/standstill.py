@@ -7,10 +7,10 @@ taken out of the managed fields, so that Helm 4's server-side apply meets no con
 
 from __future__ import annotations
 
+from openab_sop import fields
 from openab_sop.agent import Agent
-from openab_sop.errors import Conflict
 from openab_sop.kube import MANAGER, Cluster
-from openab_sop.objects import at, part, parts
+from openab_sop.objects import at, part
 from openab_sop.wait import wait
 
 STOPPED = f"{MANAGER}/replicas"
@@ -54,34 +54,27 @@ def start(cluster: Cluster, agent: Agent) -> bool:
         return False
     change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted)}}
     cluster.merge("Deployment", agent.deployment, change)
-    next_step = f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'"
-    wait(lambda: _ours(cluster, agent), what="the release of our field ownership", timeout=START, next_step=next_step)
-    wait(
-        lambda: _unavailable(cluster, agent),
-        what=f"the start of {agent.deployment}",
-        timeout=START,
-        next_step=next_step,
-    )
+    fields.give_back(cluster, "Deployment", agent.deployment)
+    await_start(cluster, agent.deployment)
     return True
 
 
-def _ours(cluster: Cluster, agent: Agent) -> str | None:
-    """Take our entry out of the managed fields; returns why it is still there."""
-    metadata = part(cluster.get("Deployment", agent.deployment), "metadata")
-    entries = parts(metadata, "managedFields")
-    theirs = [entry for entry in entries if entry.get("manager") != MANAGER]
-    if theirs == entries:
-        return None
-    change = {"metadata": {"managedFields": theirs, "resourceVersion": metadata["resourceVersion"]}}
-    try:
-        cluster.merge("Deployment", agent.deployment, change)
-    except Conflict as changed:
-        return changed.problem
-    return None
+def await_start(cluster: Cluster, deployment: str) -> None:
+    """Wait until all replicas of a Deployment are available, those of its present revision.
+
+    Raises:
+        SopError: they do not become so.
+    """
+    wait(
+        lambda: _unavailable(cluster, deployment),
+        what=f"the start of {deployment}",
+        timeout=START,
+        next_step=f"kubectl -n {cluster.namespace} describe deployment {deployment}, and its pods",
+    )
 
 
-def _unavailable(cluster: Cluster, agent: Agent) -> str | None:
-    deployment = cluster.get("Deployment", agent.deployment)
+def _unavailable(cluster: Cluster, name: str) -> str | None:
+    deployment = cluster.get("Deployment", name)
     status, wanted = part(deployment, "status"), at(deployment, "spec", "replicas")
     current = status.get("observedGeneration", 0) >= at(deployment, "metadata", "generation")
     if current and status.get("availableReplicas", 0) == status.get("updatedReplicas", 0) == wanted:
