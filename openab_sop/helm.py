@@ -177,6 +177,20 @@ class Helm:
         """
         return self._run("template", release, str(chart), "--is-upgrade", "--values=-", stdin=values.encode())
 
+    def install(
+        self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False
+    ) -> None:
+        """Install a release from a chart's archive (SOP 5.1); what is there and its own, it adopts.
+
+        Args:
+            values: file with the user-supplied values; they are in no argument list.
+            label: name and value, kept with the release's record from its first moment.
+            dry_run: render it and look for objects in its way, and change nothing; ``install`` itself does not wait
+                until anything runs.
+        """
+        given = [f"--values={values}", f"--labels={label[0]}={label[1]}", *(["--dry-run=server"] if dry_run else [])]
+        self._run("install", release, str(chart), *given, timeout=CHANGE)
+
     def _run(
         self, *arguments: str, timeout: float = 60, env: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> str:

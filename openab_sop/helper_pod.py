@@ -38,7 +38,13 @@ KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePull
 
 
 @contextmanager
-def helper_pod(cluster: Cluster, agent: Agent, instead: Callable[[Object], None] | None = None) -> Generator[Pod]:
+def helper_pod(
+    cluster: Cluster,
+    agent: Agent,
+    instead: Callable[[Object], None] | None = None,
+    *,
+    deployment: Object | None = None,
+) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
     The image is the Deployment's, else the newest of its older ReplicaSets' that the node can start.
@@ -46,13 +52,14 @@ def helper_pod(cluster: Cluster, agent: Agent, instead: Callable[[Object], None]
     Args:
         instead: makes a claim of the helper's own name, which is mounted in place of the agent's. Called with the
             helper, which shall own the claim and then takes it along when it is removed.
+        deployment: the agent's Deployment, where the cluster has none yet.
 
     Raises:
         PodError: no image could be started, or the volume is not to be had.
         ClusterError: the API refused.
     """
     remove_finished(cluster, agent)
-    deployment = cluster.get("Deployment", agent.deployment)
+    deployment = deployment or cluster.get("Deployment", agent.deployment)
     reasons: list[str] = []
     for image in _images(cluster, agent, deployment):
         name = new_name(agent)

@@ -28,11 +28,16 @@ TIMEOUT = (5, 30)
 
 @dataclass(frozen=True)
 class Access:
-    """One thing the caller may or may not do: ``get pods``, ``create pods/exec``."""
+    """One thing the caller may or may not do: ``get pods``, ``create pods/exec``.
+
+    Attributes:
+        in_namespace: whether it is done in the namespace; False for what no namespace holds.
+    """
 
     verb: str
     resource: str
     group: str = ""
+    in_namespace: bool = True
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
@@ -91,15 +96,15 @@ class Cluster:
         except Forbidden:
             return self.access.server
 
-    def namespace_exists(self) -> bool:
-        """Tell whether the namespace is there; a caller who may not look at it is believed."""
+    def namespace_phase(self) -> str | None:
+        """Return the namespace's phase, None if it is not there; to a caller who may not look at it, it is Active."""
         try:
-            self._call("GET", f"/api/v1/namespaces/{quote(self.namespace)}")
+            namespace = self._call("GET", f"/api/v1/namespaces/{quote(self.namespace)}").body
         except NotFound:
-            return False
+            return None
         except Forbidden:
-            return True
-        return True
+            return "Active"
+        return str(namespace["status"]["phase"])
 
     def allowed(self, access: Access) -> bool:
         """Ask the API whether the caller may do ``access`` in the namespace (SelfSubjectAccessReview, SOP 0.4)."""
@@ -109,7 +114,7 @@ class Cluster:
             "kind": "SelfSubjectAccessReview",
             "spec": {
                 "resourceAttributes": {
-                    "namespace": self.namespace,
+                    "namespace": self.namespace if access.in_namespace else "",
                     "verb": access.verb,
                     "group": access.group,
                     "resource": resource,
@@ -123,6 +128,12 @@ class Cluster:
     def get(self, kind: str, name: str) -> Object:
         """Return one object of the namespace; ``kind`` is a key of ``_PATHS``."""
         return self._call("GET", f"{self._path(kind)}/{quote(name)}").body
+
+    def find(self, kind: str, name: str) -> Object | None:
+        """Return one object of the namespace, None if it is not there."""
+        with suppress(NotFound):
+            return self.get(kind, name)
+        return None
 
     def list(self, kind: str, selector: str) -> list[Object]:
         """Return the objects of the namespace that a label selector matches."""
@@ -257,6 +268,8 @@ class Cluster:
 
 
 _PATHS = {
+    "Namespace": "/api/v1/namespaces",
+    "StorageClass": "/apis/storage.k8s.io/v1/storageclasses",
     "Pod": "/api/v1/namespaces/{namespace}/pods",
     "Secret": "/api/v1/namespaces/{namespace}/secrets",
     "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",

@@ -52,6 +52,7 @@ _CHANGES = (
     *(Access(verb, "deployments", "apps") for verb in ("create", "patch", "delete")),
 )
 """What Helm takes for what every version of the chart renders; the dry run tells of the rest."""
+MAKE_NAMESPACE = Access("create", "namespaces", in_namespace=False)
 _NEEDED = {
     "preparation": _READS,
     "target": (*_READS, Access("get", "persistentvolumeclaims")),
@@ -65,6 +66,14 @@ _NEEDED = {
         Access("patch", "persistentvolumeclaims"),
         Access("create", "secrets"),
         Access("patch", "secrets"),
+    ),
+    "rebuild": (
+        *_COPIES,
+        *_HOLDS,
+        *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch")),
+        *(Access(verb, "deployments", "apps") for verb in ("create", "patch")),
+        *(Access(verb, "configmaps") for verb in ("create", "patch")),
+        *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),
     ),
 }
 
@@ -112,18 +121,31 @@ def check_permissions(cluster: Cluster, stages: Sequence[str]) -> list[str]:
     return [name for name, _ in needed]
 
 
-def check_namespace(cluster: Cluster) -> None:
-    """Stop if the namespace does not exist (SOP 0.3).
+def check_namespace(cluster: Cluster, stages: Sequence[str]) -> str:
+    """Stop if the namespace does not exist, unless a stage makes it and the caller may (SOP 0.3); returns its state.
 
     Raises:
-        ClusterError: it does not.
+        ClusterError: it does not, or it is being deleted.
     """
-    if not cluster.namespace_exists():
+    phase = cluster.namespace_phase()
+    if "rebuild" not in stages:
+        if phase is None:
+            raise ClusterError(
+                f"namespace {cluster.namespace} (from {cluster.access.namespace_origin}) does not exist "
+                f"on the cluster of context {cluster.access.context}",
+                "choose it with --namespace=NAME; kubectl get namespaces shows all",
+            )
+    elif phase is None and not cluster.allowed(MAKE_NAMESPACE):
         raise ClusterError(
-            f"namespace {cluster.namespace} (from {cluster.access.namespace_origin}) does not exist "
-            f"on the cluster of context {cluster.access.context}",
-            "choose it with --namespace=NAME; kubectl get namespaces shows all",
+            f"namespace {cluster.namespace} does not exist, and this caller may not: {MAKE_NAMESPACE}",
+            f"have somebody run: kubectl create namespace {cluster.namespace}",
         )
+    elif phase == "Terminating":
+        raise ClusterError(
+            f"namespace {cluster.namespace} is being deleted",
+            f"wait for its end: kubectl wait --for=delete --timeout=10m namespace/{cluster.namespace}",
+        )
+    return phase or "absent: the rebuild makes it"
 
 
 def check_clock(theirs: datetime) -> float:
@@ -178,13 +200,13 @@ def helm_version() -> str:
     """Return the version of helm, "v4.3.1" (SOP 0.1).
 
     Raises:
-        ToolError: it is missing, or neither 3.12 or later nor 4.
+        ToolError: it is missing, or neither 3.13 or later nor 4.
     """
     version = helm.version()
     match = re.match(r"v(\d+)\.(\d+)", version)
-    if match is None or not (3, 12) <= (int(match[1]), int(match[2])) < (5, 0):
+    if match is None or not (3, 13) <= (int(match[1]), int(match[2])) < (5, 0):
         raise ToolError(
-            f"helm is {version or 'of unknown version'}; supported are 3.12 or later and 4", "install helm 4"
+            f"helm is {version or 'of unknown version'}; supported are 3.13 or later and 4", "install helm 4"
         )
     return version
 

@@ -1,4 +1,4 @@
-"""What a rebuild from nothing needs beside values and home: the release record and the chart (SOP 2.7).
+"""What a rebuild from nothing needs beside values and home: the release record, the chart, objects anew (SOP 2.7, 5.1).
 
 Helm keeps the chart that it installed inside the release record. So the chart comes from there: it is what runs, and it
 is there without any registry.
@@ -11,14 +11,29 @@ import io
 import json
 import tarfile
 from base64 import b64decode
+from collections.abc import Sequence
 
 import yaml
 
 from openab_sop.errors import BackupError, NotFound
-from openab_sop.kube import Cluster
+from openab_sop.kube import MANAGER, Cluster
 from openab_sop.objects import Object, part, parts
 
 _NEXT = "helm's storage must be Secrets (its default) or ConfigMaps; see HELM_DRIVER"
+
+_CLUSTERS_OWN = (
+    "pv.kubernetes.io/",
+    "volume.kubernetes.io/",
+    "volume.beta.kubernetes.io/",
+    "kubectl.kubernetes.io/",
+    f"{MANAGER}/",
+)
+"""Beginnings of annotations that a cluster, or a tool on it, noted on an object for itself."""
+_BOUND = ("volumeName", "dataSource", "dataSourceRef", "storageClassName")
+"""What of a claim's spec tells where its old volume came from."""
+_OWNERSHIP = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
+"""Annotations by which Helm knows what it may adopt (helm/helm, ``pkg/action/validate.go``)."""
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 def record(cluster: Cluster, release: str, revision: int) -> Object:
@@ -65,6 +80,52 @@ def chart_archive(stored: Object) -> bytes:
     if schema := chart.get("schema"):
         files["values.schema.json"] = b64decode(schema)
     return _packed(metadata["name"], files)
+
+
+def anew(stored: Object) -> Object:
+    """Return an object without what its cluster noted on it: UID, version, owners, binding, status (SOP 5.1)."""
+    theirs = part(stored, "metadata")
+    annotations = {
+        name: value for name, value in part(theirs, "annotations").items() if not name.startswith(_CLUSTERS_OWN)
+    }
+    metadata = {"name": theirs["name"], "labels": {**part(theirs, "labels")}, "annotations": annotations}
+    return {**{key: value for key, value in stored.items() if key != "status"}, "metadata": metadata}
+
+
+def claim_anew(stored: Object, rendered: Object | None, class_name: str | None, owner: tuple[str, str]) -> Object:
+    """Return an agent's claim as it is to be created before the release is (SOP 5.1).
+
+    Args:
+        stored: the claim as its old cluster had it.
+        rendered: as the chart renders it; None if it is not the chart's. Helm adopts such a one: it says whose it is,
+            and differs in nothing that Helm would want to change.
+        class_name: its storage class; None leaves it to the cluster.
+        owner: the release's name and namespace.
+    """
+    claim = anew(rendered or stored)
+    spec = {key: value for key, value in part(claim, "spec").items() if key not in _BOUND}
+    if class_name is not None:
+        spec["storageClassName"] = class_name
+    if rendered:
+        claim["metadata"]["labels"] |= {"app.kubernetes.io/managed-by": "Helm"}
+        claim["metadata"]["annotations"] |= dict(zip(_OWNERSHIP, owner, strict=True))
+    return {**claim, "spec": spec}
+
+
+def storage_class(wanted: str | None, classes: Sequence[Object]) -> str | None:
+    """Choose a claim's storage class on a cluster: the one that it had if it is there, else the default.
+
+    Args:
+        wanted: the class that it had; one that had none gets none.
+        classes: the cluster's.
+
+    Returns:
+        The class's name; None if the cluster has neither.
+    """
+    if not wanted or wanted in [found["metadata"]["name"] for found in classes]:
+        return wanted
+    default = (found for found in classes if part(found, "metadata", "annotations").get(_DEFAULT_CLASS) == "true")
+    return next((str(found["metadata"]["name"]) for found in default), None)
 
 
 def _release(stored: Object) -> Object:

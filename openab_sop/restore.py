@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
-from openab_sop import backup, redact, standstill, storage
+from openab_sop import redact, standstill, storage
 from openab_sop.agent import Agent
 from openab_sop.archive import Archive
 from openab_sop.backup import Backup, StoredAgent
-from openab_sop.contents import comparison
 from openab_sop.errors import BackupError, NotFound, NotNeeded
-from openab_sop.helper_pod import helper_pod
+from openab_sop.held import RESTORED, Held, Progress, bears, hold
 from openab_sop.items import Selection
 from openab_sop.journal import Journal
-from openab_sop.kube import MANAGER
 from openab_sop.objects import Object, at, part
 from openab_sop.release import Release
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
-from openab_sop.volume import Change, Volume
 
-Progress = Callable[[str, int, int], None]
-"""Told an agent's name, the bytes that were sent to it and those that are to be."""
-
-RESTORED = f"{MANAGER}/restored-from"
-"""Annotation of a claim that was new and empty: the backup that went, or goes, into it."""
 ASIDE = "openab-aside-%Y%m%d-%H%M%S"
 """Beside the backup: what a restore took off the volumes. In UTC."""
-
-
-@dataclass
-class Held:
-    """An agent that stands still, its volume in a helper pod, and what must change on it."""
-
-    agent: Agent
-    stored: StoredAgent
-    volume: Volume
-    change: Change
 
 
 class Restoration:
@@ -161,16 +142,11 @@ class Restoration:
         """
         done: dict[str, str] = {}
         for held in self._held:
-            change, name = held.change, held.agent.deployment
-            if change.write or change.remove:
+            if held.must_change:
                 self._touched = True
                 self._claim_for_us(held)
-                with self._journal.action(
-                    "restore volume", agent=name, write=len(change.write), remove=len(change.remove)
-                ):
-                    for sent in held.volume.apply(change, self._stored_archive(held)):
-                        progress(name, sent, change.size)
-                done[name] = f"{len(change.write)} written, {len(change.remove)} removed"
+            if told := held.write(self.source, self._journal, progress):
+                done[held.agent.deployment] = told
         if not done:
             raise NotNeeded("the volumes are as the backup says already")
         return done
@@ -244,43 +220,24 @@ class Restoration:
         return [(agent, stored[agent.deployment]) for agent in self.release.agents if agent.deployment in stored]
 
     def _hold(self, agent: Agent, stored: StoredAgent) -> Held:
-        pod = self._helpers.enter_context(helper_pod(self.release.cluster, agent))
         scratch = self._aside_directory() / agent.deployment
         storage.private_directory(scratch)
-        table = self._helpers.enter_context(comparison(scratch))
-        contents = self.source.directory / agent.deployment / backup.CONTENTS
-        volume = Volume(pod, agent.home, agent.foreign, table, contents, self.selection.paths)
-        volume.look()
-        held = Held(agent, stored, volume, volume.change())
-        self._held.append(held)
-        return held
+        holding = hold(self.release.cluster, agent, stored, self.source, scratch, below=self.selection.paths)
+        self._held.append(self._helpers.enter_context(holding))
+        return self._held[-1]
 
-    def _unfit(self, held: Held) -> list[Finding]:
+    def _unfit(self, held: Held) -> Iterator[Finding]:
         agent, stored = held.agent, held.stored
-        findings: list[Finding] = []
         claim = self.release.cluster.get("PersistentVolumeClaim", agent.claim) if agent.claim else {}
         uid = at(claim, "metadata", "uid")
-        begun = part(claim, "metadata", "annotations").get(RESTORED) == self.source.manifest.name
-        if uid != stored.claim_uid and not begun and not held.volume.is_empty():
-            findings.append(
-                Finding(
-                    f"claim {agent.claim}",
-                    f"it is not the one that was backed up (UID {uid}), and it is not empty",
-                    f"the claim {stored.claim} with UID {stored.claim_uid}, or a new and empty one",
-                    "check --release and --namespace; restore into a new claim if this one holds something else",
-                )
+        if uid != stored.claim_uid and not bears(claim, RESTORED, self.source) and not held.volume.is_empty():
+            yield Finding(
+                f"claim {agent.claim}",
+                f"it is not the one that was backed up (UID {uid}), and it is not empty",
+                f"the claim {stored.claim} with UID {stored.claim_uid}, or a new and empty one",
+                "check --release and --namespace; restore into a new claim if this one holds something else",
             )
-        free = held.volume.free()
-        if held.change.size > free:
-            findings.append(
-                Finding(
-                    f"claim {agent.claim}",
-                    f"{free} bytes are free on it",
-                    f"room for {held.change.size} bytes that are to be written",
-                    "enlarge the claim, or restore into a larger one",
-                )
-            )
-        return findings
+        yield from held.unfit()
 
     def _claim_for_us(self, held: Held) -> None:
         """Note on a new claim which backup goes into it: should this run be killed, the next may go on."""
@@ -311,6 +268,3 @@ class Restoration:
 
     def _directory_of(self, held: Held) -> Path:
         return self._aside_directory() / held.agent.deployment
-
-    def _stored_archive(self, held: Held) -> Path:
-        return self.source.directory / held.agent.deployment / backup.HOME

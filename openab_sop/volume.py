@@ -85,6 +85,10 @@ class Volume:
         """Tell whether nobody has ever written to the volume; what mkfs leaves does not count."""
         return all(entry.path in (".", "lost+found") for entry in listing.listed(self.pod, self.home, self._foreign))
 
+    def strange(self) -> list[str]:
+        """Return the paths on the volume that the backup does not have."""
+        return [entry.path for entry in self._table.missing_in_copy() if entry.path != "lost+found"]
+
     def free(self) -> int:
         """Return the bytes that the volume has left."""
         return int(self.pod.capture(_FREE, self.home))

@@ -24,7 +24,7 @@ def test_kubectl_is_installed(evidence: Evidence) -> None:
 @collecting
 @needs()
 def test_helm_is_installed(evidence: Evidence) -> None:
-    """0.1 helm is installed, 3.12 or later or 4."""
+    """0.1 helm is installed, 3.13 or later or 4."""
     evidence("helm", f"{readiness.helm_version()} at {process.find('helm')}")
 
 
@@ -58,10 +58,9 @@ def test_kubectl_fits_the_cluster(cluster: Cluster, evidence: Evidence) -> None:
 
 @collecting
 @needs(depends=["test_cluster_answers"])
-def test_namespace_exists(cluster: Cluster, evidence: Evidence) -> None:
-    """0.3 The namespace is there."""
-    readiness.check_namespace(cluster)
-    evidence("namespace", cluster.namespace)
+def test_namespace_exists(cluster: Cluster, stages: tuple[str, ...], evidence: Evidence) -> None:
+    """0.3 The namespace is there, or the caller may make it if the stage does."""
+    evidence(f"namespace {cluster.namespace}", readiness.check_namespace(cluster, stages))
 
 
 @collecting

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox, Status
+from sandbox import Status
 from tests.integration.conftest import Run, Suites, new_namespace
 from world import World
 
@@ -153,15 +153,6 @@ class Backups:
     def manifest(self, variation: Variation) -> dict[str, Any]:
         """``backup.json`` of a release's backup."""
         return json.loads((self.directories[variation.release] / "backup.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def helm3(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which ``helm`` is helm 3."""
-    box.up(progress=print, optional=["helm3"])
-    directory = tmp_path_factory.mktemp("helm3")
-    (directory / "helm").symlink_to(box.status().bin / "helm3")
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,39 @@ def test_a_killed_run_leaves_a_helper_that_ends_and_goes_with_the_next(tiny: Tin
 def _running(tiny: Tiny) -> list[dict[str, Any]]:
     pods = json.loads(tiny.kubectl("get", "pods", HELPERS, "--output=json"))["items"]
     return [pod for pod in pods if pod["status"]["phase"] == "Running"]
+
+
+def too_much(on: bool) -> dict[str, Any]:
+    """A pod spec that asks for more than any node has, or the patch that takes it back."""
+    return {"containers": [{"name": "openab", "resources": {"requests": {"cpu": "1000" if on else None}}}]}
+
+
+def no_such_node(on: bool) -> dict[str, Any]:
+    """A pod spec that names a node that is not there, or the patch that takes it back."""
+    return {"nodeSelector": {"no": "such-node" if on else None}}
+
+
+@pytest.mark.parametrize("demand", [too_much, no_such_node])
+def test_a_pod_that_no_node_takes(
+    tiny: Tiny, volumes: Volumes, tmp_path: Path, demand: Callable[[bool], dict[str, Any]]
+) -> None:
+    """It stays Pending; the helper asks for nothing, and goes where the volume is."""
+    patch(tiny, demand(True))
+    try:
+        reason = "{.items[*].status.conditions[?(@.type=='PodScheduled')].reason}"
+        deadline = time.monotonic() + DEADLINE
+        while tiny.kubectl("get", "pods", f"--output=jsonpath={reason}") != "Unschedulable":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert_complete(tiny, volumes, tmp_path)
+    finally:
+        patch(tiny, demand(False))
+
+
+def patch(tiny: Tiny, pod: dict[str, Any]) -> None:
+    """Change the pod template of the agent's Deployment."""
+    body = json.dumps({"spec": {"template": {"spec": pod}}})
+    tiny.kubectl("patch", "deploy", DEPLOYMENT, f"--patch={body}")
 
 
 @pytest.mark.parametrize("version", ["0.9.0-panics-at-start.1", "0.9.0-no-image.1"])

@@ -17,11 +17,13 @@ import pytest
 
 from sandbox import Status
 from tests.integration.conftest import ROOT, Run, Suites, new_namespace
-from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.conftest import QUIET, Volumes
 from world import World
 
 DEPLOYMENT = "openab-kiro"
 DATABASE = ".local/share/kiro-cli/data.sqlite3"
+CLOSED = ".kiro/knowledge/index"
+"""A database that nobody has open."""
 LIVE = ("/.local/share/kiro-cli/", "/.kiro/sessions/")
 """What the agent itself writes when it starts again after a restore."""
 
@@ -65,9 +67,16 @@ class Release:
 
     def rows(self) -> int:
         """Rows of the restored database, as the sqlite3 program counts them in a copy of its files."""
+        return self._rows(self.volume)
+
+    def backed_up_rows(self) -> int:
+        """Rows that it had when it was backed up."""
+        return self._rows(self.copy)
+
+    def _rows(self, volume: Path) -> int:
         query = "PRAGMA integrity_check; SELECT count(*) FROM heartbeat;"
         with TemporaryDirectory() as directory:
-            for path in (self.volume / DATABASE).parent.glob("data.sqlite3*"):
+            for path in (volume / DATABASE).parent.glob("data.sqlite3*"):
                 shutil.copy(path, directory)
             command = ["sqlite3", Path(directory, "data.sqlite3"), query]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -80,12 +89,12 @@ class Release:
 def release(
     world: World, status: Status, volumes: Volumes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Release]:
-    agent = {**world.agent_values(), "agentsMd": "# From the chart\n", "env": {"OPENAB_WRITE_INTERVAL": "0"}}
+    agent = {**world.agent_values(), "agentsMd": "# From the chart\n"}
     with new_namespace(world) as namespace:
-        world.install("openab", namespace, "0.8.1", {"agents": {"kiro": agent}})
+        world.install("openab", namespace, "0.8.1", {"agents": {"kiro": {**agent, "env": {}}}})
         world.fill_home(namespace, DEPLOYMENT)
-        # A pod's start gives every file to its fsGroup; let that be done before anything is compared.
-        world.kubectl("--namespace", namespace, "rollout", "restart", f"deploy/{DEPLOYMENT}")
+        # Nothing writes from now on; and a pod's start gives every file to its fsGroup, before anything is compared.
+        world.upgrade("openab", namespace, "0.8.1", {"agents": {"kiro": {**agent, "env": QUIET}}}, wait=False)
         world.kubectl("--namespace", namespace, "rollout", "status", f"deploy/{DEPLOYMENT}", "--timeout=60s")
         suites = Suites.at(tmp_path_factory.mktemp("restore"), status)
         volume, copy = volumes.of(namespace, DEPLOYMENT), tmp_path_factory.mktemp("copy")
@@ -134,10 +143,71 @@ def test_files_from_config_maps_are_left_alone(release: Release) -> None:
 
 
 def test_stale_logs_of_a_database_are_gone(release: Release) -> None:
-    release.shell(f"mkdir -p stale && printf junk > {DATABASE}-journal")
+    """A log that is not the database's, beside it when the agent starts, would ruin it."""
+    release.shell(
+        " && ".join(f"printf junk > {path}-{log}" for path in (DATABASE, CLOSED) for log in ("wal", "journal"))
+    )
+    release.shell(f"printf junk > {CLOSED}-shm")
     assert release.restore().status == 0
-    assert not (release.volume / f"{DATABASE}-journal").exists()
+    for name in (f"{DATABASE}-journal", f"{CLOSED}-wal", f"{CLOSED}-shm", f"{CLOSED}-journal"):
+        assert not (release.volume / name).exists()
     assert release.rows() >= 0
+    command = ["sqlite3", "-readonly", release.volume / CLOSED, "PRAGMA integrity_check; SELECT count(*) FROM passage"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == ["ok", "40"]
+
+
+def test_holes_stay_holes(release: Release) -> None:
+    release.shell("rm odd/sizes/sparse")
+    assert release.restore().status == 0
+    found = (release.volume / "odd/sizes/sparse").stat()
+    assert found.st_size == 64 << 20
+    assert found.st_blocks * 512 < 1 << 20
+
+
+ITEMS = {
+    "agents": ".kiro/agents",
+    "steering": ".kiro/steering",
+    "skills": ".kiro/skills",
+    "hosts.yml": ".config/gh/hosts.yml",
+    "kiro-auth.sqlite3": DATABASE,
+}
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_each_item_comes_back_by_itself(release: Release, item: str) -> None:
+    everything = " ".join(ITEMS.values())
+    release.shell(f"rm -rf {everything} {DATABASE}-wal {DATABASE}-shm")
+    run = release.restore(f"--items={item}")
+    assert run.status == 0, run.output
+    back = {name for name, path in ITEMS.items() if (release.volume / path).exists()}
+    assert back - {"kiro-auth.sqlite3"} == {item} - {"kiro-auth.sqlite3"}  # an agent makes a new database at its start
+    if item == "kiro-auth.sqlite3":
+        assert release.rows() >= release.backed_up_rows()
+    assert not (release.volume / ITEMS[item] / Path(ITEMS[item]).name).exists()  # no steering/steering
+    assert release.restore().status == 0
+    assert release.differences() == []
+
+
+def test_a_volume_that_somebody_else_uses_is_not_written(release: Release, tmp_path: Path) -> None:
+    """Another pod has the claim: nothing is written, and the agent runs again."""
+    image, claim = "openab.local/openab:0.8.1", {"claimName": DEPLOYMENT}
+    container = {"name": "w", "image": image, "command": ["sleep", "600"]}
+    mounted = {**container, "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    spec = {"containers": [mounted], "volumes": [{"name": "v", "persistentVolumeClaim": claim}]}
+    (tmp_path / "pod.json").write_text(
+        json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "guest"}, "spec": spec})
+    )
+    release.shell("echo mine > .kiro/agents/default.json")
+    release.kubectl("create", "--filename", str(tmp_path / "pod.json"))
+    try:
+        release.kubectl("wait", "pod/guest", "--for=condition=Ready", "--timeout=60s")
+        run = release.restore()
+    finally:
+        release.kubectl("delete", "pod", "guest", "--grace-period=0", "--force")
+    assert run.status == 11, run.output
+    assert f"claim {DEPLOYMENT}: it is in use by guest" in run.output
+    assert (release.volume / ".kiro/agents/default.json").read_text() == "mine\n"
+    assert release.restore().status == 0
 
 
 def test_only_the_named_items_are_touched(release: Release) -> None:
