@@ -52,6 +52,7 @@ _CHANGES = (
     *(Access(verb, "deployments", "apps") for verb in ("create", "patch", "delete")),
 )
 """What Helm takes for what every version of the chart renders; the dry run tells of the rest."""
+
 MAKE_NAMESPACE = Access("create", "namespaces", in_namespace=False)
 _NEEDED = {
     "preparation": _READS,

@@ -110,7 +110,7 @@ class Upgrading:
     def leftovers(self) -> str:
         """What of ours is still on the cluster: lock, helper pods, marks on Deployments."""
         ours = "--selector=app.kubernetes.io/managed-by=openab-sop"
-        found = self.kubectl("get", "leases,pods,volumesnapshots,persistentvolumeclaims", ours, "--output=name")
+        found = self.kubectl("get", "leases,pods,persistentvolumeclaims", ours, "--output=name")
         return found + ("stopped" if "openab-sop" in self.kubectl("get", "deployments", "--output=yaml") else "")
 
 
