@@ -28,7 +28,7 @@ def test_backup_directory_is_private(draft: Draft, evidence: Evidence) -> None:
 
 
 @collecting
-def test_pods_have_the_tools(hosts: dict[str, Host], evidence: Evidence) -> None:
+def test_pods_have_the_tools(draft: Draft, hosts: dict[str, Host], evidence: Evidence) -> None:
     """2.0 tar and the other tools that the copy needs are in each agent's container."""
     missing = missing_tools(hosts)
     assert not missing, missing

@@ -5,9 +5,16 @@ from __future__ import annotations
 from fixtures.audit import Audit, Evidence
 from openab_sop import readiness
 from openab_sop.helm import Listed
+from openab_sop.kube import Cluster
+from openab_sop.orphans import wait_for_orphans
 from openab_sop.release import Release
 from openab_sop.session import Session
 from openab_sop.settings import Settings
+
+
+def test_no_helm_is_at_work(cluster: Cluster, evidence: Evidence) -> None:
+    """1.1 No helm that a killed run has left is at work: what it does is waited for."""
+    evidence("ended meanwhile", ", ".join(map(str, wait_for_orphans(cluster))) or "none")
 
 
 def test_release_is_resolved(listed: Listed, evidence: Evidence) -> None:
