@@ -1,0 +1,205 @@
+"""Upgrades that go well, and everything that humans, other runs and bad input do to them; judged from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import Status
+from tests.integration.conftest import ROOT, Run
+from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.upgrades import FILES, Upgrading, upgrading
+from world import World
+
+DEADLINE = 180
+"""Seconds for an upgrade at a terminal."""
+
+
+@pytest.fixture
+def release(world: World, status: Status, volumes: Volumes, tmp_path: Path) -> Iterator[Upgrading]:
+    with upgrading(world, status, volumes, tmp_path / "run", "0.8.0") as release:
+        yield release
+
+
+def at_terminal(release: Upgrading, *arguments: str, says: dict[str, str]) -> tuple[int, str]:
+    """Run a suite at a terminal of its own; ``says``: what is typed once a text has appeared, each once."""
+    argv = release.suites.argv(*release.argv(*arguments))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execvpe(argv[0], argv, dict(release.suites.env))
+    shown, left, deadline = "", dict(says), time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 1)[0]:
+            try:
+                shown += os.read(terminal, 1 << 16).decode(errors="replace")
+            except OSError:  # the other side has closed it
+                break
+            for awaited in [text for text in left if text in shown]:
+                os.write(terminal, left.pop(awaited).encode() + b"\n")
+    _, code = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(code), shown
+
+
+def test_a_human_at_the_terminal_leads_it_through_a_beta(release: Upgrading) -> None:
+    """The prompt works under pytest's capture; what is no answer is asked again."""
+    claim, database = release.claim(), release.database()
+    status, shown = at_terminal(
+        release,
+        "suites",
+        "--target-version=0.8.1",
+        says={"runs 0.8.1-beta.1. Send": "maybe", "one of CONFIRMED": "confirmed", "runs 0.8.1. Send": "CONFIRMED"},
+    )
+    assert status == 0, shown
+    assert release.chart() == "0.8.1 deployed"
+    assert release.image() == "0.8.1"
+    assert (release.claim(), release.kept(), release.leftovers()) == (claim, True, "")
+    assert release.database()[2] >= database[2]
+    (report,) = release.suites.reports.iterdir()
+    answers = json.loads(next(release.suites.backup_root.rglob("upgrade.json")).read_text())["answers"]
+    assert [(answer["gate"], answer["word"], answer["how"]) for answer in answers] == [
+        ("prerelease", "CONFIRMED", "terminal"),
+        ("stable", "CONFIRMED", "terminal"),
+    ]
+    assert all(answer["who"] for answer in answers)
+    assert "outage" in (report / "report.html").read_text()
+
+
+def test_without_a_terminal_it_pauses_and_goes_on_with_an_answer(release: Upgrading) -> None:
+    """Status 10, the command that answers, and nothing done twice; answers that nobody asked for change nothing."""
+    upgrade = ("suites/upgrade", "--target-version=0.8.1")
+    missing = release.run(*upgrade)
+    assert missing.status == 1
+    assert "pytest suites/backup" in missing.output
+    assert release.run("suites/backup").status == 0
+
+    paused = release.run(*upgrade)
+    assert paused.status == 10, paused.output
+    assert release.chart() == "0.8.1-beta.1 deployed"
+    assert release.leftovers() == ""
+    assert "--answer=prerelease:CONFIRMED" in paused.html
+    begun = release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}")
+
+    for wrong, said in {
+        "stable:CONFIRMED": "awaited is prerelease",
+        "prerelease:CONFIRMED:00000000": "is for upgrade 00000000",
+    }.items():
+        refused = release.run(*upgrade, f"--answer={wrong}")
+        assert (refused.status, said in refused.output) == (1, True), refused.output
+    assert release.run(*upgrade, "--answer=prerelease:perhaps").status == 4
+    other = release.run("suites/upgrade", "--target-version=0.8.2", "--answer=prerelease:CONFIRMED")
+    assert (other.status, "an upgrade to 0.8.1 is under way" in other.output) == (13, True), other.output
+    assert release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}") == begun
+
+    silent = release.run(*upgrade, "--answer=prerelease:NO-RESPONSE")
+    assert silent.status == 10, silent.output
+    assert "After a restart" in silent.output
+    assert release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}") != begun
+
+    confirmed = release.run(*upgrade, "--answer=prerelease:CONFIRMED")
+    assert confirmed.status == 10, confirmed.output
+    assert release.chart() == "0.8.1 deployed"
+    twice = release.run(*upgrade, "--answer=prerelease:CONFIRMED")
+    assert (twice.status, "awaited is stable" in twice.output) == (1, True), twice.output
+
+    done = release.run(*upgrade, "--answer=stable:CONFIRMED")
+    assert done.status == 0, done.output
+    late = release.run(*upgrade, "--force", "--answer=stable:ROLLBACK")
+    assert (late.status, "no upgrade is under way" in late.output) == (1, True), late.output
+    again = release.run(*upgrade)
+    assert (again.status, "already on 0.8.1" in again.output) == (0, True), again.output
+    assert (release.chart(), release.kept()) == ("0.8.1 deployed", True)
+
+    back = release.run("suites/rollback")
+    assert back.status == 0, back.output
+    assert (release.chart(), release.image(), release.kept()) == ("0.8.0 deployed", "0.8.0", True)
+    assert release.leftovers() == ""
+
+
+def test_a_bot_that_stays_silent_is_rolled_back_and_escalation_changes_nothing(release: Upgrading) -> None:
+    start = ("suites", "--target-version=0.8.2")
+    assert release.run(*start).status == 10
+    upgrade = ("suites/upgrade", *start[1:])
+    assert release.run(*upgrade, "--answer=stable:NO-RESPONSE").status == 10
+    silent = release.run(*upgrade, "--answer=stable:NO-RESPONSE")
+    assert silent.status == 11, silent.output
+    assert "rule no-answer-again" in silent.output
+    assert release.chart() == "0.8.0 deployed"
+
+    assert release.run(*start).status == 10
+    escalated = release.run(*upgrade, "--answer=stable:ESCALATE")
+    assert escalated.status == 15, escalated.output
+    assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.2 deployed", True, "")
+
+
+def test_two_runs_at_once(release: Upgrading) -> None:
+    """The second is told who has the release, with a status of its own, and touches nothing."""
+    assert release.run("suites/backup").status == 0
+    argv = release.suites.argv(*release.argv("suites/upgrade", "--target-version=0.8.2", "--approval=auto"))
+    with subprocess.Popen(argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL) as first:
+        deadline = time.monotonic() + DEADLINE
+        while not release.kubectl("get", "leases", "--output=name"):
+            assert first.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        second = release.run("suites/upgrade", "--target-version=0.8.2", "--approval=auto")
+        assert second.status == 14, second.output
+        assert "another maintenance run holds the release" in second.output
+        assert first.wait(DEADLINE) == 0
+    assert (release.chart(), release.leftovers()) == ("0.8.2 deployed", "")
+
+
+def test_edits_by_hand_and_revisions_of_others_are_named(release: Upgrading) -> None:
+    """What server-side apply would refuse is named before; after somebody else's revision nothing is rolled back."""
+    image = {
+        "spec": {
+            "template": {
+                "spec": {
+                    "terminationGracePeriodSeconds": 7,
+                    "containers": [{"name": "openab", "imagePullPolicy": "Never"}],
+                }
+            }
+        }
+    }
+    release.kubectl("patch", "deploy", "openab-kiro", f"--patch={json.dumps(image)}", "--field-manager=kubectl-edit")
+    release.kubectl("rollout", "status", "deploy/openab-kiro", "--timeout=60s")
+    refused = release.run("suites", "--target-version=0.8.2")
+    assert (refused.status, release.chart()) == (1, "0.8.0 deployed"), refused.output
+    assert "kubectl-edit" in refused.output
+    release.kubectl("rollout", "undo", "deploy/openab-kiro")
+    fixed = {"spec": {"template": {"spec": {"containers": [{"name": "openab", "imagePullPolicy": "IfNotPresent"}]}}}}
+    release.kubectl("patch", "deploy", "openab-kiro", f"--patch={json.dumps(fixed)}", "--field-manager=helm")
+
+    paused = release.run("suites", "--target-version=0.8.2")
+    assert paused.status == 10, paused.output
+    release.world.helm(["rollback", "openab", "1", "--namespace", release.namespace, "--force-conflicts"])
+    for arguments in (("suites/upgrade", "--target-version=0.8.2", "--answer=stable:ROLLBACK"), ("suites/rollback",)):
+        stopped = release.run(*arguments)
+        assert stopped.status == 13, stopped.output
+        assert "revision 3" in stopped.output or "revisions 3" in stopped.output
+    assert release.chart() == "0.8.0 deployed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--target-version=7.7.7",), "has no version 7.7.7"),
+        (("--target-version=0.7.0",), "older"),
+        (("--target-version=0.8.1", "--chart=oci://127.0.0.1:1/none"), "127.0.0.1:1"),
+    ],
+)
+def test_a_target_that_cannot_be(release: Upgrading, arguments: tuple[str, ...], said: str) -> None:
+    run: Run = release.run("suites", *arguments)
+    assert run.status == 1, run.output
+    assert said in run.output
+    assert (release.chart(), release.leftovers(), len(release.suites.backups())) == ("0.8.0 deployed", "", 0)
+    assert len(FILES) == 5
