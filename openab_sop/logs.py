@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 
 from openab_sop.errors import ClusterError, Forbidden, SettingsError
@@ -17,8 +18,8 @@ from openab_sop.kube import Cluster
 from openab_sop.redact import mask
 from openab_sop.shown import one_line
 
-LIMIT = 2 << 20
-"""Bytes of a log that are read at once."""
+LIMIT = 12 << 20
+"""Bytes of a log that are read at once: more than kubelet keeps in one file, unless told otherwise."""
 QUOTED = 5
 """Lines of a kind that are kept to be quoted, and characters of each:"""
 WIDTH = 300
@@ -28,6 +29,20 @@ _SOURCE = re.compile(r"\bopenab(?:::\w+)*(?=:\s)")
 """The module that logs a line, such as ``openab::slack``."""
 _VARYING = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|\d+")
 """What differs between two runs that say the same: times, numbers, ids."""
+
+
+@lru_cache
+def _compiled(patterns: Patterns) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    given = {named.name: getattr(patterns, named.name) for named in fields(patterns)}
+    compiled: list[tuple[str, re.Pattern[str]]] = []
+    for name, pattern in given.items():
+        try:
+            compiled += [(name, re.compile(pattern))] if pattern else []
+        except re.error as wrong:
+            raise SettingsError(
+                f"the pattern for {name} is no regular expression: {wrong}", "correct it; escape with \\"
+            ) from wrong
+    return tuple(compiled)
 
 
 @dataclass(frozen=True)
@@ -56,13 +71,11 @@ class Patterns:
     warning: str = r"\bWARN(?:ING)?\b"
 
     def __post_init__(self) -> None:
-        for named in fields(self):
-            try:
-                re.compile(getattr(self, named.name))
-            except re.error as wrong:
-                raise SettingsError(
-                    f"the pattern for {named.name} is no regular expression: {wrong}", "correct it; escape with \\"
-                ) from wrong
+        _compiled(self)
+
+    def kinds(self, line: str) -> frozenset[str]:
+        """Return the names of the patterns that a line matches."""
+        return frozenset(name for name, pattern in _compiled(self) if pattern.search(line))
 
 
 DEFAULT = Patterns()
@@ -112,32 +125,35 @@ class LogFacts:
             text: lines with their times before them, as ``Cluster.log`` returns them.
             known: fingerprints of the old version's panic lines.
         """
-        facts = self
+        facts, lines, since, until = self, self.lines, self.since, self.until
         for line in text.splitlines():
             stamp, _, said = line.partition(" ")
             when = _time(stamp)
-            if when and not (self.until and when <= self.until):
-                facts = facts._with(_COLOUR.sub("", said), when, patterns, known)
-        return facts
+            if when is None or (until and when <= until):
+                continue
+            lines, since, until = lines + 1, since or when, when
+            if kinds := patterns.kinds(said := _plain(said)):
+                facts = facts._with(said, kinds, when, known)
+        return replace(facts, lines=lines, since=since, until=until)
 
-    def _with(self, line: str, when: datetime, patterns: Patterns, known: Collection[str]) -> LogFacts:
-        facts = replace(self, lines=self.lines + 1, since=self.since or when, until=when)
-        if _matches(patterns.connected, line):
+    def _with(self, line: str, kinds: frozenset[str], when: datetime, known: Collection[str]) -> LogFacts:
+        facts = self
+        if "connected" in kinds:
             back = _source(line)
             lost = {source: at for source, at in self.lost.items() if not back.startswith(source)}
             facts = replace(facts, connected_at=self.connected_at or when, lost=lost)
-        elif _matches(patterns.disconnected, line):
+        elif "disconnected" in kinds:
             facts = replace(facts, lost={_source(line): when, **self.lost})
-        if _matches(patterns.error, line):
+        if "error" in kinds:
             facts = replace(facts, errors=self.errors + 1, last_errors=(*self.last_errors, _quoted(line))[-QUOTED:])
-        elif _matches(patterns.warning, line):
+        elif "warning" in kinds:
             facts = replace(facts, warnings=self.warnings + 1)
-        if not _matches(patterns.panic, line):
+        if "panic" not in kinds:
             return facts
         if fingerprint(line) in known:
             return replace(facts, known_panics=self.known_panics + 1)
-        shown = (*self.panics, _quoted(line))[:QUOTED]
-        return replace(facts, panic_count=self.panic_count + 1, panics=shown)
+        panics = self.panics if len(self.panics) >= QUOTED else (*self.panics, _quoted(line))
+        return replace(facts, panic_count=self.panic_count + 1, panics=panics)
 
     def __str__(self) -> str:
         known = f", {self.known_panics} that the old version logged too" if self.known_panics else ""
@@ -149,13 +165,13 @@ class LogFacts:
 
 def fingerprint(line: str) -> str:
     """Return what two lines share that differ in times, numbers and ids only; it shows nothing of them."""
-    return sha256(_VARYING.sub("#", _COLOUR.sub("", line)).encode(errors="replace")).hexdigest()[:16]
+    return sha256(_VARYING.sub("#", _plain(line)).encode(errors="replace")).hexdigest()[:16]
 
 
 def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
     """Return the fingerprints of the panic lines of a log, as ``Cluster.log`` returns it."""
-    said = (_COLOUR.sub("", line.partition(" ")[2]) for line in text.splitlines())
-    return frozenset(fingerprint(line) for line in said if _matches(patterns.panic, line))
+    said = (_plain(line.partition(" ")[2]) for line in text.splitlines())
+    return frozenset(fingerprint(line) for line in said if "panic" in patterns.kinds(line))
 
 
 def follow(
@@ -173,8 +189,10 @@ def follow(
     """
     text = fetch(cluster, pod, container, since=facts.until)
     read = facts.read(text, patterns, known)
-    if facts.until and read.lines == facts.lines and len(text) > LIMIT // 2:
-        return replace(facts, until=facts.until.replace(microsecond=0) + timedelta(seconds=1))  # too much in one second
+    if (
+        facts.until and read.lines == facts.lines and len(text) > LIMIT // 2
+    ):  # what is left of this second is passed over
+        return replace(facts, until=facts.until.replace(microsecond=0) + timedelta(seconds=1))
     return read
 
 
@@ -197,8 +215,8 @@ def fetch(cluster: Cluster, pod: str, container: str, *, previous: bool = False,
     return text[: text.rfind("\n") + 1]
 
 
-def _matches(pattern: str, line: str) -> bool:
-    return bool(pattern) and re.search(pattern, line) is not None
+def _plain(line: str) -> str:
+    return _COLOUR.sub("", line) if "\x1b" in line else line
 
 
 def _source(line: str) -> str:
