@@ -109,3 +109,20 @@ def test_a_quota_that_lets_no_pod_be_made(field: Field, agent: Agent) -> None:
     assert judgement.symptom is Symptom.PENDING
     assert "exceeded quota" in str(judgement.findings[0])
     field.kubectl("delete", "quota", "none")
+
+
+def test_the_old_pod_is_never_taken_for_the_new_one(field: Field) -> None:
+    """A paused Deployment keeps the annotations of the old template with the new one for as long as we like."""
+    field.install("paused", "0.8.1", field.values())
+    agent = field.agent("paused")
+    (old,) = rollout.observe(field.cluster, agent).pods
+    field.kubectl("rollout", "pause", f"deploy/{agent.deployment}")
+    field.kubectl("set", "env", f"deploy/{agent.deployment}", "NEW=1")
+    judgement = health.await_healthy(field.cluster, agent, limits=replace(QUICK, rollout=3))
+    assert judgement.symptom is Symptom.PENDING
+    assert f"{old.name} is still there" in str(judgement.findings[0])
+    assert [pod.uid for pod in judgement.observation.others] == [old.uid]
+    field.kubectl("rollout", "resume", f"deploy/{agent.deployment}")
+    judgement = health.await_healthy(field.cluster, agent, limits=QUICK)
+    assert judgement.healthy
+    assert judgement.observation.pod and judgement.observation.pod.uid != old.uid
