@@ -233,10 +233,15 @@ class _Watch:
         )
 
     def _log_of(self, pod: str, container: str) -> LogFacts:
-        """The log of a container's run that ended: the one before, else the present one."""
-        pieces = (logs.fetch(self.cluster, pod, container, previous=previous) for previous in (True, False))
-        text = next(filter(None, pieces), "")
-        return LogFacts().read(text, self.patterns, self.baseline.complaints)
+        """The log of a container's run that ended: the one before, else the present one.
+
+        Between two runs there is a moment without either.
+        """
+        for previous in (True, False) * 3:
+            if text := logs.fetch(self.cluster, pod, container, previous=previous):
+                return LogFacts().read(text, self.patterns, self.baseline.complaints)
+            time.sleep(EVERY)
+        return self.log if container == self.agent.container else LogFacts()
 
     def _finding(self, found: Concern, last_words: str) -> Finding:
         pod = self.seen.pod if self.seen else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 
@@ -24,6 +24,7 @@ QUOTED = 5
 """Lines of a kind that are kept to be quoted, and characters of each:"""
 WIDTH = 300
 
+_BEFORE = datetime.min.replace(tzinfo=UTC)
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _SOURCE = re.compile(r"\bopenab(?:::\w+)*(?=:\s)")
 """The module that logs a line, such as ``openab::slack``."""
@@ -88,6 +89,7 @@ class LogFacts:
     Attributes:
         lines: how many were read.
         since, until: times of the first and the last of them.
+        tail: how many of them were written in the last one's second: the API can only be asked for whole seconds.
         connected_at: when it first said so.
         lost: by the module that said so: when a connection was lost and not found again.
         panics: lines of panics and fatal errors, masked, at most ``QUOTED`` of ``panic_count``.
@@ -99,6 +101,7 @@ class LogFacts:
     lines: int = 0
     since: datetime | None = None
     until: datetime | None = None
+    tail: int = 0
     connected_at: datetime | None = None
     lost: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     panics: tuple[str, ...] = ()
@@ -125,16 +128,21 @@ class LogFacts:
             text: lines with their times before them, as ``Cluster.log`` returns them.
             known: fingerprints of the old version's panic lines.
         """
-        facts, lines, since, until = self, self.lines, self.since, self.until
+        facts, lines, since, until, tail = self, self.lines, self.since, self.until, self.tail
+        known_until, to_skip = _second(until), tail
         for line in text.splitlines():
             stamp, _, said = line.partition(" ")
             when = _time(stamp)
-            if when is None or (until and when <= until):
+            if when is None or when < known_until:
                 continue
-            lines, since, until = lines + 1, since or when, when
+            if to_skip and _second(when) == known_until:
+                to_skip -= 1
+                continue
+            lines, since, tail = lines + 1, since or when, tail + 1 if _second(when) == _second(until) else 1
+            until = when
             if kinds := patterns.kinds(said := _plain(said)):
                 facts = facts._with(said, kinds, when, known)
-        return replace(facts, lines=lines, since=since, until=until)
+        return replace(facts, lines=lines, since=since, until=until, tail=tail)
 
     def _with(self, line: str, kinds: frozenset[str], when: datetime, known: Collection[str]) -> LogFacts:
         facts = self
@@ -192,7 +200,7 @@ def follow(
     if (
         facts.until and read.lines == facts.lines and len(text) > LIMIT // 2
     ):  # what is left of this second is passed over
-        return replace(facts, until=facts.until.replace(microsecond=0) + timedelta(seconds=1))
+        return replace(facts, until=_second(facts.until) + timedelta(seconds=1), tail=0)
     return read
 
 
@@ -226,6 +234,10 @@ def _source(line: str) -> str:
 
 def _quoted(line: str) -> str:
     return one_line(mask(line))[:WIDTH]
+
+
+def _second(when: datetime | None) -> datetime:
+    return when.replace(microsecond=0) if when else _BEFORE
 
 
 def _time(stamp: str) -> datetime | None:

@@ -122,6 +122,19 @@ def test_pieces_that_overlap_are_read_once() -> None:
     assert seen.last_errors == tuple(f"ERROR {n}" for n in range(9 - QUOTED, 9))
 
 
+def test_lines_of_the_same_moment_are_read_once_each() -> None:
+    """A burst has one time for several lines, and pieces begin with a whole second."""
+    burst = [f"2026-05-07T08:09:01.5Z ERROR {n}\n" for n in range(4)]
+    late = ["2026-05-07T08:09:01.6Z ERROR 4\n", "2026-05-07T08:09:02Z ERROR 5\n", "2026-05-07T08:09:02Z ERROR 6\n"]
+    seen = LogFacts()
+    for end in range(len(burst + late) + 1):
+        whole = (burst + late)[:end]
+        asked_for = [line for line in whole if seen.until is None or line >= f"{seen.until:%Y-%m-%dT%H:%M:%S}"]
+        seen = seen.read("".join(asked_for))
+        assert seen.errors == end
+    assert seen.last_errors == tuple(f"ERROR {n}" for n in range(2, 7))
+
+
 def test_what_is_quoted_is_masked_harmless_short_and_few() -> None:
     redact.learn("correct-horse-battery")
     seen = facts(*(["ERROR panic: \x1b]0;title\x07 token=correct-horse-battery " + "x" * 1000] * 20))
