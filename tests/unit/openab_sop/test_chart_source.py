@@ -9,7 +9,7 @@ import pytest
 from openab_sop import chart_source
 from openab_sop.chart_source import Local, Oci, Repository
 from openab_sop.errors import SettingsError, SourceError
-from tests.unit.openab_sop.served import Says, serving
+from tests.served import Says, serving
 
 INDEX = """
 apiVersion: v1

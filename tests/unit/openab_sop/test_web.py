@@ -9,7 +9,7 @@ import pytest
 
 from openab_sop import web
 from openab_sop.errors import SourceError
-from tests.unit.openab_sop.served import Asked, Says, serving
+from tests.served import Asked, Says, serving
 
 
 def test_an_answer_of_any_status_is_an_answer() -> None:
