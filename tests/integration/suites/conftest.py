@@ -96,12 +96,3 @@ def quiet_backup(
         run = suites.run("suites/backup", f"--namespace={namespace}")
         assert run.status == 0, run.output
         yield BackedUp(run, suites.backups()[-1], namespace, "openab-kiro", volumes.of(namespace, "openab-kiro"))
-
-
-@pytest.fixture(scope="session")
-def helm3(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which ``helm`` is helm 3."""
-    box.up(progress=print, optional=["helm3"])
-    directory = tmp_path_factory.mktemp("helm3")
-    (directory / "helm").symlink_to(box.status().bin / "helm3")
-    return directory
