@@ -46,7 +46,7 @@ class Pulled:
 
 
 class ChartSource(Protocol):
-    """Offers versions of one chart; its text is how messages name it.
+    """Offers versions of one chart; its text is how messages name it. What it offers is asked once.
 
     Raises (every method):
         SourceError: it does not answer, or offers something that it must not.
@@ -73,7 +73,7 @@ def parse(text: str) -> ChartSource:
     try:
         address = urlsplit(text)
     except ValueError as error:
-        raise SettingsError(f"--chart={text} is no address", f"write it as {DEFAULT}, or https://REPOSITORY") from error
+        raise SettingsError(f"--chart={text} is no address", f"write it as {DEFAULT}, or {FALLBACK}") from error
     if "@" in address.netloc:
         raise SettingsError("--chart holds a user's name or password", "leave it out; helm registry login keeps logins")
     if address.scheme == "oci":
@@ -87,9 +87,7 @@ def parse(text: str) -> ChartSource:
         return Repository(text.rstrip("/"))
     path = Path(text).expanduser().absolute()
     if not path.exists():
-        raise SettingsError(
-            f"--chart={text} does not exist", f"name a directory, an archive, {DEFAULT}, or https://REPOSITORY"
-        )
+        raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {DEFAULT}, or {FALLBACK}")
     return Local(path)
 
 
@@ -106,8 +104,8 @@ class Oci:
 
     def versions(self) -> tuple[Version, ...]:
         """Return the tags that are versions; a tag has _ where the version has +."""
-        tags = Registry.at(self.host).tags(self.repository)
-        return newest_first(tag.replace("_", "+") for tag in tags if not tag.startswith("v"))  # helm sees none with v
+        # helm sees none that begins with v
+        return newest_first(tag.replace("_", "+") for tag in self._tags if not tag.startswith("v"))
 
     def pull(self, version: Version, directory: Path) -> Pulled:
         """Pull by helm, which knows logins and proves the registry's digests."""
@@ -115,6 +113,10 @@ class Oci:
         with _pulling(self, version, directory) as own:
             helm.pull(self.address, *plain, version=version.text, directory=own)
             return _kept(self, version, own)
+
+    @cached_property
+    def _tags(self) -> list[str]:
+        return Registry.at(self.host).tags(self.repository)
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ class Local:
 def _pulling(source: ChartSource, version: Version, directory: Path) -> Generator[Path]:
     """Give an empty directory for one archive, and tell helm's failure as the source's."""
     storage.private_directory(directory)
-    with TemporaryDirectory(dir=directory, prefix=".") as own:
+    with storage.told(directory), TemporaryDirectory(dir=directory, prefix=".") as own:
         try:
             yield Path(own)
         except ToolError as error:

@@ -25,14 +25,14 @@ _READS = (
     Access("get", "deployments", "apps"),
     Access("list", "pods"),
 )
-_COPIES = (
+_PREPARES = (
     *_READS,
-    Access("get", "configmaps"),
-    Access("get", "persistentvolumeclaims"),
     Access("get", "pods"),
     Access("get", "pods/exec"),  # what kubectl asks for over websockets
     Access("create", "pods/exec"),
 )
+"""The size of the homes is asked in the pods."""
+_COPIES = (*_PREPARES, Access("get", "configmaps"), Access("get", "persistentvolumeclaims"))
 _HOLDS = (
     Access("create", "pods"),
     Access("delete", "pods"),
@@ -55,8 +55,8 @@ _CHANGES = (
 
 MAKE_NAMESPACE = Access("create", "namespaces", in_namespace=False)
 _NEEDED = {
-    "preparation": _READS,
-    "target": (*_READS, Access("get", "persistentvolumeclaims")),
+    "preparation": _PREPARES,
+    "target": (*_PREPARES, Access("get", "persistentvolumeclaims")),
     "backup": _COPIES,
     "upgrade": _CHANGES,
     "rollback": _CHANGES,

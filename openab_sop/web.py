@@ -89,12 +89,15 @@ def shown(url: str) -> str:
     return mask(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
-class _Redirects(HTTPRedirectHandler):
+class Redirects(HTTPRedirectHandler):
+    """Follows few redirects, and none that leaves HTTP or gives up TLS."""
+
     max_redirections = 5
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
+        """Return what to ask for next; the signature is urllib's."""
         _check_scheme(newurl)
         if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
             raise ValueError("it redirects from https to http")
@@ -104,7 +107,7 @@ class _Redirects(HTTPRedirectHandler):
 def _ask(request: Request, largest: int) -> Answer:
     proxies = [ProxyHandler({})] if is_loopback(urlsplit(request.full_url).hostname) else []
     try:
-        response = build_opener(_Redirects, *proxies).open(request, timeout=STALLED)
+        response = build_opener(Redirects, *proxies).open(request, timeout=STALLED)
     except HTTPError as refusal:
         response = refusal
     with response:

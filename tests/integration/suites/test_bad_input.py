@@ -12,12 +12,12 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sandbox import Status
 from tests.integration.conftest import ROOT, Run, Suites, new_namespace
+from tests.integration.suites.callers import account, kubeconfig, write
 from tests.integration.suites.underway import DEADLINE, children, copying, ended
 from world import World
 
@@ -47,18 +47,6 @@ def refused(suites: Suites, run: Run, *words: str, status: int = 1) -> None:
         assert "this is a defect" not in text
     assert suites.backups() == []
     assert list(suites.backup_root.glob(".openab-backup-*")) == []
-
-
-def kubeconfig(status: Status) -> dict[str, Any]:
-    """The sandbox's kubeconfig, as data."""
-    return json.loads(status.kubeconfig.read_text())
-
-
-def write(path: Path, document: object) -> Path:
-    """Write a kubeconfig, or anything, as JSON."""
-    path.write_text(document if isinstance(document, str) else json.dumps(document))
-    path.chmod(0o600)
-    return path
 
 
 def tools(directory: Path, suites: Suites, *names: str) -> str:
@@ -104,33 +92,6 @@ def small(world: World) -> Iterator[str]:
         world.install(RELEASE, name, VERSION, {"agents": {"kiro": world.agent_values()}})
         world.fill_home(name, AGENT, "random", size=150_000_000, files=3)
         yield name
-
-
-def account(world: World, status: Status, namespace: str, rules: list[dict[str, list[str]]], path: Path) -> Path:
-    """Write the kubeconfig of a new service account with these rights in the namespace."""
-    name = path.stem
-    objects: list[dict[str, Any]] = [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}},
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "Role",
-            "metadata": {"name": name},
-            "rules": rules,
-        },
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
-        },
-    ]
-    manifest = write(path.with_suffix(".objects"), {"apiVersion": "v1", "kind": "List", "items": objects})
-    world.kubectl("--namespace", namespace, "apply", "--filename", manifest)
-    token = world.kubectl("--namespace", namespace, "create", "token", name).strip()
-    document = kubeconfig(status)
-    document["users"] = [{"name": "admin", "user": {"token": token}}]
-    return write(path, document)
 
 
 # -- the kubeconfig ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from openab_sop import announce, redact
 from openab_sop.announce import Announcer
 from openab_sop.errors import SettingsError
-from tests.unit.openab_sop.served import Asked, Says, serving
+from tests.served import Asked, Says, serving
 
 TOKEN = "Tok3n-of-a-webhook_0123456789"
 PATH = f"/api/webhooks/1097261234567890123/{TOKEN}"

@@ -9,7 +9,7 @@ import pytest
 from openab_sop import chart_source
 from openab_sop.chart_source import Local, Oci, Repository
 from openab_sop.errors import SettingsError, SourceError
-from tests.unit.openab_sop.served import Says, serving
+from tests.served import Says, serving
 
 INDEX = """
 apiVersion: v1
@@ -58,6 +58,8 @@ def test_tags_of_a_registry_are_versions() -> None:
     with serving(lambda _: Says({"tags": tags})) as server:
         source = chart_source.parse(f"oci://{server.host}/charts/openab")
         assert [str(v) for v in source.versions()] == ["0.9.0-beta.1", "0.8.1+build.1", "0.8.1"]
+        source.versions()
+        assert len(server.asked) == 1, "they are read once"
 
 
 def test_an_index_lists_the_versions_of_its_chart() -> None:

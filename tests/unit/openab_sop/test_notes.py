@@ -9,7 +9,7 @@ import pytest
 from openab_sop import notes as release_notes
 from openab_sop.notes import Notes
 from openab_sop.version import Version
-from tests.unit.openab_sop.served import Asked, Says, serving
+from tests.served import Asked, Says, serving
 
 VERSION = Version.parse("0.8.1")
 WORLD = Path(__file__).parents[3] / "world" / "notes"

@@ -12,7 +12,7 @@ import pytest
 from openab_sop import redact, registry
 from openab_sop.errors import SourceError
 from openab_sop.registry import Registry
-from tests.unit.openab_sop.served import Asked, Says, Server, serving
+from tests.served import Asked, Says, Server, serving
 
 TAGS = [f"0.{minor}.0" for minor in range(7)]
 LIST = "/v2/charts/openab/tags/list"
