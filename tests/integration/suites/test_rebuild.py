@@ -329,13 +329,20 @@ def test_the_role_of_the_readme_suffices(lost: Lost, tmp_path: Path) -> None:
 
 
 def test_a_caller_who_may_not_make_the_namespace(lost: Lost, tmp_path: Path, namespace: str) -> None:
+    """One who may look at everything, and change nothing: the namespace and each right are told."""
     lost.lose()
     path = account(lost.world, lost.status, namespace, NEEDED, tmp_path / "elsewhere")
-    run = lost.rebuild(f"--kubeconfig={path}")
+    binding = ("clusterrolebinding", f"looks-from-{namespace}")
+    lost.world.kubectl("create", *binding, "--clusterrole=view", f"--serviceaccount={namespace}:elsewhere")
+    try:
+        run = lost.rebuild(f"--kubeconfig={path}")
+    finally:
+        lost.world.kubectl("delete", *binding)
     assert run.status == 1, run.output
-    assert f"namespace {lost.namespace} does not exist, and this caller may not: create namespaces" in run.output
-    assert f"next: have somebody run: kubectl create namespace {lost.namespace}" in run.output
-    assert "may not: create configmaps, create deployments.apps" in run.output
+    told = " ".join(run.output.split())
+    assert f"namespace {lost.namespace} does not exist, and this caller may not: create namespaces" in told
+    assert f"next: have somebody run: kubectl create namespace {lost.namespace}" in told
+    assert "may not: create configmaps, create deployments.apps, create persistentvolumeclaims" in told
 
 
 def test_another_namespace_is_refused(lost: Lost) -> None:
