@@ -15,7 +15,7 @@ from openab_sop.journal import Journal
 from openab_sop.kube import MANAGER, Cluster
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.verdict import Finding
-from openab_sop.volume import Change, Volume
+from openab_sop.volume import Change, Volume, packed
 
 Progress = Callable[[str, int, int], None]
 """Told an agent's name, the bytes that were sent to it and those that are to be."""
@@ -32,6 +32,7 @@ class Held:
 
     agent: Agent
     stored: StoredAgent
+    archive: Path
     volume: Volume
     change: Change
 
@@ -42,31 +43,35 @@ class Held:
 
     def unfit(self) -> Iterator[Finding]:
         """Say why the volume cannot be written: somebody else has it, or it is too small."""
-        subject, pod = f"claim {self.agent.claim}", self.volume.pod
+        pod = self.volume.pod
         others = [name for name in users(pod.cluster, self.agent.claim) if name != pod.name]
         if others:
             yield Finding(
-                subject,
+                f"claim {self.agent.claim}",
                 f"it is in use by {', '.join(others)}",
                 "no pod but ours has it",
                 f"kubectl -n {pod.cluster.namespace} delete pod {' '.join(others)}, then run again",
             )
-        free = self.volume.free()
-        if self.change.size > free:
+        yield from self.too_small()
+
+    def too_small(self) -> Iterator[Finding]:
+        """Say whether the volume lacks room for what is to be written; the holes of its files take none."""
+        free, size = self.volume.free(), self.change.size
+        if size > free and (size := packed(self.archive, self.change.write)) > free:
             yield Finding(
-                subject,
+                f"claim {self.agent.claim}",
                 f"{free} bytes are free on it",
-                f"room for {self.change.size} bytes that are to be written",
+                f"room for {size} bytes that are to be written",
                 "enlarge the claim, or restore into a larger one",
             )
 
-    def write(self, source: Backup, journal: Journal, progress: Progress) -> str | None:
+    def write(self, journal: Journal, progress: Progress) -> str | None:
         """Make the volume as the backup says; returns what was done, None if it is so already."""
         change, name = self.change, self.agent.deployment
         if not self.must_change:
             return None
         with journal.action("restore volume", agent=name, write=len(change.write), remove=len(change.remove)):
-            for sent in self.volume.apply(change, source.directory / name / HOME):
+            for sent in self.volume.apply(change, self.archive):
                 progress(name, sent, change.size)
         return f"{len(change.write)} written, {len(change.remove)} removed"
 
@@ -93,10 +98,10 @@ def hold(
         PodError: no helper can be started.
     """
     with helper_pod(cluster, agent, deployment=deployment) as pod, comparison(scratch) as table:
-        contents = source.directory / stored.deployment / CONTENTS
-        volume = Volume(pod, agent.home, agent.foreign, table, contents, below)
+        directory = source.directory / stored.deployment
+        volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
-        yield Held(agent, stored, volume, volume.change())
+        yield Held(agent, stored, directory / HOME, volume, volume.change())
 
 
 def bears(claim: Object, mark: str, source: Backup) -> bool:

@@ -7,6 +7,7 @@ then is a finished pod, which holds no volume; the next run removes it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,12 +29,15 @@ STEADY = timedelta(seconds=60)
 """How long a container that has crashed before must have run again to be trusted with a copy."""
 START = 120
 """Seconds until a helper must run, and then until somebody must have attached to it, or it ends."""
+PATIENCE = 15
+"""Seconds in which a node must take a helper, while there is another placement to try."""
 
 _LABEL = "app.kubernetes.io/managed-by"
 _OWNER = f"{MANAGER}/owner"
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 """Why a container waits whose image cannot be had, as kubelet names it."""
-KEPT = ("securityContext", "nodeSelector", "affinity", "tolerations", "imagePullSecrets", "runtimeClassName")
+_PLACED = ("nodeSelector", "affinity", "tolerations", "runtimeClassName")
+KEPT = (*_PLACED, "securityContext", "imagePullSecrets")
 """What of the agent's pod a helper's is like."""
 
 
@@ -47,7 +51,7 @@ def helper_pod(
 ) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
-    The image is the Deployment's, else the newest of its older ReplicaSets' that the node can start.
+    Image and placement are the Deployment's, else the newest of its older ReplicaSets' that can be started.
 
     Args:
         instead: makes a claim of the helper's own name, which is mounted in place of the agent's. Called with the
@@ -61,19 +65,20 @@ def helper_pod(
     remove_finished(cluster, agent)
     deployment = deployment or cluster.get("Deployment", agent.deployment)
     reasons: list[str] = []
-    for image in _images(cluster, agent, deployment):
+    templates = list(_templates(cluster, agent, deployment))
+    for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
-        created = cluster.create("Pod", _pod(name, agent, deployment, image, claim, node))
+        created = cluster.create("Pod", _pod(name, agent, template, claim, node))
         try:
             if instead:
                 instead(created)
-            problem = _started(cluster, name)
+            problem = _started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
             if problem is None:
                 with _attached(cluster, name):
                     yield Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 return
-            reasons.append(f"{image}: {problem}")
+            reasons.append(f"{_container(template, agent)['image']}: {problem}")
         finally:
             cluster.delete("Pod", name, grace=0)
     raise PodError(
@@ -116,13 +121,12 @@ def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
     return ended
 
 
-def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | None, node: str | None) -> Object:
-    template = part(deployment, "spec", "template", "spec")
-    container = next(c for c in parts(template, "containers") if c["name"] == agent.container)
+def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
+    container = _container(template, agent)
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
     mounted = [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names]
-    spec: dict[str, Any] = {key: template[key] for key in KEPT if key in template}
+    spec: dict[str, Any] = {key: template[key] for key in KEPT if template.get(key)}
     if "fsGroup" in part(spec, "securityContext"):  # else kubelet changes the mode of every file before we look
         spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
     spec |= {
@@ -134,7 +138,7 @@ def _pod(name: str, agent: Agent, deployment: Object, image: str, claim: str | N
         "containers": [
             {
                 "name": agent.container,
-                "image": image,
+                "image": container["image"],
                 "command": ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"],
                 "stdin": True,
                 "stdinOnce": True,
@@ -163,16 +167,27 @@ def new_name(agent: Agent) -> str:
     return f"openab-sop-{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
 
 
-def _images(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[str]:
-    """Yield the Deployment's image, then those of its older ReplicaSets, newest first, each once."""
+def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[Object]:
+    """Yield the Deployment's pod spec, then it with image and placement of its older ReplicaSets, newest first.
+
+    Each pair of image and placement comes once.
+    """
     sets = cluster.list("ReplicaSet", agent.selector)
     sets.sort(key=lambda s: int(part(s, "metadata", "annotations").get("deployment.kubernetes.io/revision", 0)))
-    seen: set[str] = set()
+    own = part(deployment, "spec", "template", "spec")
+    seen: list[Object] = []
     for source in (deployment, *reversed(sets)):
-        for container in parts(source, "spec", "template", "spec", "containers"):
-            if container["name"] == agent.container and container["image"] not in seen:
-                seen.add(container["image"])
-                yield container["image"]
+        theirs = part(source, "spec", "template", "spec")
+        for container in parts(theirs, "containers"):
+            image = {"containers": [{**_container(own, agent), "image": container["image"]}]}
+            template = {**own, **{key: theirs.get(key) for key in _PLACED}, **image}
+            if container["name"] == agent.container and template not in seen:
+                seen.append(template)
+                yield template
+
+
+def _container(template: Object, agent: Agent) -> Object:
+    return next(c for c in parts(template, "containers") if c["name"] == agent.container)
 
 
 def node_of(cluster: Cluster, agent: Agent) -> str | None:
@@ -180,9 +195,14 @@ def node_of(cluster: Cluster, agent: Agent) -> str | None:
     return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
 
 
-def _started(cluster: Cluster, name: str) -> str | None:
-    """Wait until a helper runs; returns the reason if its image cannot be had."""
+def _started(cluster: Cluster, name: str, patience: float) -> str | None:
+    """Wait until a helper runs; returns the reason if its image cannot be had, or no node takes it.
+
+    Args:
+        patience: seconds in which a node must take it.
+    """
     problem: list[str] = []
+    late = time.monotonic() + patience
 
     def unready() -> str | None:
         pod = cluster.get("Pod", name)
@@ -190,7 +210,7 @@ def _started(cluster: Cluster, name: str) -> str | None:
             return None
         statuses = parts(pod, "status", "containerStatuses")
         reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
-        if reason in UNPULLABLE:
+        if reason in UNPULLABLE or (not at(pod, "spec", "nodeName") and time.monotonic() > late):
             problem.append(reason)
             return None
         return reason

@@ -252,7 +252,8 @@ class HomeCopy:
             )
 
     def _grew(self, ours: Entry) -> bool:
-        return listing.starts_with(self.pod, self.home, ours.path, ours.size, ours.sha256)
+        """Whether the pod's file begins with the copy; an empty copy is of one that is written anew all the time."""
+        return ours.size > 0 and listing.starts_with(self.pod, self.home, ours.path, ours.size, ours.sha256)
 
     def _unreadable(self, entry: Entry) -> Finding:
         owner = f"{entry.uid}:{entry.gid}, mode {entry.mode:o}"

@@ -44,7 +44,7 @@ def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
             f"release {listed.name}",
             f"it is there: {listed.chart} {listed.version}, revision {listed.revision}, {listed.status}",
             "no release, or one that a rebuild from this backup has begun",
-            f"bring its data back with: pytest suites/restore --backup={plan.source.name}",
+            f"bring its data back with: pytest suites/restore --backup={plan.source.manifest.name}",
         )
         return
     if listed is None:
@@ -103,8 +103,8 @@ def _taken(plan: Blueprint, claim: str) -> Finding:
         f"claim {claim}",
         "it is there, and it has been written to",
         "no claim, an empty one, or one that a rebuild from this backup has begun to fill",
-        f"bring the release back on it: helm install {plan.release} {plan.chart} --values={plan.values}; "
-        f"then: pytest suites/restore --backup={plan.source.name}",
+        f"bring the release back on it with the backup's chart and values (helm install {plan.release} "
+        f"{plan.chart.name} --values=values.yaml); then: pytest suites/restore --backup={plan.source.manifest.name}",
     )
 
 

@@ -127,7 +127,7 @@ class Reconstruction:
             NotNeeded: they are as the backup says already.
         """
         self._unless_installed()
-        told = {held.agent.deployment: held.write(self.source, self._journal, progress) for held in self._held}
+        told = {held.agent.deployment: held.write(self._journal, progress) for held in self._held}
         if not any(told.values()):
             raise NotNeeded("the volumes are as the backup says already")
         return {name: said for name, said in told.items() if said}

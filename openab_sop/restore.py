@@ -145,7 +145,7 @@ class Restoration:
             if held.must_change:
                 self._touched = True
                 self._claim_for_us(held)
-            if told := held.write(self.source, self._journal, progress):
+            if told := held.write(self._journal, progress):
                 done[held.agent.deployment] = told
         if not done:
             raise NotNeeded("the volumes are as the backup says already")

@@ -44,7 +44,7 @@ class Change:
 
     @property
     def size(self) -> int:
-        """Bytes that are written."""
+        """Bytes in the files that are written, holes included."""
         return sum(entry.size for entry in self.write)
 
 
@@ -178,6 +178,12 @@ class Volume:
             with self.pod.open(script, self.home, str(len(batch)), stdin=batch) as output:
                 while output.read(CHUNK):
                     pass
+
+
+def packed(archive: Path, entries: Iterable[Entry]) -> int:
+    """Return the bytes that members of an archive take in it: what their files take on a disk, nearly."""
+    offsets = {entry.offset for entry in entries}
+    return sum(end - start for start, end in ranges(archive) if start in offsets)
 
 
 def _parents(paths: Iterable[str]) -> list[str]:

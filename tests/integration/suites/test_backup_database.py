@@ -17,6 +17,7 @@ from tests.integration.suites.conftest import Volumes
 from world import World
 
 LAST = "SELECT max(n) FROM heartbeat"
+PAUSE = "SELECT max(pause) FROM (SELECT at - lag(at) OVER (ORDER BY n) AS pause FROM heartbeat WHERE n >= {})"
 DATABASE = ".local/share/kiro-cli/data.sqlite3"
 LOGGING = {"OPENAB_WRITE_INTERVAL": "50ms"}
 """Rows that stay in the log: it is too young to be worked into the main file by itself."""
@@ -27,11 +28,16 @@ AGENTS = ("logging", "checkpointing")
 
 @dataclass(frozen=True)
 class Busy:
-    """A backup of two busy agents, and the last row that each had committed before it began."""
+    """A backup of two busy agents, and the last row that each had committed before it began.
+
+    Attributes:
+        pause: the longest time between two rows of the logging agent since then, in milliseconds.
+    """
 
     run: Run
     directory: Path
     last_row: dict[str, int]
+    pause: int
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +49,12 @@ def busy(world: World, status: Status, volumes: Volumes, tmp_path_factory: pytes
         world.install("openab", namespace, "0.8.1", {"agents": {"kiro": {"enabled": False}, **agents}})
         world.fill_home(namespace, "openab-checkpointing")
         suites = Suites.at(tmp_path_factory.mktemp("busy"), status)
-        last_row = {agent: int(live(volumes, namespace, f"openab-{agent}")) for agent in AGENTS}
+        last_row = {agent: int(live(volumes, namespace, f"openab-{agent}", LAST)) for agent in AGENTS}
         with churning(status, namespace, "openab-checkpointing"):
             run = suites.run("suites/backup", f"--namespace={namespace}")
         assert run.status == 0, run.output
-        yield Busy(run, suites.backups()[-1], last_row)
+        pause = int(live(volumes, namespace, "openab-logging", PAUSE.format(last_row["logging"])))
+        yield Busy(run, suites.backups()[-1], last_row, pause)
 
 
 @contextmanager
@@ -61,10 +68,10 @@ def churning(status: Status, namespace: str, deployment: str) -> Generator[None]
         process.kill()
 
 
-def live(volumes: Volumes, namespace: str, claim: str) -> str:
-    """The last row of a database that its agent writes to now."""
+def live(volumes: Volumes, namespace: str, claim: str, sql: str) -> str:
+    """What a database that its agent writes to now answers."""
     database = volumes.seen_by_node(namespace, claim) / DATABASE
-    command = ["sqlite3", "-readonly", "-cmd", ".timeout 5000", database, LAST]  # its writer may be at a checkpoint
+    command = ["sqlite3", "-readonly", "-cmd", ".timeout 5000", database, sql]  # its writer may be at a checkpoint
     inside = volumes.node.enter(command)
     return subprocess.run(inside, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -91,6 +98,10 @@ def test_home_has_the_whole_set(busy: Busy, tmp_path: Path, agent: str) -> None:
     subprocess.run(["tar", "-xpf", stored / "pvc-data" / "home.tar", "-C", tmp_path], check=True)
     assert query(tmp_path / DATABASE, "PRAGMA integrity_check") == "ok"
     assert query(tmp_path / DATABASE, LAST) == query(stored / "kiro-auth.sqlite3", LAST)
+
+
+def test_no_agent_stands_still(busy: Busy) -> None:
+    assert 0 < busy.pause < 1000
 
 
 def test_database_by_another_name_is_one_too(busy: Busy) -> None:

@@ -18,6 +18,7 @@ import pytest
 from sandbox import Sandbox, Status
 from tests.integration.conftest import ROOT, Run, Suites, new_namespace
 from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.test_bad_input import ROLE, account
 from tests.integration.suites.test_encryption import identity
 from tests.integration.suites.underway import until
 from world import World
@@ -112,6 +113,11 @@ def claim(namespace: str, name: str, class_name: str) -> dict[str, Any]:
         "metadata": {"namespace": namespace, "name": name},
         "spec": {**spec, "resources": {"requests": {"storage": "1Gi"}}},
     }
+
+
+def rules(group: str, verbs: str, *resources: str) -> list[dict[str, list[str]]]:
+    """A Role's rules."""
+    return [{"apiGroups": [group], "resources": list(resources), "verbs": verbs.split(",")}]
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +307,44 @@ def test_an_encrypted_backup_with_helm_3(lost: Lost, helm3: Path, tmp_path: Path
     subprocess.run([helm3 / "helm", *arguments], check=True, env=dict(lost.suites.env), capture_output=True)
 
 
+NEEDED = [
+    *ROLE,
+    *rules("", "create,delete", "pods"),
+    *rules("", "get,create", "pods/attach"),
+    *rules("apps", "list", "replicasets"),
+    *rules("apps", "create,patch", "deployments"),
+    *rules("", "create,patch", "persistentvolumeclaims", "configmaps"),
+    *rules("", "create,update,patch,delete", "secrets"),
+]
+"""What README.md says that a rebuild takes in a namespace that is there."""
+
+
+def test_the_role_of_the_readme_suffices(lost: Lost, tmp_path: Path) -> None:
+    lost.lose()
+    lost.world.kubectl("create", "namespace", lost.namespace)
+    path = account(lost.world, lost.status, lost.namespace, NEEDED, tmp_path / "rebuilder")
+    run = lost.rebuild(f"--kubeconfig={path}")
+    assert run.status == 0, run.output
+    lost.assert_whole()
+
+
+def test_a_caller_who_may_not_make_the_namespace(lost: Lost, tmp_path: Path, namespace: str) -> None:
+    """One who may look at everything, and change nothing: the namespace and each right are told."""
+    lost.lose()
+    path = account(lost.world, lost.status, namespace, NEEDED, tmp_path / "elsewhere")
+    binding = ("clusterrolebinding", f"looks-from-{namespace}")
+    lost.world.kubectl("create", *binding, "--clusterrole=view", f"--serviceaccount={namespace}:elsewhere")
+    try:
+        run = lost.rebuild(f"--kubeconfig={path}")
+    finally:
+        lost.world.kubectl("delete", *binding)
+    assert run.status == 1, run.output
+    told = " ".join(run.output.split())
+    assert f"namespace {lost.namespace} does not exist, and this caller may not: create namespaces" in told
+    assert f"next: have somebody run: kubectl create namespace {lost.namespace}" in told
+    assert "may not: create configmaps, create deployments.apps, create persistentvolumeclaims" in told
+
+
 def test_another_namespace_is_refused(lost: Lost) -> None:
     run = lost.suites.run("suites/rebuild", "--namespace=elsewhere", f"--backup={lost.backup}")
     assert run.status == 1, run.output
@@ -310,7 +354,7 @@ def test_another_namespace_is_refused(lost: Lost) -> None:
 
 def test_another_cluster(lost: Lost, tmp_path: Path) -> None:
     """Another node, which has never heard of the release, and has no storage class of the name."""
-    other = Sandbox(Path("/var/lib/openab-sop/rebuilt"))
+    other = Sandbox(Path(f"{lost.status.state}-other"))
     try:
         status = other.up(print)
         world = World(other)

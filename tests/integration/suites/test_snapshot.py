@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from signal import SIGKILL
 
 import pytest
 
+from openab_sop import kubeconfig, snapshot
+from openab_sop.agent import Agent
+from openab_sop.errors import SopError
+from openab_sop.kube import Cluster
 from sandbox import Sandbox, Status
 from tests.integration.conftest import ROOT, Suites, new_namespace
 from world import World
@@ -92,4 +98,41 @@ def test_a_killed_run_leaves_nothing_after_the_next(world: World, status: Status
     assert leftovers(world, busy)
     run = suites.run("suites/backup", f"--namespace={busy}", LARGE)
     assert run.status == 0, run.output
+    assert gone(world, busy)
+
+
+@pytest.fixture
+def broken_class(world: World, tmp_path: Path) -> Iterator[str]:
+    """A snapshot class, found before the other, whose driver would need a Secret that nobody has made."""
+    body = json.loads(world.kubectl("get", "volumesnapshotclass", "sandbox", "--output=json"))
+    body["metadata"] = {"name": "broken", "annotations": body["metadata"]["annotations"]}
+    secret = "csi.storage.k8s.io/snapshotter-secret"
+    body["parameters"] = {f"{secret}-name": "nobody-made-it", f"{secret}-namespace": "default"}
+    (tmp_path / "class.json").write_text(json.dumps(body))
+    world.kubectl("create", "--filename", tmp_path / "class.json")
+    yield "broken"
+    world.kubectl("delete", "volumesnapshotclass", "broken")
+
+
+@pytest.mark.usefixtures("broken_class")
+def test_a_snapshot_that_fails_is_told_and_gone(world: World, suites: Suites, busy: str) -> None:
+    run = suites.run("suites/backup", f"--namespace={busy}", LARGE)
+    assert run.status == 1, run.output
+    assert "the snapshot of claim openab-kiro failed: " in run.output
+    assert "--snapshot-above=never" in run.output
+    assert suites.backups() == []
+    assert gone(world, busy)
+
+
+@pytest.mark.usefixtures("broken_class")
+def test_a_snapshot_is_not_waited_for_without_end(
+    world: World, status: Status, busy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{status.bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(snapshot, "READY", 0.1)
+    cluster = Cluster(kubeconfig.resolve(str(status.kubeconfig), None, busy))
+    agent = Agent.of(cluster.get("Deployment", "openab-kiro"))
+    late = "the snapshot of claim openab-kiro (did not happen within 0.1 s|failed)"
+    with pytest.raises(SopError, match=late), snapshot.snapshot_pod(cluster, agent, "openab-kiro", "broken"):
+        pass
     assert gone(world, busy)

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from openab_sop.agent import Agent
 from openab_sop.archive import Archive
+from openab_sop.backup import StoredAgent
 from openab_sop.contents import comparison
 from openab_sop.errors import BackupError, PodError
+from openab_sop.held import Held
 from openab_sop.volume import Volume
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import fill
@@ -145,3 +148,26 @@ def test_a_pod_whose_tar_fails_is_named(pod: Local, tmp_path: Path) -> None:
     pod.tool("tar", "head -c 10240 >/dev/null; echo no room >&2; exit 2")
     with volume(pod, tmp_path) as held, pytest.raises(PodError, match="no room"):
         list(held.apply(held.change(), tmp_path / "backup" / "home.tar"))
+
+
+@pytest.mark.parametrize(("free", "fits"), [(100_000, False), (10_000_000, True)])
+def test_room_is_what_is_written_without_the_holes(tmp_path: Path, free: int, fits: bool) -> None:
+    pod = local(tmp_path)
+    (pod.home / "random").write_bytes(os.urandom(200_000))
+    with (pod.home / "holes").open("wb") as file:
+        file.truncate(1 << 30)
+    (tmp_path / "backup").mkdir()
+    with comparison(tmp_path / "backup") as table:
+        pod.copy(table, tmp_path / "backup" / "home.tar")
+        lines = [entry.as_line() + "\n" for entry in table.all("copy")]
+    (tmp_path / "backup" / "contents.jsonl").write_text("".join(lines))
+    for path in pod.home.iterdir():
+        path.unlink()
+    pod.tool("df", f"echo Avail; echo {free}")
+    with volume(pod, tmp_path) as lost:
+        agent = Agent("bot", "openab", "a=b", str(pod.home), "claim", (), (), ())
+        stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 2, 2, 1 << 30, ())
+        held = Held(agent, stored, tmp_path / "backup" / "home.tar", lost, lost.change())
+        found = [str(finding) for finding in held.too_small()]
+    assert (found == []) == fits
+    assert fits or f"claim claim: {free} bytes are free on it" in found[0]
