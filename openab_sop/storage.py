@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
 
 from openab_sop.errors import BackupError
 
@@ -33,13 +34,18 @@ def private_directory(path: Path) -> None:
         raise BackupError(f"{path} may not be written by this user", "name another directory with --backup-root=DIR")
 
 
+def private_file(path: Path) -> IO[bytes]:
+    """Open a new file of its owner's alone (0600) for writing."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
 def write(path: Path, data: bytes) -> None:
     """Write a new private file (0600) and put it on disk.
 
     Raises:
         BackupError: the disk is full, or the directory is not there.
     """
-    with told(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with told(path), private_file(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
