@@ -271,7 +271,7 @@ def _remove(store: Store, name: str, *claims: str) -> None:
     files = [f"{name}/{path}" for path in store.files(name)]
     store.remove([file for file in files if file == manifest])
     store.remove([file for file in files if file not in (manifest, *claims)])
-    store.remove(list(claims))
+    store.remove([file for file in files if file in claims])
     store.remove_directory(name)
 
 

@@ -23,12 +23,12 @@ from fsspec.core import url_to_fs  # pyright: ignore[reportUnknownVariableType]
 from openab_sop import redact
 from openab_sop.errors import BackupError, SettingsError, SopError
 
-BLOCK = 8 << 20
-"""Bytes that are sent or read at once."""
+BLOCK = 5 << 20
+"""Bytes that are sent or read at once: the least that S3 takes for a part."""
 PARTS = 9_000
 """Blocks of one object at most: S3 takes 10,000."""
 ENDED = 15
-"""Seconds until a server that does not answer is given up, where the driver lets that be said; it tries a few times."""
+"""Seconds until a connection is given up, where the driver lets that be said; s3fs itself tries five times."""
 
 _DRIVERS = {
     "s3": ("s3fs", "s3"),
@@ -45,7 +45,7 @@ _DRIVERS = {
 _FLAT = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 """Schemes whose first part, the bucket, must be there, and that know no directories below it."""
 # () is asyncssh's own default, ~/.ssh/known_hosts; sshfs's would trust any host
-_S3 = {"config_kwargs": {"connect_timeout": ENDED, "read_timeout": 4 * ENDED, "retries": {"max_attempts": 1}}}
+_S3 = {"config_kwargs": {"connect_timeout": ENDED, "read_timeout": 2 * ENDED, "retries": {"max_attempts": 0}}}
 _SSH = {"known_hosts": (), "connect_timeout": ENDED, "login_timeout": ENDED, "keepalive_interval": ENDED}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"s3": _S3, "s3a": _S3, "ssh": _SSH, "sftp": _SSH}
 _SECRET_OPTIONS = ("key", "account_key", "connection_string", "passphrase", "sas_token")
@@ -186,7 +186,8 @@ class Store:
                 self._fs.rm(self._path(name), recursive=True)
 
     def _open(self, name: str, mode: str, block: int) -> Any:
-        options = {"block_size": block} if self._scheme in _FLAT else {}  # an SFTP server drops who sends that much
+        # An SFTP server drops who sends that much; a bucket's reader would hold several blocks beyond what it is asked.
+        options = {"block_size": block, "cache_type": "none"} if self._scheme in _FLAT else {}
         return self._fs.open(self._path(name), mode, **options)
 
     def _read(self, file: Any, name: str) -> bytes:
