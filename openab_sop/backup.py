@@ -179,7 +179,7 @@ def find(root: Path, name: str | None) -> Backup:
     """
     if name is None:
         raise BackupError(
-            "no backup was named", f"name one with --backup=DIR; pytest suites/cleanup lists those in {root}"
+            "no backup was named", "name one with --backup=DIR; pytest suites/cleanup lists those that there are"
         )
     path = Path(name).expanduser()
     return Backup.load((path if path.is_dir() else root / name).absolute())

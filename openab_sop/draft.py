@@ -93,7 +93,7 @@ class Draft:
                 raise BackupError(str(verdict), "mend what it names, then run the same command again")
             with suppress(NotNeeded):
                 self.seal(recipients)
-            return self.complete()
+            return self.complete(progress)
         finally:
             self.discard()
 

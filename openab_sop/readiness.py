@@ -180,7 +180,7 @@ def check_backup_root(root: Path, store: Store | None) -> int:
     if (free := storage.free(root)) < ROOM:
         raise BackupError(
             f"{root} has {free} bytes free; a backup needs at least {ROOM}",
-            "make room, or name another directory with --backup-root=DIR",
+            f"make room, or name {storage.ANOTHER}",
         )
     return free
 
@@ -198,7 +198,7 @@ def check_room(release: Release, root: Path) -> int:
     if (free := storage.free(root)) < taken + ROOM:
         raise BackupError(
             f"the homes take {taken} bytes, and {root} has {free} free",
-            "make room, or name another directory with --backup-root=DIR",
+            f"make room, or name {storage.ANOTHER}",
         )
     return taken
 

@@ -38,6 +38,10 @@ ATTEMPTS = 20
 _NAME = re.compile(rf"{backup.PREFIX}\d{{8}}-\d{{6}}")
 
 
+def _quiet(*_: object) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class RemoteBackup:
     """A complete backup in a store."""
@@ -115,7 +119,7 @@ def fetched(
     found: Backup | RemoteBackup,
     root: Path,
     journal: Journal,
-    progress: Progress,
+    progress: Progress = _quiet,
     wanted: Callable[[str], bool] = lambda _: True,
 ) -> Generator[Backup]:
     """Give a backup whose files are on the local disk: itself, or a private copy that is gone afterwards.
@@ -223,7 +227,7 @@ def _fetch(found: RemoteBackup, file: StoredFile, target: Path, arrived: Callabl
                 break
 
 
-def _digest(store: Store, name: str, file: StoredFile, read: Callable[[int], None] = lambda _: None) -> str:
+def _digest(store: Store, name: str, file: StoredFile, read: Callable[[int], None] = _quiet) -> str:
     """Return the SHA-256 of a file as the store gives it back."""
     whole = hashlib.sha256()
     for piece in store.blocks(f"{name}/{file.path}"):

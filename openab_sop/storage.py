@@ -16,6 +16,7 @@ from typing import IO
 from openab_sop.errors import BackupError
 
 CHUNK = 1 << 20
+ANOTHER = "another directory with --backup-root=DIR (with --staging=DIR, if backups are kept elsewhere)"
 
 
 def private_directory(path: Path) -> None:
@@ -31,7 +32,7 @@ def private_directory(path: Path) -> None:
     except OSError as error:
         raise unusable(path, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise BackupError(f"{path} may not be written by this user", "name another directory with --backup-root=DIR")
+        raise BackupError(f"{path} may not be written by this user", f"name {ANOTHER}")
 
 
 def private_file(path: Path) -> IO[bytes]:
@@ -126,6 +127,4 @@ def unusable(path: Path, error: OSError) -> BackupError:
 
 
 def _unusable(path: Path, said: str) -> BackupError:
-    return BackupError(
-        f"{path}: {said}", "make room or name another directory with --backup-root=DIR; df -h shows what is free"
-    )
+    return BackupError(f"{path}: {said}", f"make room or name {ANOTHER}; df -h shows what is free")

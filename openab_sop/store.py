@@ -13,7 +13,9 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from queue import Empty, Queue
 from secrets import token_hex
+from threading import Thread
 from typing import Any, cast
 
 import fsspec
@@ -29,6 +31,9 @@ PARTS = 9_000
 """Blocks of one object at most: S3 takes 10,000."""
 ENDED = 15
 """Seconds until a connection is given up, where the driver lets that be said; s3fs itself tries five times."""
+
+PATIENCE = 90
+"""Seconds that the first contact may take, whatever the driver."""
 
 _DRIVERS = {
     "s3": ("s3fs", "s3"),
@@ -106,8 +111,25 @@ class Store:
         """Write, read and delete a small object, below a root that is there or can be made (SOP 0.5).
 
         Raises:
-            BackupError: one of these is not possible.
+            BackupError: one of these is not possible, or takes longer than ``PATIENCE``.
         """
+        said: Queue[BackupError | None] = Queue()
+        Thread(target=lambda: said.put(self._probe()), daemon=True).start()  # no driver's deadline covers every silence
+        try:
+            error = said.get(timeout=PATIENCE)
+        except Empty:
+            raise self._unusable(self.url, TimeoutError(f"it does not answer within {PATIENCE} s")) from None
+        if error:
+            raise error
+
+    def _probe(self) -> BackupError | None:
+        try:
+            self._write_and_read()
+        except BackupError as error:
+            return error
+        return None
+
+    def _write_and_read(self) -> None:
         name, content = f".openab-probe-{token_hex(4)}", token_hex(16).encode()
         self.write(name, content)
         if (found := self.read(name)) != content:

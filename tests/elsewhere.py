@@ -16,7 +16,8 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 BUCKET = "backups"
-_boto: Any = boto3  # it ships no types
+_boto: Any = boto3  # they ship no types, or half of them
+_ssh: Any = asyncssh
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Sftp:
 @contextmanager
 def sftp_server(home: Path) -> Generator[Sftp]:
     """Run one for the user whose home is ``home``: a new directory, where keys and known hosts are put."""
-    keys = {name: asyncssh.generate_private_key("ssh-ed25519") for name in ("host", "user")}
+    keys = {name: _ssh.generate_private_key("ssh-ed25519") for name in ("host", "user")}
     ssh = home / ".ssh"
     ssh.mkdir(mode=0o700, parents=True)
     keys["user"].write_private_key(ssh / "id_ed25519")

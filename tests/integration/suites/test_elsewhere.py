@@ -193,7 +193,7 @@ def test_a_killed_upload_is_no_backup_and_goes_with_the_next_run(remote: Remote)
     assert [path for path in slow.suites.staging if path.startswith(".")] == []
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, str], str, str, str]] = {
     "nobody answers": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, BUCKET, "cannot be used", "AWS_ENDPOINT_URL"),
     "no such bucket": ({}, "no-such-bucket", "is not there", "create the bucket"),
     "no credentials": (

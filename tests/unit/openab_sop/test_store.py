@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,14 @@ def test_nobody_answers(in_env: pytest.MonkeyPatch) -> None:
     in_env.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(BackupError, match=r"(?s)s3://x/y.* cannot be used.*AWS_ENDPOINT_URL"):
         Store("s3://x/y").check()
+
+
+def test_somebody_listens_and_never_answers(in_env: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        in_env.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        in_env.setattr("openab_sop.store.PATIENCE", 2)
+        with pytest.raises(BackupError, match="does not answer within 2 s"):
+            Store("s3://x/y").check()
 
 
 def test_no_credentials(in_env: pytest.MonkeyPatch) -> None:
