@@ -181,7 +181,7 @@ class AgentBackup:
         if (free := storage.free(self._directory)) < expected + SPARE:
             raise BackupError(
                 f"the home of {name} takes {expected} bytes, and {self._directory.parent.parent} has {free} free",
-                "make room, or name another directory with --backup-root=DIR",
+                f"make room, or name {storage.ANOTHER}",
             )
         into = (self._directory / HOME).parent
         into.mkdir(mode=0o700)

@@ -93,8 +93,8 @@ class Manifest:
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
     @classmethod
-    def parse(cls, text: bytes, path: Path) -> Manifest:
-        """Read ``backup.json``.
+    def parse(cls, text: bytes, path: Path | str) -> Manifest:
+        """Read ``backup.json``, which is at ``path``.
 
         Raises:
             BackupError: it is damaged, or of a newer tool.
@@ -114,6 +114,10 @@ class Manifest:
             raise BackupError(f"{path} names files outside its directory", RETAKE)
         return manifest
 
+    def is_of(self, cluster: str, namespace: str, release: str) -> bool:
+        """Tell whether the backup is of a release."""
+        return (self.cluster, self.namespace, self.release) == (cluster, namespace, release)
+
     def names(self) -> Iterator[str]:
         """Yield every name of a file or directory in it."""
         yield from (file.path for file in self.contents)
@@ -122,10 +126,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Backup:
-    """A complete backup on disk."""
+    """A complete backup on disk, where its files can be read.
+
+    Attributes:
+        url: where it is kept, if the directory is but a copy.
+    """
 
     directory: Path
     manifest: Manifest
+    url: str = ""
 
     @classmethod
     def load(cls, directory: Path) -> Backup:
@@ -143,9 +152,14 @@ class Backup:
             ) from error
 
     @property
+    def place(self) -> str:
+        """Where it is kept: its URL or its directory, as ``--backup`` takes it."""
+        return self.url or str(self.directory)
+
+    @property
     def name(self) -> str:
-        """Its directory's name, which tells when it was begun."""
-        return self.directory.name
+        """The last part of that, which tells when it was begun."""
+        return self.place.rpartition("/")[2]
 
     @property
     def size(self) -> int:
@@ -165,7 +179,7 @@ def find(root: Path, name: str | None) -> Backup:
     """
     if name is None:
         raise BackupError(
-            "no backup was named", f"name one with --backup=DIR; pytest suites/cleanup lists those in {root}"
+            "no backup was named", "name one with --backup=DIR; pytest suites/cleanup lists those that there are"
         )
     path = Path(name).expanduser()
     return Backup.load((path if path.is_dir() else root / name).absolute())
@@ -178,10 +192,14 @@ def newest(root: Path, cluster: str, namespace: str, release: str) -> Backup | N
             backup = Backup.load(directory)
         except BackupError:
             continue
-        manifest = backup.manifest
-        if (manifest.cluster, manifest.namespace, manifest.release) == (cluster, namespace, release):
+        if backup.manifest.is_of(cluster, namespace, release):
             return backup
     return None
+
+
+def is_home(path: str) -> bool:
+    """Tell whether a file of a backup holds a home or its Contents; encrypted ones too."""
+    return "/pvc-data/" in path
 
 
 def _is_below(name: str) -> bool:

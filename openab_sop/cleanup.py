@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from openab_sop import storage
-from openab_sop.backup import PARTIAL, PREFIX, Backup
+from openab_sop import remote, storage
+from openab_sop.backup import PARTIAL, PREFIX, Backup, Manifest
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.partial import remove_abandoned
 from openab_sop.proof import prove
+from openab_sop.remote import RemoteBackup
+from openab_sop.store import Store
 
 
 @dataclass(frozen=True)
@@ -20,21 +24,18 @@ class Kept:
 
     Attributes:
         damage: why it is no good; empty if it is.
+        remove: deletes it.
         newest: whether it is the newest good one of its release, which is never deleted.
     """
 
-    directory: Path
+    name: str
     release: str
     version: str
     created: str
     size: int
     damage: str
+    remove: Callable[[], None]
     newest: bool = False
-
-    @property
-    def name(self) -> str:
-        """Its directory's name."""
-        return self.directory.name
 
     def __str__(self) -> str:
         state = f"damaged: {self.damage}" if self.damage else "the newest good one" if self.newest else "safe to delete"
@@ -52,6 +53,21 @@ def survey(root: Path) -> list[Kept]:
     found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir() and not path.is_symlink()]
     newest = {kept.release: kept.name for kept in found if not kept.damage}
     return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]
+
+
+def survey_remote(store: Store) -> list[Kept]:
+    """List every backup of a store, oldest first, and mark the newest good one of each release.
+
+    All are judged by the sizes of their files; from the newest of a release to the first good one also by digests.
+    """
+    found = [_look_remote(store, name) for name in remote.names(store) if not remote.is_under_way(store, name)]
+    settled: set[str] = set()
+    for place, kept in reversed(list(enumerate(found))):
+        if not kept.damage and kept.release not in settled:
+            damage = RemoteBackup.load(store, kept.name).damage(quick=False)
+            found[place] = replace(kept, damage=damage, newest=not damage)
+            settled |= set() if damage else {kept.release}
+    return found
 
 
 def chosen(found: list[Kept], names: tuple[str, ...]) -> list[Kept]:
@@ -87,15 +103,17 @@ def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal) ->
     if not names:
         raise NotNeeded("no backup was named with --delete")
     for kept in chosen(found, names):
-        aside = kept.directory.with_name(f".{kept.name}{PARTIAL}")
-        with storage.told(kept.directory), journal.action("delete backup", backup=kept.name):
-            kept.directory.rename(aside)
-            shutil.rmtree(aside)
+        with journal.action("delete backup", backup=kept.name):
+            kept.remove()
     return list(names)
 
 
-def clear(root: Path, journal: Journal) -> list[str]:
-    """Remove what killed runs have left: drafts, opened copies of encrypted backups, half deleted ones.
+def clear(root: Path, store: Store | None, journal: Journal) -> list[str]:
+    """Remove what killed runs have left: drafts, opened copies, half deleted backups, uploads that did not end.
+
+    Args:
+        root: the local backup root.
+        store: the one elsewhere.
 
     Returns:
         Their names.
@@ -104,28 +122,52 @@ def clear(root: Path, journal: Journal) -> list[str]:
         NotNeeded: there is nothing of the kind.
         BackupError: there is no such root, or something in it may not be removed.
     """
+    removed: list[str] = []
+    if store:
+        storage.private_directory(root)
+        removed += remote.clear(store, journal)
     with storage.told(root), storage.alone(root):
-        removed = remove_abandoned(root, journal)
+        removed += remove_abandoned(root, journal)
     if not removed:
         raise NotNeeded("no run that was killed has left anything")
     return removed
 
 
 def _look(path: Path) -> Kept:
+    remove = partial(_remove, path)
     try:
         backup = Backup.load(path)
     except BackupError as error:
-        return Kept(path, "unknown", "unknown", "unknown", _size(path), error.problem)
-    manifest = backup.manifest
+        return _unknown(path.name, _size(path), error, remove)
     verdict = prove(backup)
-    return Kept(
-        directory=path,
-        release=f"{manifest.cluster[:8]}/{manifest.namespace}/{manifest.release}",
-        version=manifest.version,
-        created=manifest.created,
-        size=_size(path),
-        damage="; ".join(f"{finding.subject} {finding.observed}" for finding in verdict.findings),
-    )
+    damage = "; ".join(f"{finding.subject} {finding.observed}" for finding in verdict.findings)
+    return _known(path.name, backup.manifest, _size(path), damage, remove)
+
+
+def _look_remote(store: Store, name: str) -> Kept:
+    remove, size = partial(remote.delete, store, name), sum(store.files(name).values())
+    try:
+        backup = RemoteBackup.load(store, name)
+    except BackupError as error:
+        return _unknown(name, size, error, remove)
+    return _known(name, backup.manifest, size, backup.damage(quick=True), remove)
+
+
+def _known(name: str, manifest: Manifest, size: int, damage: str, remove: Callable[[], None]) -> Kept:
+    release = f"{manifest.cluster[:8]}/{manifest.namespace}/{manifest.release}"
+    return Kept(name, release, manifest.version, manifest.created, size, damage, remove)
+
+
+def _unknown(name: str, size: int, error: BackupError, remove: Callable[[], None]) -> Kept:
+    return Kept(name, "unknown", "unknown", "unknown", size, error.problem, remove)
+
+
+def _remove(path: Path) -> None:
+    """Delete a directory; an interrupt leaves nothing that would be taken for a backup."""
+    aside = path.with_name(f".{path.name}{PARTIAL}")
+    with storage.told(path):
+        path.rename(aside)
+        shutil.rmtree(aside)
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import openab_sop
-from openab_sop import backup, proof, rebuild, redact, sealing, storage
+from openab_sop import backup, proof, rebuild, redact, remote, sealing, storage
 from openab_sop.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backup import Backup, Manifest, files_below
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
@@ -18,6 +18,7 @@ from openab_sop.journal import Journal
 from openab_sop.objects import as_yaml
 from openab_sop.partial import Partial
 from openab_sop.release import Release
+from openab_sop.store import Store
 from openab_sop.verdict import Finding, Verdict
 
 _RELEASE_WIDE = ("values.yaml", "helm-history.txt", "helm-history.json", "manifest.yaml", "helm-release.yaml")
@@ -27,19 +28,27 @@ class Draft:
     """The backup of a release that one run makes.
 
     Args:
-        root: where backups are kept (``--backup-root``).
+        root: the local backup root, where it is made and, without a store, kept.
         cluster_id: what tells the cluster from others, for the record.
         base: an earlier backup; what has not changed since is taken from it. This one is complete in itself.
+        store: where the backup is kept, if that is not the root.
     """
 
     def __init__(
-        self, root: Path, release: Release, cluster_id: str, journal: Journal, base: Backup | None = None
+        self,
+        root: Path,
+        release: Release,
+        cluster_id: str,
+        journal: Journal,
+        base: Backup | None = None,
+        store: Store | None = None,
     ) -> None:
         self.release = release
         self._root = root
         self._cluster_id = cluster_id
         self._journal = journal
         self._base = base
+        self._store = store
         self._partial: Partial | None = None
         self._agents: tuple[AgentBackup, ...] = ()
         self._manifest: Manifest | None = None
@@ -84,7 +93,7 @@ class Draft:
                 raise BackupError(str(verdict), "mend what it names, then run the same command again")
             with suppress(NotNeeded):
                 self.seal(recipients)
-            return self.complete()
+            return self.complete(progress)
         finally:
             self.discard()
 
@@ -206,13 +215,15 @@ class Draft:
         self._manifest = replace(manifest, sealed_to=tuple(recipients), contents=tuple(files_below(directory)))
         return files
 
-    def complete(self) -> Backup:
-        """Give the backup its name: from here on it is one (SOP 2.10).
+    def complete(self, progress: Progress) -> Backup:
+        """Give the backup its name, on the local disk or in the store: from here on it is one (SOP 2.10).
 
         Raises:
-            BackupError: the disk is full, or it was not judged to be sound.
+            BackupError: the disk is full, the store cannot be used, or it was not judged to be sound.
         """
         sound = self._sound
+        if self._store:
+            return remote.upload(self._store, self._created.path, sound, self._journal, progress)
         return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json()))
 
     @property

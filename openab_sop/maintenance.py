@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openab_sop import backup as backups
 from openab_sop import release as releases
-from openab_sop import sealing
+from openab_sop import remote, sealing
 from openab_sop.announce import Announcer
 from openab_sop.backup import Backup
 from openab_sop.concern import Limits
@@ -21,7 +20,9 @@ from openab_sop.journal import Journal
 from openab_sop.lease import Lease
 from openab_sop.logs import Patterns
 from openab_sop.release import Release
+from openab_sop.remote import RemoteBackup
 from openab_sop.status import Status
+from openab_sop.store import Store
 
 Progress = Callable[[str, int, int], None]
 
@@ -34,7 +35,7 @@ class Policy:
         roll_back: whether a failed gate after a change leads back (``--on-failure``).
         limits, patterns: how health is judged.
         may_vanish: patterns of names in a home that may be gone after an upgrade.
-        backup_root, identity, recipients, snapshot_above: as for a backup.
+        backup_root, store, identity, recipients, snapshot_above: as for a backup.
     """
 
     roll_back: bool
@@ -42,6 +43,7 @@ class Policy:
     patterns: Patterns
     may_vanish: Sequence[str]
     backup_root: Path
+    store: Store | None
     identity: str | None
     recipients: Mapping[str, Any]
     snapshot_above: int
@@ -90,23 +92,25 @@ class Maintenance:
         """Return the release with its agents as they are now."""
         return releases.resolve(self.helm, self.listed())
 
-    def stored(self) -> Backup:
-        """Return the backup that the upgrade stands on, as it is: it may be encrypted.
+    def stored(self) -> Backup | RemoteBackup:
+        """Return the backup that the upgrade stands on, as it is: it may be encrypted, and elsewhere.
 
         Raises:
             BackupError: it is gone.
         """
-        return backups.find(self.policy.backup_root, self.course.backup)
+        return remote.find(self.policy.backup_root, self.policy.store, self.course.backup)
 
     def baseline(self) -> Backup:
-        """Return the backup that the upgrade stands on, readable also if it is encrypted.
+        """Return the backup that the upgrade stands on, readable also if it is encrypted, fetched if it is elsewhere.
 
         Raises:
             BackupError, SettingsError: it is gone, or no key for it was named.
         """
         name = self.course.backup
         if name not in self._opened:
-            opened = sealing.opened(self.stored(), self.policy.identity, self.policy.backup_root, self.journal)
+            root = self.policy.backup_root
+            near = self._stack.enter_context(remote.fetched(self.stored(), root, self.journal))
+            opened = sealing.opened(near, self.policy.identity, root, self.journal)
             self._opened[name] = self._stack.enter_context(opened)
         return self._opened[name]
 
@@ -122,7 +126,7 @@ class Maintenance:
         return _STATUS.get(course.ended, Status.STUCK)
 
     def close(self) -> None:
-        """Remove the opened copy of an encrypted baseline."""
+        """Remove the private copies of the baseline."""
         self._stack.close()
 
 

@@ -13,6 +13,7 @@ from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
 from openab_sop.helper_pod import reach
 from openab_sop.kube import Access, Cluster
 from openab_sop.release import Release
+from openab_sop.store import Store
 
 SKEW = 60
 """Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""
@@ -164,17 +165,23 @@ def check_clock(theirs: datetime) -> float:
     return skew
 
 
-def check_backup_root(root: Path) -> int:
-    """Check that backups can be written (SOP 0.5); returns the bytes that are free there.
+def check_backup_root(root: Path, store: Store | None) -> int:
+    """Check that backups can be written (SOP 0.5); returns the bytes that are free on the local disk.
+
+    Args:
+        root: the local backup root.
+        store: the one elsewhere.
 
     Raises:
-        BackupError: it cannot be created or written, or is as good as full.
+        BackupError: one cannot be created or written, or is as good as full.
     """
+    if store:
+        store.check()
     storage.private_directory(root)
     if (free := storage.free(root)) < ROOM:
         raise BackupError(
             f"{root} has {free} bytes free; a backup needs at least {ROOM}",
-            "make room, or name another directory with --backup-root=DIR",
+            f"make room, or name {storage.ANOTHER}",
         )
     return free
 
@@ -192,7 +199,7 @@ def check_room(release: Release, root: Path) -> int:
     if (free := storage.free(root)) < taken + ROOM:
         raise BackupError(
             f"the homes take {taken} bytes, and {root} has {free} free",
-            "make room, or name another directory with --backup-root=DIR",
+            f"make room, or name {storage.ANOTHER}",
         )
     return taken
 

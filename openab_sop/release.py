@@ -47,6 +47,11 @@ class Release:
         """The namespace that it lives in."""
         return self.cluster.namespace
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other: cluster, namespace, name; its backups say the same."""
+        return self.cluster.identity(), self.namespace, self.name
+
     def current(self) -> Listed:
         """Look the release up again: what helm says of it now.
 

@@ -24,6 +24,7 @@ from openab_sop.maintenance import Maintenance, Progress
 from openab_sop.objects import Object
 from openab_sop.recovery import Action, Decision, Situation, decide
 from openab_sop.release import Release
+from openab_sop.remote import RemoteBackup
 from openab_sop.restore import RESTORED, Restoration
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.verification import Seen, verify
@@ -51,7 +52,7 @@ class Rollback:
         self._by_hand = by_hand
         self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
 
-    def take_up(self, named: Backup | None) -> str:
+    def take_up(self, named: Backup | RemoteBackup | None) -> str:
         """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
 
         Args:
@@ -291,7 +292,7 @@ class Rollback:
             f"{self._m.name} was {course.version}. Decision: {course.decided or 'none'}. Baseline: {course.backup}.",
         )
 
-    def _since(self, named: Backup) -> Course:
+    def _since(self, named: Backup | RemoteBackup) -> Course:
         """Return the course of whatever has happened to the release since a backup was taken."""
         manifest = named.manifest
         later = [entry.revision for entry in self._m.helm.history(self._m.name) if entry.revision > manifest.revision]

@@ -6,12 +6,11 @@ backup root, which is gone again when the look is over, and by the next run if t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyrage
 
@@ -79,7 +78,7 @@ def seal(directory: Path, recipients: Iterable[Any]) -> int:
     with storage.told(directory):
         for path in files:
             target = path.with_name(path.name + SUFFIX)
-            with path.open("rb") as plain, _private(target) as sealed:
+            with path.open("rb") as plain, storage.private_file(target) as sealed:
                 _age.encrypt_io(plain, sealed, everybody)
             path.unlink()
     return len(files)
@@ -112,14 +111,14 @@ def opened(backup: Backup, identity: str | None, root: Path, journal: Journal) -
         for file in backup.manifest.contents:
             _open_one(backup.directory / file.path, copy.path / file.path.removesuffix(SUFFIX), keys)
         plain = replace(backup.manifest, sealed_to=(), contents=tuple(files_below(copy.path)))
-        yield Backup(copy.path, plain)
+        yield replace(backup, directory=copy.path, manifest=plain)
     finally:
         copy.discard()
 
 
 def _open_one(source: Path, target: Path, keys: list[Any]) -> None:
     storage.private_directory(target.parent)
-    with storage.told(target), source.open("rb") as sealed, _private(target) as plain:
+    with storage.told(target), source.open("rb") as sealed, storage.private_file(target) as plain:
         try:
             _age.decrypt_io(sealed, plain, keys)
         except (_age.DecryptError, OSError) as error:
@@ -129,10 +128,6 @@ def _open_one(source: Path, target: Path, keys: list[Any]) -> None:
                 f"{source.name} cannot be decrypted: {error}",
                 "name the right secret key with --identity; if it is right, the file is damaged: use another backup",
             ) from error
-
-
-def _private(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def _lines(path: str, option: str) -> list[str]:

@@ -51,8 +51,8 @@ class Session:
     backup_root: str
 
     @classmethod
-    def of(cls, release: Release, cluster_id: str, backup_root: Path) -> Session:
-        """Take down a resolved release."""
+    def of(cls, release: Release, cluster_id: str, backup_root: str) -> Session:
+        """Take down a resolved release, and where its backups are kept, as ``--backup-root`` takes it."""
         access = release.cluster.access
         return cls(
             cluster=cluster_id,
@@ -64,7 +64,7 @@ class Session:
             version=release.version,
             revision=release.revision,
             agents=tuple(SessionAgent(a.deployment, a.home, a.claim) for a in release.agents),
-            backup_root=str(backup_root),
+            backup_root=backup_root,
         )
 
     @classmethod
@@ -81,24 +81,24 @@ class Session:
                 f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again"
             ) from error
 
-    @property
-    def directory(self) -> Path:
-        """Where its files are: below the backup root, by cluster, namespace and release."""
+    def directory(self, root: Path) -> Path:
+        """Where its files are: below the local backup root, by cluster, namespace and release."""
         cluster = re.sub(r"[^A-Za-z0-9.-]+", "-", self.cluster).strip("-.") or "cluster"
-        return Path(self.backup_root) / "sessions" / cluster / self.namespace / self.release
+        return root / "sessions" / cluster / self.namespace / self.release
 
-    def store(self) -> Path:
-        """Write the session file and its shell form; returns the path of the first.
+    def store(self, root: Path) -> Path:
+        """Write the session file and its shell form below a local backup root; returns the path of the first.
 
         Raises:
-            BackupError: the backup root cannot be written.
+            BackupError: the root cannot be written.
         """
-        storage.private_directory(self.directory)
-        path = self.directory / FILE
+        directory = self.directory(root)
+        storage.private_directory(directory)
+        path = directory / FILE
         storage.replace(path, json.dumps(asdict(self), indent=2).encode() + b"\n")
         variables = {VARIABLE: str(path)} | {f"OPENAB_{name.upper()}": str(getattr(self, name)) for name in _BOUND}
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
-        storage.replace(self.directory / SHELL_FILE, "".join(lines).encode())
+        storage.replace(directory / SHELL_FILE, "".join(lines).encode())
         return path
 
     def contradicted_by(self, options: dict[str, str]) -> list[str]:

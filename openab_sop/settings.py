@@ -15,7 +15,9 @@ class Settings:
 
     Attributes:
         kubeconfig, context, namespace, release: how the release is found (SOP 0.2, 0.3, 1.1).
-        backup_root: where backups and sessions are kept.
+        backup_root: local directory where backups and sessions are kept; with a remote root, where backups are made and
+            opened, and sessions kept.
+        remote: URL of the root elsewhere where backups are kept; empty if they are kept in ``backup_root``.
         reports: where each run leaves its report.
         backup: the backup to restore or verify, a path or a name below the backup root.
         items: what of it to restore (SOP 5.1).
@@ -44,6 +46,7 @@ class Settings:
     namespace: str | None
     release: str | None
     backup_root: Path
+    remote: str
     reports: Path
     backup: str | None
     items: str
@@ -67,3 +70,8 @@ class Settings:
     full: bool
     quick: bool
     sandbox: bool
+
+    @property
+    def kept_in(self) -> str:
+        """Where backups are kept, as ``--backup-root`` takes it."""
+        return self.remote or str(self.backup_root)

@@ -11,10 +11,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
 
 from openab_sop.errors import BackupError
 
 CHUNK = 1 << 20
+ANOTHER = "another directory with --backup-root=DIR (with --staging=DIR, if backups are kept elsewhere)"
 
 
 def private_directory(path: Path) -> None:
@@ -30,7 +32,12 @@ def private_directory(path: Path) -> None:
     except OSError as error:
         raise unusable(path, error) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise BackupError(f"{path} may not be written by this user", "name another directory with --backup-root=DIR")
+        raise BackupError(f"{path} may not be written by this user", f"name {ANOTHER}")
+
+
+def private_file(path: Path) -> IO[bytes]:
+    """Open a new file of its owner's alone (0600) for writing."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def write(path: Path, data: bytes) -> None:
@@ -39,7 +46,7 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         BackupError: the disk is full, or the directory is not there.
     """
-    with told(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with told(path), private_file(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -120,6 +127,4 @@ def unusable(path: Path, error: OSError) -> BackupError:
 
 
 def _unusable(path: Path, said: str) -> BackupError:
-    return BackupError(
-        f"{path}: {said}", "make room or name another directory with --backup-root=DIR; df -h shows what is free"
-    )
+    return BackupError(f"{path}: {said}", f"make room or name {ANOTHER}; df -h shows what is free")

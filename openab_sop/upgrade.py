@@ -7,7 +7,7 @@ from dataclasses import replace
 from secrets import token_hex
 
 from openab_sop import backup as backups
-from openab_sop import dryrun, fingerprint, prepull, proof, sealing
+from openab_sop import dryrun, fingerprint, prepull, proof, remote, sealing
 from openab_sop.answers import Reply
 from openab_sop.backup import Backup
 from openab_sop.course import Course, End, now
@@ -18,6 +18,7 @@ from openab_sop.maintenance import Maintenance, Progress
 from openab_sop.phase import Phase
 from openab_sop.recovery import Situation
 from openab_sop.release import Release
+from openab_sop.remote import RemoteBackup
 from openab_sop.target import Target
 from openab_sop.verdict import Finding, Verdict
 
@@ -131,10 +132,13 @@ class Upgrade:
             raise NotNeeded(f"backup {course.backup} is the baseline, taken at {when}")
         earlier, policy = m.baseline(), m.policy
         recipients = policy.recipients or sealing.parse_recipients(m.stored().manifest.sealed_to)
-        draft = Draft(policy.backup_root, self.release, self.release.cluster.identity(), m.journal, earlier)
+        draft = Draft(
+            policy.backup_root, self.release, self.release.cluster.identity(), m.journal, earlier, policy.store
+        )
         backup = draft.take(policy.snapshot_above, progress, recipients)
         m.file.mark("baseline taken", backup=backup.name, claims=fingerprint.claims(self.release))
-        return f"{backup.directory}, {backup.size} bytes"
+        m.baseline()  # one that is kept elsewhere is fetched now: whatever follows needs the cluster alone
+        return f"{backup.place}, {backup.size} bytes"
 
     def announce_start(self) -> str:
         """Tell that it begins, once an upgrade (SOP 1.8); returns what was sent, or is to be sent by hand."""
@@ -227,11 +231,12 @@ class Upgrade:
             "find out who changed it: helm history",
         )
 
-    def _newest(self) -> Backup:
-        root, cluster = self.maintenance.policy.backup_root, self.release.cluster.identity()
-        found = backups.newest(root, cluster, self.release.namespace, self.release.name)
+    def _newest(self) -> Backup | RemoteBackup:
+        policy, wanted = self.maintenance.policy, self.release.key
+        root, store = policy.backup_root, policy.store
+        found = remote.newest(store, *wanted) if store else backups.newest(root, *wanted)
         if found is None:
-            raise BackupError(f"{root} has no backup of release {self.release.name}", RETAKE)
+            raise BackupError(f"{store.url if store else root} has no backup of release {self.release.name}", RETAKE)
         return found
 
     def _to_come(self) -> Iterator[Phase]:

@@ -116,9 +116,9 @@ def test_backup_is_encrypted(draft: Draft, recipients: Mapping[str, Any], eviden
     evidence("encrypted", f"{draft.seal(recipients)} files, to {', '.join(recipients)}")
 
 
-def test_backup_is_complete(draft: Draft, audit: Audit, evidence: Evidence) -> None:
-    """2.10 The backup gets its name: from here on it is one."""
-    backup = draft.complete()
-    audit.facts["backup"] = str(backup.directory)
-    audit.next_step = f"keep it; it comes back by: pytest suites/restore --backup={backup.directory}"
-    evidence("backup", f"{backup.directory}, {backup.size} bytes")
+def test_backup_is_complete(draft: Draft, progress: Progress, audit: Audit, evidence: Evidence) -> None:
+    """2.10 The backup gets its name, here or elsewhere: from here on it is one."""
+    backup = draft.complete(progress)
+    audit.facts["backup"] = backup.place
+    audit.next_step = f"keep it; it comes back by: pytest suites/restore --backup={backup.place}"
+    evidence("backup", f"{backup.place}, {backup.size} bytes")

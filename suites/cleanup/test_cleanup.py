@@ -7,6 +7,7 @@ from openab_sop import cleanup
 from openab_sop.cleanup import Kept
 from openab_sop.journal import Journal
 from openab_sop.settings import Settings
+from openab_sop.store import Store
 
 
 def test_backups_are_listed(kept: list[Kept], audit: Audit, evidence: Evidence) -> None:
@@ -15,9 +16,11 @@ def test_backups_are_listed(kept: list[Kept], audit: Audit, evidence: Evidence) 
     audit.facts["total"] = f"{len(kept)} backups, {sum(backup.size for backup in kept) >> 20} MiB"
 
 
-def test_leftovers_are_removed(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
-    """6.1 What killed runs left goes: drafts, and opened copies of encrypted backups."""
-    evidence("removed", ", ".join(cleanup.clear(settings.backup_root, journal)))
+def test_leftovers_are_removed(
+    kept: list[Kept], settings: Settings, store: Store | None, journal: Journal, evidence: Evidence
+) -> None:
+    """6.1 What killed runs left goes: drafts, opened copies of encrypted backups, interrupted uploads."""
+    evidence("removed", ", ".join(cleanup.clear(settings.backup_root, store, journal)))
 
 
 def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:

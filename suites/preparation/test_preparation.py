@@ -40,6 +40,6 @@ def test_backup_has_room(release: Release, settings: Settings, evidence: Evidenc
 
 def test_session_is_stored(release: Release, settings: Settings, audit: Audit, evidence: Evidence) -> None:
     """1.9 What was resolved is stored in the session file, for later stages, later runs and other shells."""
-    session = Session.of(release, release.cluster.identity(), settings.backup_root)
-    evidence("session", session.store())
-    audit.facts["session"] = str(session.directory / "session.json")
+    session = Session.of(release, release.cluster.identity(), settings.kept_in)
+    audit.facts["session"] = str(session.store(settings.backup_root))
+    evidence("session", audit.facts["session"])

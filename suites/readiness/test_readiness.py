@@ -9,6 +9,7 @@ from openab_sop import process, readiness
 from openab_sop.kube import Cluster
 from openab_sop.kubeconfig import KubeConfig
 from openab_sop.settings import Settings
+from openab_sop.store import Store
 
 collecting = pytest.mark.collecting
 needs = pytest.mark.dependency
@@ -80,9 +81,10 @@ def test_clocks_agree(cluster: Cluster, evidence: Evidence) -> None:
 
 @collecting
 @needs()
-def test_backups_can_be_written(settings: Settings, evidence: Evidence) -> None:
+def test_backups_can_be_written(settings: Settings, store: Store | None, evidence: Evidence) -> None:
     """0.5 The backup root can be written and has room."""
-    evidence(str(settings.backup_root), f"{readiness.check_backup_root(settings.backup_root)} bytes free")
+    evidence(str(settings.backup_root), f"{readiness.check_backup_root(settings.backup_root, store)} bytes free")
+    evidence("backups are kept in", settings.kept_in)
 
 
 @pytest.mark.gate

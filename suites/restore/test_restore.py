@@ -16,7 +16,7 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
     """5.1 The backup is read back in full before anything is touched."""
     verdict = prove(backup)
     assert verdict.passed, str(verdict)
-    evidence("backup", backup.directory)
+    evidence("backup", backup.place)
 
 
 @pytest.mark.gate

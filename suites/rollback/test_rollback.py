@@ -10,13 +10,14 @@ from testinfra.host import Host
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
 from openab_sop.backup import Backup
+from openab_sop.remote import RemoteBackup
 from openab_sop.rollback import Rollback
 
 remedy = pytest.mark.remedy
 
 
 @remedy
-def test_upgrade_is_taken_up(rollback: Rollback, way_back_to: Backup | None, evidence: Evidence) -> None:
+def test_upgrade_is_taken_up(rollback: Rollback, way_back_to: Backup | RemoteBackup | None, evidence: Evidence) -> None:
     """4.1 No other run maintains this release, and what is to be rolled back is known."""
     evidence("rollback", rollback.take_up(way_back_to))
 

@@ -12,7 +12,7 @@ from openab_sop.settings import Settings
 
 def test_backup_is_one(named_backup: Backup, audit: Audit, evidence: Evidence) -> None:
     """2.10 The backup is complete, and of a schema that this tool knows."""
-    audit.facts["backup"] = str(named_backup.directory)
+    audit.facts["backup"] = named_backup.place
     manifest = named_backup.manifest
     evidence("release", f"{manifest.release} in namespace {manifest.namespace}, revision {manifest.revision}")
     evidence("chart", f"{manifest.chart} {manifest.version}, backed up {manifest.created}")

@@ -21,6 +21,7 @@ FORBIDDEN = {
 """What a layer never imports."""
 
 ALONE = {
+    "fsspec": "store.py",
     "kubernetes": "kube.py",
     "subprocess": "process.py",
 }

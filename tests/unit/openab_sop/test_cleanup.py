@@ -120,10 +120,10 @@ def test_a_deletion_that_ends_halfway_leaves_no_backup(
         patched.setattr("openab_sop.cleanup.shutil.rmtree", die)
         cleanup.delete_named(found, (OLD,), journal)
     assert names(root) == [NEW]
-    assert cleanup.clear(root, journal) == [f".{OLD}.partial"]
+    assert cleanup.clear(root, None, journal) == [f".{OLD}.partial"]
     assert sorted(path.name for path in root.iterdir() if "partial" in path.name) == []
     with pytest.raises(NotNeeded):
-        cleanup.clear(root, journal)
+        cleanup.clear(root, None, journal)
 
 
 def test_no_root(tmp_path: Path) -> None:

@@ -33,19 +33,19 @@ def session(tmp_path: Path) -> Session:
 
 
 def test_round_trip(session: Session) -> None:
-    assert Session.load(session.store()) == session
-    assert Session.load(session.store()) == session  # over an older one
+    assert Session.load(session.store(Path(session.backup_root))) == session
+    assert Session.load(session.store(Path(session.backup_root))) == session  # over an older one
 
 
 def test_private(session: Session) -> None:
-    path = session.store()
+    path = session.store(Path(session.backup_root))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert {file.name for file in path.parent.iterdir()} == {"session.json", "session.env"}
 
 
 def test_shell_reads_the_same(session: Session) -> None:
-    path = session.store()
+    path = session.store(Path(session.backup_root))
     script = '. "$1" && printf "%s|%s" "$OPENAB_SESSION" "$OPENAB_KUBECONFIG"'
     done = subprocess.run(
         ["sh", "-c", script, "sh", path.with_name("session.env")], check=True, capture_output=True, text=True
@@ -54,7 +54,7 @@ def test_shell_reads_the_same(session: Session) -> None:
 
 
 def test_directory_stays_below_the_root(session: Session) -> None:
-    assert session.directory.relative_to(session.backup_root).parts == (
+    assert session.directory(Path(session.backup_root)).relative_to(session.backup_root).parts == (
         "sessions",
         "https-host-6443-x-y",
         "ns",
