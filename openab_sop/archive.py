@@ -24,6 +24,8 @@ from openab_sop.listing import relative
 
 BLOCK = tarfile.BLOCKSIZE
 CHUNK = 1 << 20
+PIECE = 1 << 16
+"""Bytes that are read and digested at once: tarfile copies as much for each header, so it must stay in the cache."""
 TAR = (
     "tar --create --file=- --format=posix --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime "
     "--sparse --xattrs '--xattrs-include=user.*' --no-recursion --null --files-from=-"
@@ -270,7 +272,7 @@ def _member(tar: tarfile.TarFile, info: tarfile.TarInfo, offset: int) -> Member:
 
 def _digest(content: IO[bytes]) -> tuple[str, bytes]:
     digest, head = hashlib.sha256(), b""
-    while chunk := content.read(CHUNK):
+    while chunk := content.read(PIECE):
         head = head or chunk[: len(SQLITE_MAGIC)]
         digest.update(chunk)
     return digest.hexdigest(), head
@@ -285,7 +287,7 @@ def _reading(source: Readable, mode: Literal["r|", "r:"]) -> Generator[tarfile.T
     """Open an archive for reading, and tell its damage as ours."""
     file = cast(IO[bytes], source)
     try:
-        with tarfile.open(fileobj=file, mode=mode, bufsize=CHUNK, encoding="utf-8", errors="surrogateescape") as tar:
+        with tarfile.open(fileobj=file, mode=mode, bufsize=PIECE, encoding="utf-8", errors="surrogateescape") as tar:
             yield tar
     except (tarfile.TarError, ValueError, ArithmeticError, RecursionError) as error:  # tarfile raises all of them
         raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error

@@ -11,9 +11,10 @@ import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 Side = Literal["pod", "copy"]
 
@@ -59,7 +60,7 @@ class Entry:
             ValueError: a number does not fit into 64 bits.
         """
         numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.offset)
-        if not all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+        if max(numbers) >= 1 << 63 or min(numbers) < -(1 << 63):
             raise ValueError(f"{self.path!r} has numbers that no file has")
 
     def unlike(self, other: Entry) -> list[str]:
@@ -68,7 +69,8 @@ class Entry:
 
     def as_line(self) -> str:
         """Return the line that stands for it in ``contents.jsonl``; defaults are left out."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name)})
+        values = ((name, getattr(self, name)) for name in _COLUMNS)
+        return json.dumps({name: value for name, value in values if value != _DEFAULTS.get(name)})
 
     @classmethod
     def from_line(cls, line: str) -> Self:
@@ -82,6 +84,9 @@ class Entry:
 
 _DEFAULTS = {field.name: field.default for field in fields(Entry) if field.default is not MISSING}
 _COLUMNS = [field.name for field in fields(Entry)]
+_VALUES = attrgetter(*_COLUMNS[1:])
+_READABLE = _COLUMNS.index("readable") - 1
+_MARKS = ", ".join("?" * len(_COLUMNS))
 _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
 
@@ -98,9 +103,8 @@ class Comparison:
 
     def add(self, side: Side, entry: Entry) -> None:
         """Put an entry in; one of the same path on that side gives way to it."""
-        row = [os.fsencode(entry.path), *(getattr(entry, name) for name in _COLUMNS[1:])]
-        marks = ", ".join("?" * len(row))
-        self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({marks})", row)
+        row = (os.fsencode(entry.path), *_VALUES(entry))
+        self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({_MARKS})", row)
 
     def clear(self, side: Side) -> None:
         """Take every entry of a side out."""
@@ -174,6 +178,8 @@ class Comparison:
 
     def linked(self, side: Side, entry: Entry) -> Entry:
         """Return an entry with the size and digest of its content, which a hard link's member does not tell."""
+        if not entry.hard_link:
+            return entry
         content = self.content(side, entry)
         return replace(entry, size=content.size, sha256=content.sha256)
 
@@ -200,6 +206,7 @@ def comparison(scratch: Path) -> Generator[Comparison]:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("PRAGMA journal_mode = OFF")
             database.execute("PRAGMA synchronous = OFF")
+            database.execute("BEGIN")  # never ended: else each row is written to the file by itself
             yield Comparison(database)
     finally:
         path.unlink(missing_ok=True)
@@ -218,8 +225,7 @@ def _parent(path: bytes) -> bytes:
     return path.rpartition(b"/")[0]
 
 
-def _entries(rows: Iterable[tuple[object, ...]]) -> Iterator[Entry]:
+def _entries(rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
     for path, *rest in rows:
-        values = dict(zip(_COLUMNS[1:], rest, strict=True))
-        values["readable"] = bool(values["readable"])
-        yield Entry(path=os.fsdecode(path), **values)  # type: ignore[arg-type]
+        rest[_READABLE] = bool(rest[_READABLE])
+        yield Entry(os.fsdecode(path), *rest)
