@@ -182,20 +182,20 @@ class _Guarded:
         self._left = None
 
 
-def read_back(path: Path, whole: Digest) -> Iterator[Member]:
+def read_back(path: Path, whole: Digest | None = None) -> Iterator[Member]:
     """Yield every member of an archive on disk with its content's digest, in the archive's order.
 
     Args:
-        whole: is fed every byte of the file on the way.
+        whole: is fed every byte of the file on the way, if given.
 
     Raises:
         BackupError: it is damaged.
     """
     with path.open("rb") as file:
-        hashed = _Guarded(file, whole.update)
-        with _reading(hashed, "r|") as tar:
-            yield from _members(tar, 0, hashed)
-        while hashed.read(CHUNK):
+        guarded = _Guarded(file, whole.update if whole else lambda data: None)
+        with _reading(guarded, "r|") as tar:
+            yield from _members(tar, 0, guarded)
+        while guarded.read(CHUNK):
             pass
 
 

@@ -14,9 +14,9 @@ from contextlib import closing, contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-Side = Literal["pod", "copy"]
+Side = Literal["pod", "copy", "before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Entry:
         size: bytes of a file as it reads, holes included; 0 for all other types.
         mtime_ns: nanoseconds since the epoch.
         link: target of a symbolic link.
-        inode: names with the same inode are one file; only the pod's side knows it.
+        inode: names with the same inode are one file; only the pod's side knows it, like the next.
+        ctime_ns: when anything of the file last changed, its times included: nobody can set this one back.
         readable: whether the agent's user may read it (enter it, if a directory).
         sha256: of a file's content, in hexadecimal.
         note: why a copy may rightly differ from the pod ("database", "grew"); empty when it may not.
@@ -47,6 +48,7 @@ class Entry:
     mtime_ns: int = 0
     link: str = ""
     inode: str = ""
+    ctime_ns: int = 0
     readable: bool = True
     sha256: str = ""
     note: str = ""
@@ -59,7 +61,7 @@ class Entry:
         Raises:
             ValueError: a number does not fit into 64 bits.
         """
-        numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.offset)
+        numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.ctime_ns, self.offset)
         if max(numbers) >= 1 << 63 or min(numbers) < -(1 << 63):
             raise ValueError(f"{self.path!r} has numbers that no file has")
 
@@ -91,12 +93,12 @@ _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
 
 class Comparison:
-    """Two lists of entries side by side on disk: what the pod has, what the copy has."""
+    """Lists of entries side by side on disk: what the pod has, what the copy has; what the pod had before."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         columns = ", ".join(f"{name} BLOB PRIMARY KEY" if name == "path" else name for name in _COLUMNS)
-        for side in ("pod", "copy"):
+        for side in get_args(Side):
             database.execute(f"CREATE TABLE {side} ({columns}) WITHOUT ROWID")
         database.execute("CREATE INDEX inode ON pod (inode)")
         database.create_function("parent", 1, _parent, deterministic=True)
@@ -117,6 +119,12 @@ class Comparison:
     def digest(self, side: Side, path: str, sha256: str) -> None:
         """Set the digest of an entry that is there."""
         self._database.execute(f"UPDATE {side} SET sha256 = ? WHERE path = ?", [sha256, os.fsencode(path)])
+
+    def keep_digests(self) -> None:
+        """Give the pod's files the digests that they had before, wherever nothing touched them since."""
+        same = " AND ".join(f"before.{name} = pod.{name}" for name in ("path", "inode", "ctime_ns", "size", "mtime_ns"))
+        digest = f"SELECT before.sha256 FROM before WHERE {same}"
+        self._database.execute(f"UPDATE pod SET sha256 = coalesce(({digest}), '') WHERE type = 'f'")
 
     def get(self, side: Side, path: str) -> Entry | None:
         """Return the entry of a path."""
@@ -203,7 +211,8 @@ def comparison(scratch: Path) -> Generator[Comparison]:
     path = scratch / ".comparison.sqlite3"
     path.unlink(missing_ok=True)
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        # two threads may share it: SQLite itself serializes them
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as database:
             database.execute("PRAGMA journal_mode = OFF")
             database.execute("PRAGMA synchronous = OFF")
             database.execute("BEGIN")  # never ended: else each row is written to the file by itself

@@ -7,6 +7,7 @@ those of the bytes that arrived.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -89,7 +90,10 @@ class HomeCopy:
         """
         self._limit = 4 * expected + ROOM
         if base is None or not self._adopt(base):
-            self._stream(expected, progress)
+            with ThreadPoolExecutor(1) as beside:
+                digested = beside.submit(self._digest)
+                self._stream(expected, progress)
+                digested.result()
             self._look()
         for _ in range(ROUNDS):
             self._copy_databases()
@@ -118,6 +122,7 @@ class HomeCopy:
 
         Not done if it spares less than half of the bytes, or if the earlier copy is damaged anywhere.
         """
+        self._digest()
         self._look()
         try:
             with base.contents.open() as lines:
@@ -150,8 +155,16 @@ class HomeCopy:
                 self._pending.add(entry.path)
             self.table.add("copy", entry)
 
+    def _digest(self) -> None:
+        """Take down what the pod has, in names, metadata and digests: the digests count if ``_look`` then agrees."""
+        self.table.clear("before")
+        for entry in listing.listed(self.pod, self.home, self.foreign):
+            self.table.add("before", entry)
+        for path, sha256 in listing.digests(self.pod, self.home, self.foreign):
+            self.table.digest("before", path, sha256)
+
     def _look(self) -> None:
-        """Take down what the pod has, in names, metadata and digests."""
+        """Take down what the pod has now, in names and metadata, with the digest of what was not touched since."""
         self.table.clear("pod")
         self.sockets.clear()
         self.findings.clear()
@@ -165,8 +178,7 @@ class HomeCopy:
                 self.table.add("pod", entry)
             else:
                 self.findings.append(self._unreadable(entry))
-        for path, sha256 in listing.digests(self.pod, self.home, self.foreign):
-            self.table.digest("pod", path, sha256)
+        self.table.keep_digests()
 
     def _copy_databases(self) -> None:
         while self._pending:
@@ -274,4 +286,6 @@ class HomeCopy:
 
 def _only_moved(ours: Entry, theirs: Entry) -> bool:
     """Tell a directory that is the same on both sides but for its time."""
-    return theirs.type == "d" and ours == replace(theirs, mtime_ns=ours.mtime_ns, inode=ours.inode, offset=ours.offset)
+    return theirs.type == "d" and ours == replace(
+        theirs, mtime_ns=ours.mtime_ns, ctime_ns=ours.ctime_ns, inode=ours.inode, offset=ours.offset
+    )
