@@ -135,6 +135,10 @@ class Comparison:
         """Yield every entry of a side in the byte order of its path."""
         return _entries(self._database.execute(f"SELECT * FROM {side} ORDER BY path"))
 
+    def by_offset(self, side: Side) -> Iterator[Entry]:
+        """Yield every entry of a side in the order of the members in its archive."""
+        return _entries(self._database.execute(f"SELECT * FROM {side} ORDER BY offset"))
+
     def below(self, side: Side, path: str) -> Iterator[Entry]:
         """Yield the entry of ``path`` and all below it, in the byte order of their paths."""
         raw = os.fsencode(path)

@@ -187,7 +187,7 @@ def _selected(archive: Path, wanted: dict[str, Entry]) -> Iterator[bytes]:
     offsets = {entry.offset for entry in wanted.values()}
     size = 0
     with archive.open("rb") as file:
-        for start, end in ranges(archive):
+        for start, end, _ in ranges(archive):
             if start in offsets:
                 file.seek(start)
                 while start < end and (piece := file.read(min(CHUNK, end - start))):
