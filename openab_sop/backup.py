@@ -8,7 +8,7 @@ pvc-data/, which holds the whole home (``home.tar``) and its Contents (``content
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,6 +38,9 @@ class StoredFile:
     path: str
     size: int
     sha256: str
+
+
+Apply = Callable[[Callable[[Path], StoredFile], Iterable[Path]], Iterator[StoredFile]]
 
 
 @dataclass(frozen=True)
@@ -207,8 +210,13 @@ def _is_below(name: str) -> bool:
     return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
 
 
-def files_below(directory: Path) -> Iterator[StoredFile]:
-    """Yield every file of a backup's directory but ``backup.json`` itself, by its path."""
-    for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name != MANIFEST:
-            yield StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path))
+def files_below(directory: Path, apply: Apply = map) -> Iterator[StoredFile]:
+    """Yield every file of a backup's directory but ``backup.json`` itself, by its path.
+
+    Args:
+        apply: as ``map``; an executor's digests them beside what else is done. Which files there are is seen at once.
+    """
+    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return apply(
+        lambda path: StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path)), files
+    )

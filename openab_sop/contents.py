@@ -11,11 +11,12 @@ import os
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
-Side = Literal["pod", "copy"]
+Side = Literal["pod", "copy", "before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Entry:
         size: bytes of a file as it reads, holes included; 0 for all other types.
         mtime_ns: nanoseconds since the epoch.
         link: target of a symbolic link.
-        inode: names with the same inode are one file; only the pod's side knows it.
+        inode: names with the same inode are one file; only the pod's side knows it, like the next.
+        ctime_ns: when anything of the file last changed, its times included: nobody can set this one back.
         readable: whether the agent's user may read it (enter it, if a directory).
         sha256: of a file's content, in hexadecimal.
         note: why a copy may rightly differ from the pod ("database", "grew"); empty when it may not.
@@ -46,6 +48,7 @@ class Entry:
     mtime_ns: int = 0
     link: str = ""
     inode: str = ""
+    ctime_ns: int = 0
     readable: bool = True
     sha256: str = ""
     note: str = ""
@@ -58,8 +61,8 @@ class Entry:
         Raises:
             ValueError: a number does not fit into 64 bits.
         """
-        numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.offset)
-        if not all(-(1 << 63) <= number < 1 << 63 for number in numbers):
+        numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.ctime_ns, self.offset)
+        if max(numbers) >= 1 << 63 or min(numbers) < -(1 << 63):
             raise ValueError(f"{self.path!r} has numbers that no file has")
 
     def unlike(self, other: Entry) -> list[str]:
@@ -68,7 +71,8 @@ class Entry:
 
     def as_line(self) -> str:
         """Return the line that stands for it in ``contents.jsonl``; defaults are left out."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value != _DEFAULTS.get(name)})
+        values = ((name, getattr(self, name)) for name in _COLUMNS)
+        return json.dumps({name: value for name, value in values if value != _DEFAULTS.get(name)})
 
     @classmethod
     def from_line(cls, line: str) -> Self:
@@ -82,25 +86,27 @@ class Entry:
 
 _DEFAULTS = {field.name: field.default for field in fields(Entry) if field.default is not MISSING}
 _COLUMNS = [field.name for field in fields(Entry)]
+_VALUES = attrgetter(*_COLUMNS[1:])
+_READABLE = _COLUMNS.index("readable") - 1
+_MARKS = ", ".join("?" * len(_COLUMNS))
 _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
 
 class Comparison:
-    """Two lists of entries side by side on disk: what the pod has, what the copy has."""
+    """Lists of entries side by side on disk: what the pod has, what the copy has; what the pod had before."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         columns = ", ".join(f"{name} BLOB PRIMARY KEY" if name == "path" else name for name in _COLUMNS)
-        for side in ("pod", "copy"):
+        for side in get_args(Side):
             database.execute(f"CREATE TABLE {side} ({columns}) WITHOUT ROWID")
         database.execute("CREATE INDEX inode ON pod (inode)")
         database.create_function("parent", 1, _parent, deterministic=True)
 
     def add(self, side: Side, entry: Entry) -> None:
         """Put an entry in; one of the same path on that side gives way to it."""
-        row = [os.fsencode(entry.path), *(getattr(entry, name) for name in _COLUMNS[1:])]
-        marks = ", ".join("?" * len(row))
-        self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({marks})", row)
+        row = (os.fsencode(entry.path), *_VALUES(entry))
+        self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({_MARKS})", row)
 
     def clear(self, side: Side) -> None:
         """Take every entry of a side out."""
@@ -114,6 +120,12 @@ class Comparison:
         """Set the digest of an entry that is there."""
         self._database.execute(f"UPDATE {side} SET sha256 = ? WHERE path = ?", [sha256, os.fsencode(path)])
 
+    def keep_digests(self) -> None:
+        """Give the pod's files the digests that they had before, wherever nothing touched them since."""
+        same = " AND ".join(f"before.{name} = pod.{name}" for name in ("path", "inode", "ctime_ns", "size", "mtime_ns"))
+        digest = f"SELECT before.sha256 FROM before WHERE {same}"
+        self._database.execute(f"UPDATE pod SET sha256 = coalesce(({digest}), '') WHERE type = 'f'")
+
     def get(self, side: Side, path: str) -> Entry | None:
         """Return the entry of a path."""
         rows = self._database.execute(f"SELECT * FROM {side} WHERE path = ?", [os.fsencode(path)])
@@ -122,6 +134,10 @@ class Comparison:
     def all(self, side: Side) -> Iterator[Entry]:
         """Yield every entry of a side in the byte order of its path."""
         return _entries(self._database.execute(f"SELECT * FROM {side} ORDER BY path"))
+
+    def by_offset(self, side: Side) -> Iterator[Entry]:
+        """Yield every entry of a side in the order of the members in its archive."""
+        return _entries(self._database.execute(f"SELECT * FROM {side} ORDER BY offset"))
 
     def below(self, side: Side, path: str) -> Iterator[Entry]:
         """Yield the entry of ``path`` and all below it, in the byte order of their paths."""
@@ -174,6 +190,8 @@ class Comparison:
 
     def linked(self, side: Side, entry: Entry) -> Entry:
         """Return an entry with the size and digest of its content, which a hard link's member does not tell."""
+        if not entry.hard_link:
+            return entry
         content = self.content(side, entry)
         return replace(entry, size=content.size, sha256=content.sha256)
 
@@ -197,9 +215,11 @@ def comparison(scratch: Path) -> Generator[Comparison]:
     path = scratch / ".comparison.sqlite3"
     path.unlink(missing_ok=True)
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        # two threads may share it: SQLite itself serializes them
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as database:
             database.execute("PRAGMA journal_mode = OFF")
             database.execute("PRAGMA synchronous = OFF")
+            database.execute("BEGIN")  # never ended: else each row is written to the file by itself
             yield Comparison(database)
     finally:
         path.unlink(missing_ok=True)
@@ -218,8 +238,7 @@ def _parent(path: bytes) -> bytes:
     return path.rpartition(b"/")[0]
 
 
-def _entries(rows: Iterable[tuple[object, ...]]) -> Iterator[Entry]:
+def _entries(rows: Iterable[tuple[Any, ...]]) -> Iterator[Entry]:
     for path, *rest in rows:
-        values = dict(zip(_COLUMNS[1:], rest, strict=True))
-        values["readable"] = bool(values["readable"])
-        yield Entry(path=os.fsdecode(path), **values)  # type: ignore[arg-type]
+        rest[_READABLE] = bool(rest[_READABLE])
+        yield Entry(os.fsdecode(path), *rest)

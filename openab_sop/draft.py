@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -195,10 +196,11 @@ class Draft:
         findings = [*self._changed_release(), *self._incomplete()]
         findings += [finding for part in self._agents if part.is_copied for finding in part.home.copy.findings]
         if not findings:
-            with storage.told(self._created.path):
-                manifest = self._described()
-                findings += proof.verify(self._created.path, manifest, self._created.path).findings
-                self._manifest = None if findings else manifest
+            directory, described = self._created.path, self._described()
+            with storage.told(directory), ThreadPoolExecutor(1) as beside:
+                contents = files_below(directory, beside.map)
+                findings += proof.read_back_homes(directory, described.agents, directory)
+                self._manifest = None if findings else replace(described, contents=tuple(contents))
         return Verdict(f"backup of {self.release.name}", tuple(findings))
 
     def seal(self, recipients: Mapping[str, Any]) -> int:
@@ -274,7 +276,7 @@ class Draft:
             chart=release.chart,
             version=release.version,
             agents=tuple(part.stored() for part in self._agents),
-            contents=tuple(files_below(self._created.path)),
+            contents=(),
         )
 
     def _write(self, name: str, content: str | bytes) -> int:

@@ -7,10 +7,11 @@ those of the bytes that arrived.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from openab_sop import database, listing
+from openab_sop import database, listing, storage
 from openab_sop.archive import TAR, Archive, Member
 from openab_sop.contents import Comparison, Entry, read
 from openab_sop.errors import BackupError, SopError
@@ -89,7 +90,10 @@ class HomeCopy:
         """
         self._limit = 4 * expected + ROOM
         if base is None or not self._adopt(base):
-            self._stream(expected, progress)
+            with ThreadPoolExecutor(1) as beside:
+                digested = beside.submit(self._digest)
+                self._stream(expected, progress)
+                digested.result()
             self._look()
         for _ in range(ROUNDS):
             self._copy_databases()
@@ -118,13 +122,18 @@ class HomeCopy:
 
         Not done if it spares less than half of the bytes, or if the earlier copy is damaged anywhere.
         """
+        with ThreadPoolExecutor(1) as beside:
+            read = beside.submit(storage.digest, base.archive)
+            self._digest()
         self._look()
         try:
-            with base.contents.open() as lines:
-                spared = sum(entry.size for entry in read(lines) if not entry.note and self._is_unchanged(entry))
-            if spared * 2 < self.table.size("pod"):
+            if read.result() != base.sha256:
+                raise BackupError(f"the content of {base.archive} has changed", "do not use it; take a new backup")
+            self._select(base.contents)
+            if self.table.size("before") * 2 < self.table.size("pod"):
                 return False
-            self._take(self.archive.adopt(base.archive, base.sha256, self._is_unchanged))
+            for entry in self.archive.adopt(base.archive, self.table.by_offset("before")):
+                self.table.add("copy", entry)
         except (BackupError, OSError, ValueError, TypeError) as damage:
             self.refused_base = str(damage).splitlines()[0]
             self.archive.clear()
@@ -134,14 +143,22 @@ class HomeCopy:
         self.adopted = self.table.size("copy")
         return True
 
+    def _select(self, contents: Path) -> None:
+        """Gather what may be taken from an earlier copy; its databases are copied anew, consistent with their logs."""
+        self.table.clear("before")
+        with contents.open() as lines:
+            for entry in filter(self._is_unchanged, read(lines)):
+                if entry.note == "database":
+                    self._pending.add(entry.path)
+                else:
+                    self.table.add("before", entry)
+
     def _is_unchanged(self, entry: Entry) -> bool:
-        """Whether a file of an earlier copy is the pod's now; links, databases and their logs are copied anew."""
+        """Whether a file of an earlier copy is the pod's now; links and the logs of databases are copied anew."""
         if entry.type != "f" or entry.hard_link or entry.path.endswith((*database.LOGS, database.INDEX)):
             return False
         theirs = self.table.get("pod", entry.path)
-        if theirs is None or theirs.unlike(entry) or self.table.names("pod", theirs.inode) > 1:
-            return False
-        return self.table.get("copy", entry.path) is None
+        return bool(theirs) and not theirs.unlike(entry) and self.table.names("pod", theirs.inode) == 1
 
     def _take(self, members: Iterator[Member]) -> None:
         for member in members:
@@ -150,8 +167,16 @@ class HomeCopy:
                 self._pending.add(entry.path)
             self.table.add("copy", entry)
 
+    def _digest(self) -> None:
+        """Take down what the pod has, in names, metadata and digests: the digests count if ``_look`` then agrees."""
+        self.table.clear("before")
+        for entry in listing.listed(self.pod, self.home, self.foreign):
+            self.table.add("before", entry)
+        for path, sha256 in listing.digests(self.pod, self.home, self.foreign):
+            self.table.digest("before", path, sha256)
+
     def _look(self) -> None:
-        """Take down what the pod has, in names, metadata and digests."""
+        """Take down what the pod has now, in names and metadata, with the digest of what was not touched since."""
         self.table.clear("pod")
         self.sockets.clear()
         self.findings.clear()
@@ -165,8 +190,7 @@ class HomeCopy:
                 self.table.add("pod", entry)
             else:
                 self.findings.append(self._unreadable(entry))
-        for path, sha256 in listing.digests(self.pod, self.home, self.foreign):
-            self.table.digest("pod", path, sha256)
+        self.table.keep_digests()
 
     def _copy_databases(self) -> None:
         while self._pending:
@@ -275,4 +299,6 @@ class HomeCopy:
 
 def _only_moved(ours: Entry, theirs: Entry) -> bool:
     """Tell a directory that is the same on both sides but for its time."""
-    return theirs.type == "d" and ours == replace(theirs, mtime_ns=ours.mtime_ns, inode=ours.inode, offset=ours.offset)
+    return theirs.type == "d" and ours == replace(
+        theirs, mtime_ns=ours.mtime_ns, ctime_ns=ours.ctime_ns, inode=ours.inode, offset=ours.offset
+    )

@@ -17,7 +17,7 @@ BATCH = 1 << 15
 LONGEST = 1 << 16
 """Bytes of one record: a path and a link's target, each at most 4096, and their metadata. More is no listing."""
 
-_FORMAT = r"%p//%y %m %U %G %s %T@ %D:%i {readable}//%l\0"
+_FORMAT = r"%p//%y %m %U %G %s %T@ %C@ %D:%i {readable}//%l\0"
 _PRINT = (
     r"\( \( -type f ! -readable -o -type d \( ! -readable -o ! -executable \) \) "
     f'-printf "{_FORMAT.format(readable="no")}" -o -printf "{_FORMAT.format(readable="yes")}" \\)'
@@ -143,7 +143,7 @@ def _records(output: Output) -> Iterator[bytes]:
 def _entry(record: bytes) -> Entry:
     try:
         name, metadata, link = record.split(b"//", 2)
-        kind, mode, uid, gid, size, mtime, inode, readable = metadata.decode("ascii").split()
+        kind, mode, uid, gid, size, mtime, ctime, inode, readable = metadata.decode("ascii").split()
         return Entry(
             path=relative(name),
             type=kind,
@@ -154,6 +154,7 @@ def _entry(record: bytes) -> Entry:
             mtime_ns=int(Decimal(mtime) * 10**9),
             link=os.fsdecode(link),
             inode=inode,
+            ctime_ns=int(Decimal(ctime) * 10**9),
             readable=readable == "yes",
         )
     except (ValueError, ArithmeticError) as error:

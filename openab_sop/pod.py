@@ -32,8 +32,8 @@ class ScriptFailed(PodError):
         self.status = status
 
 
-CHUNK = 1 << 18
-"""Bytes asked for at once; the pipe hands over at most 64 KiB of them."""
+CHUNK = 1 << 16
+"""Bytes asked for at once."""
 
 LISTED = 1 << 30
 """Bytes of a listing at most: millions of names. A pod that sends more does not list a home."""
@@ -63,6 +63,8 @@ class Pod:
     container: str
     restarts: int
     started: datetime
+    spdy: bool = False
+    """Whether kubectl speaks SPDY to it, which carries far more than websockets but does not pass every proxy."""
 
     @classmethod
     def of(cls, cluster: Cluster, pod: Object, container: str) -> Pod:
@@ -115,7 +117,8 @@ class Pod:
         frame = _FED if stdin is None else _WATCHED
         given = stdin or b""
         command = ["sh", "-c", frame.format(script=script), "sh", mark, directory, str(len(given)), *arguments]
-        with stream([*argv, *command], env=self.cluster.env) as process:
+        transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
+        with stream([*argv, *command], env={**self.cluster.env, **transport}) as process:
             process.write(given)
             yield Output(self, process, mark.encode(), progress, limit)
 

@@ -118,6 +118,7 @@ def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Gene
             stdout=subprocess.PIPE,
             stderr=errors,
             bufsize=0,
+            pipesize=1 << 20,
             env={**os.environ, **(env or {})},
         ) as process,
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,6 +81,11 @@ def verify(directory: Path, manifest: Manifest, scratch: Path, *, quick: bool = 
     return Verdict(f"backup {manifest.name or directory.name}, {how}", tuple(findings))
 
 
+def read_back_homes(directory: Path, agents: Iterable[StoredAgent], scratch: Path) -> list[Finding]:
+    """Read the homes of a backup in the making back in full; no manifest lists its files' digests yet (SOP 2.9)."""
+    return [finding for agent in agents for finding in _damaged_home(directory, None, agent, scratch)]
+
+
 def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
     """Check every file but the archives' content, which is read member by member."""
     for file in manifest.contents:
@@ -94,7 +99,7 @@ def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
 
 
 def _damaged_home(
-    directory: Path, manifest: Manifest, agent: StoredAgent, scratch: Path, *, quick: bool
+    directory: Path, manifest: Manifest | None, agent: StoredAgent, scratch: Path, *, quick: bool = False
 ) -> Iterator[Finding]:
     """Compare a home's archive with its Contents, and open its databases."""
     archive = directory / agent.deployment / HOME
@@ -106,7 +111,7 @@ def _damaged_home(
             if quick:
                 yield from _sampled(archive, agent, table, scratch)
             else:
-                yield from _read_through(archive, agent, table, _listed(manifest, f"{agent.deployment}/{HOME}"))
+                yield from _read_through(archive, agent, table, manifest)
             for path in agent.databases:
                 parts = (table.get("pod", part) for part in database.parts(path))
                 database.check(archive, path, filter(None, parts), scratch)
@@ -114,14 +119,15 @@ def _damaged_home(
         yield Finding(f"{agent.deployment}/{HOME}", error.problem, "as when it was written", RETAKE)
 
 
-def _read_through(archive: Path, agent: StoredAgent, table: Comparison, file: StoredFile) -> Iterator[Finding]:
+def _read_through(archive: Path, agent: StoredAgent, table: Comparison, manifest: Manifest | None) -> Iterator[Finding]:
+    file = _listed(manifest, f"{agent.deployment}/{HOME}") if manifest else None
     whole = hashlib.sha256()
-    for member in read_back(archive, whole):
+    for member in read_back(archive, whole if file else None):
         table.add("copy", table.linked("copy", member.entry))
     for entry in table.differing():
         if entry.path != ".":
             yield _otherwise(agent, entry)
-    if whole.hexdigest() != file.sha256:
+    if file and whole.hexdigest() != file.sha256:
         yield _changed(file)
 
 

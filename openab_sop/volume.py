@@ -7,8 +7,9 @@ aside beside the backup; then the volume is made equal, and the pod's own digest
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from openab_sop import listing
@@ -33,19 +34,16 @@ class Change:
     """What must happen to a volume so that it is as the backup says.
 
     Attributes:
-        write: entries of the backup that the volume lacks or has otherwise, in the archive.
+        write: what the volume lacks or has otherwise: its paths, and where in the archive each is.
+        size: bytes in those files.
         remove: paths on the volume that are not in the backup, or are of another type there.
         aside: entries on the volume that would be lost.
     """
 
-    write: tuple[Entry, ...]
+    write: tuple[tuple[str, int], ...]
+    size: int
     remove: tuple[str, ...]
     aside: tuple[Entry, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes in the files that are written, holes included."""
-        return sum(entry.size for entry in self.write)
 
 
 class Volume:
@@ -95,16 +93,16 @@ class Volume:
 
     def change(self) -> Change:
         """Return what must happen to the volume."""
-        write = tuple(self._table.unrestored())
-        extra = tuple(self._table.missing_in_copy())
-        other = [theirs for ours in write if (theirs := self._table.get("pod", ours.path))]
-        retyped = [entry for entry in other if self._type(entry.path) != entry.type]
-        lost = [entry for entry in other if entry.type != "d" and not self._same_content(entry)]
-        return Change(
-            write=write,
-            remove=tuple(entry.path for entry in (*extra, *retyped)),
-            aside=(*extra, *lost),
-        )
+        write: list[tuple[str, int]] = []
+        extra = list(self._table.missing_in_copy())
+        remove, aside, size = [entry.path for entry in extra], extra, 0
+        for ours in self._table.unrestored():
+            write.append((ours.path, ours.offset))
+            size += ours.size
+            if theirs := self._table.get("pod", ours.path):
+                remove += [theirs.path] if theirs.type != ours.type else []
+                aside += [theirs] if theirs.type != "d" and not _same_content(ours, theirs) else []
+        return Change(tuple(write), size, tuple(remove), tuple(aside))
 
     def set_aside(self, entries: Iterable[Entry], archive: Archive) -> int:
         """Copy entries of the volume into an archive; returns how many.
@@ -133,12 +131,12 @@ class Volume:
         Raises:
             PodError: the pod's tar or rm failed.
         """
-        touched = _parents([*change.remove, *(entry.path for entry in change.write)])
+        touched = _parents(chain(change.remove, (path for path, _ in change.write)))
         there = [path for path in touched if (entry := self._table.get("pod", path)) and entry.type == "d"]
         self._batched(_UNLOCK, there)
         self._batched(_REMOVE, change.remove)
-        wanted = {entry.path: entry for entry in change.write}
-        wanted |= {path: entry for path in touched if (entry := self._table.get("copy", path))}
+        wanted = {offset for _, offset in change.write}
+        wanted |= {entry.offset for path in touched if (entry := self._table.get("copy", path))}
         with self.pod.open(_EXTRACT, self.home, stdin=None) as output:
             sent = 0
             for piece in _selected(archive, wanted):
@@ -165,14 +163,6 @@ class Volume:
     def _concerned(self, path: str) -> bool:
         return not self._below or any(PurePosixPath(path).is_relative_to(root) for root in self._below)
 
-    def _type(self, path: str) -> str:
-        entry = self._table.get("copy", path)
-        return entry.type if entry else ""
-
-    def _same_content(self, theirs: Entry) -> bool:
-        ours = self._table.get("copy", theirs.path)
-        return bool(ours) and (ours.type, ours.sha256, ours.link) == (theirs.type, theirs.sha256, theirs.link)
-
     def _batched(self, script: str, paths: Iterable[str]) -> None:
         for batch in listing.batches([path] for path in paths):
             with self.pod.open(script, self.home, str(len(batch)), stdin=batch) as output:
@@ -180,10 +170,13 @@ class Volume:
                     pass
 
 
-def packed(archive: Path, entries: Iterable[Entry]) -> int:
-    """Return the bytes that members of an archive take in it: what their files take on a disk, nearly."""
-    offsets = {entry.offset for entry in entries}
-    return sum(end - start for start, end in ranges(archive) if start in offsets)
+def packed(archive: Path, offsets: Container[int]) -> int:
+    """Return the bytes that members of an archive take in it: what their files take on a disk, nearly.
+
+    Args:
+        offsets: where they begin.
+    """
+    return sum(end - start for start, end in _runs(archive, offsets))
 
 
 def _parents(paths: Iterable[str]) -> list[str]:
@@ -192,16 +185,30 @@ def _parents(paths: Iterable[str]) -> list[str]:
     return sorted(found - {"."})
 
 
-def _selected(archive: Path, wanted: dict[str, Entry]) -> Iterator[bytes]:
-    """Yield a tar stream of the wanted members of an archive, byte by byte as they are in it."""
-    offsets = {entry.offset for entry in wanted.values()}
+def _same_content(ours: Entry, theirs: Entry) -> bool:
+    return (ours.type, ours.sha256, ours.link) == (theirs.type, theirs.sha256, theirs.link)
+
+
+def _selected(archive: Path, offsets: Container[int]) -> Iterator[bytes]:
+    """Yield a tar stream of the members of an archive that begin there, byte by byte as they are in it."""
     size = 0
     with archive.open("rb") as file:
-        for start, end in ranges(archive):
-            if start in offsets:
-                file.seek(start)
-                while start < end and (piece := file.read(min(CHUNK, end - start))):
-                    start += len(piece)
-                    size += len(piece)
-                    yield piece
+        for start, end in _runs(archive, offsets):
+            file.seek(start)
+            while start < end and (piece := file.read(min(CHUNK, end - start))):
+                start += len(piece)
+                size += len(piece)
+                yield piece
     yield bytes(-(size + 2 * tarfile.BLOCKSIZE) % tarfile.RECORDSIZE + 2 * tarfile.BLOCKSIZE)
+
+
+def _runs(archive: Path, offsets: Container[int]) -> Iterator[tuple[int, int]]:
+    """Yield where members that begin there stand in an archive, those in a row as one."""
+    begin = end = 0
+    for start, stop, _ in ranges(archive):
+        if start in offsets:
+            if start != end:
+                yield begin, end
+                begin = start
+            end = stop
+    yield begin, end

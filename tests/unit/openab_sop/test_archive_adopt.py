@@ -7,13 +7,13 @@ import os
 import subprocess
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from openab_sop.archive import Archive
+from openab_sop.archive import Archive, read_back
 from openab_sop.contents import comparison
-from openab_sop.errors import BackupError
 from openab_sop.home import Base, HomeCopy
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import flip
@@ -137,10 +137,16 @@ def test_an_empty_home(tmp_path: Path) -> None:
         assert copy.findings == []
 
 
-def test_a_digest_that_is_not_the_archives(pod: Local, tmp_path: Path) -> None:
-    with copied(pod, tmp_path / "1") as (_, base):
-        archive = Archive(tmp_path / "new.tar")
-        with pytest.raises(BackupError, match="has changed"):
-            list(archive.adopt(base.archive, "0" * 64, lambda entry: True))
-        archive.clear()
-        assert archive.size == 0
+def test_what_is_not_in_the_archive_is_passed_over(pod: Local, tmp_path: Path) -> None:
+    """Contents that tell a wrong place take no other file's bytes."""
+    with copied(pod, tmp_path / "1") as (copy, base):
+        one, two = (copy.table.get("copy", f"d/{name}") for name in ("one", "two"))
+        assert one and two
+        places = sorted((one.offset, two.offset))
+        for path in ("d/one", "d/two"):
+            archive = Archive(tmp_path / f"{path[2:]}.tar")
+            wanted = [replace(one, path=path, offset=offset + shift) for offset in places for shift in (-1, 0, 1)]
+            (taken,) = archive.adopt(base.archive, wanted)
+            archive.close()
+            (member,) = read_back(archive.path)
+            assert (taken.path, member.entry.path) == (path, path)
