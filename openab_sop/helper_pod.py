@@ -48,6 +48,7 @@ def helper_pod(
     instead: Callable[[Object], None] | None = None,
     *,
     deployment: Object | None = None,
+    good: str | None = None,
 ) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
@@ -57,6 +58,7 @@ def helper_pod(
         instead: makes a claim of the helper's own name, which is mounted in place of the agent's. Called with the
             helper, which shall own the claim and then takes it along when it is removed.
         deployment: the agent's Deployment, where the cluster has none yet.
+        good: the image that is known to be good, where the Deployment's may not be: it is tried first.
 
     Raises:
         PodError: no image could be started, or the volume is not to be had.
@@ -66,6 +68,7 @@ def helper_pod(
     deployment = deployment or cluster.get("Deployment", agent.deployment)
     reasons: list[str] = []
     templates = list(_templates(cluster, agent, deployment))
+    templates.sort(key=lambda template: good not in (None, _container(template, agent)["image"]))
     for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))

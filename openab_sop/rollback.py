@@ -151,6 +151,7 @@ class Rollback:
             By agent: what changed, and why the old version could not read it, if so.
         """
         course = self._require_unreverted()
+        images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
         told: dict[str, str] = {}
         chosen: list[str] = list(course.to_restore)
         for agent in self._m.release().agents:
@@ -164,7 +165,7 @@ class Rollback:
                 chosen.append(name)
                 continue
             with (
-                helper_pod(self._m.helm.cluster, agent) as pod,
+                helper_pod(self._m.helm.cluster, agent, good=images.get(name)) as pod,
                 volume_since(pod, agent, self._m.baseline(), self._m.policy.may_vanish) as since,
             ):
                 reasons = list(since.unreadable_to_old())
