@@ -1,9 +1,8 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .PHONY: demo test check bench down clean
 
-demo: .venv/ready  ## a release on the project's own Kubernetes, backed up
-	.venv/bin/python -m world demo
-	.venv/bin/pytest suites/backup --sandbox --namespace=demo --backup-root=$(CURDIR)/demo-backups
+demo: .venv/ready  ## a release on the project's own Kubernetes, upgraded well and badly
+	scripts/demo
 
 test: .venv/ready  ## unit, plugin and integration tests, these on a real node
 	scripts/test-tools

@@ -1,4 +1,4 @@
-"""`python -m world publish | demo | versions | endpoint-log | ask TEXT`."""
+"""`python -m world publish | demo | versions | address NAME | endpoint-log | ask TEXT`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ def main() -> int:
         world = World(Sandbox())
         if arguments.command == "publish":
             world.publish(_say)
-            print(f"charts        {world.registry()}/openab\ntrials        {world.registry('trials')}/openab")
-            print(f"classic       {world.chart_repo_url}\nrelease notes {world.release_notes_url}")
+            for name, address in _addresses(world).items():
+                print(f"{name:8} {address}")
+        elif arguments.command == "address":
+            print(_addresses(world)[arguments.name])
         elif arguments.command == "demo":
             demo = world.demo(_say)
             print(f"release {demo.release} in namespace {demo.namespace}: {', '.join(demo.deployments)}")
@@ -46,9 +48,20 @@ def _parse() -> argparse.Namespace:
     commands.add_parser("publish", help="build and publish every version, start the endpoint")
     commands.add_parser("demo", help="publish, and install a release with realistic homes")
     commands.add_parser("versions", help="list the versions")
+    address = commands.add_parser("address", help="print where charts or notes are")
+    address.add_argument("name", choices=("charts", "trials", "classic", "notes"))
     commands.add_parser("endpoint-log", help="what the endpoint received, as JSON")
     commands.add_parser("ask", help="write to the bot and print its answer").add_argument("text")
     return parser.parse_args()
+
+
+def _addresses(world: World) -> dict[str, str]:
+    return {
+        "charts": f"{world.registry()}/openab",
+        "trials": f"{world.registry('trials')}/openab",
+        "classic": world.chart_repo_url,
+        "notes": world.release_notes_url,
+    }
 
 
 def _print_versions() -> None:
