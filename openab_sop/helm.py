@@ -169,6 +169,10 @@ class Helm:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
         self._run("rollback", release, str(revision), timeout=CHANGE, env=mark)
 
+    def uninstall(self, release: str) -> None:
+        """Remove a release, its history and its objects but those that its manifest keeps (SOP 4.5)."""
+        self._run("uninstall", release, timeout=CHANGE)
+
     def template(self, release: str, chart: Path, values: str) -> str:
         """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openab_sop import helm, listing, process, rollout, storage
+from openab_sop import helm, listing, process, reinstall, rollout, storage
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
 from openab_sop.helper_pod import reach
 from openab_sop.kube import Access, Cluster
@@ -55,6 +55,14 @@ _CHANGES = (
 """What Helm takes for what every version of the chart renders; the dry run tells of the rest."""
 
 MAKE_NAMESPACE = Access("create", "namespaces", in_namespace=False)
+_REBUILDS = (
+    *_COPIES,
+    *_HOLDS,
+    *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch")),
+    *(Access(verb, "deployments", "apps") for verb in ("create", "patch")),
+    *(Access(verb, "configmaps") for verb in ("create", "patch")),
+    *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),
+)
 _NEEDED = {
     "preparation": _PREPARES,
     "target": (*_PREPARES, Access("get", "persistentvolumeclaims")),
@@ -69,14 +77,8 @@ _NEEDED = {
         Access("create", "secrets"),
         Access("patch", "secrets"),
     ),
-    "rebuild": (
-        *_COPIES,
-        *_HOLDS,
-        *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch")),
-        *(Access(verb, "deployments", "apps") for verb in ("create", "patch")),
-        *(Access(verb, "configmaps") for verb in ("create", "patch")),
-        *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),
-    ),
+    "rebuild": _REBUILDS,
+    "reinstall": (*_CHANGES, *_REBUILDS, *reinstall.NEEDED),
 }
 
 
