@@ -101,7 +101,7 @@ class Store:
         if package and importlib.util.find_spec(package) is None:
             raise SettingsError(
                 f"{url} takes the package {package}, which is not installed",
-                f"in this project's directory: .venv/bin/pip install '.[{extra}]'",
+                f"in this project's directory: .venv/bin/pip install -e '.[{extra}]'",
             )
         if not package and self._scheme not in fsspec.available_protocols():
             raise SettingsError(f"{url}: {self._scheme} is no kind of store that fsspec knows", _NAMES_ONE)

@@ -16,8 +16,10 @@ import pytest
 from sandbox import Status
 from tests.elsewhere import BUCKET, S3, s3_server
 from tests.integration.conftest import Run, Suites
+from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.tiny import ARCHIVE, DEPLOYMENT, Tiny, tiny_release
 from tests.integration.suites.underway import ended, started, until
+from tests.integration.suites.upgrades import upgrading
 from world import World
 
 _age: Any = pyrage  # it ships no types
@@ -193,6 +195,23 @@ def test_a_killed_upload_is_no_backup_and_goes_with_the_next_run(remote: Remote)
     assert [path for path in slow.suites.staging if path.startswith(".")] == []
 
 
+def test_an_upgrade_and_its_way_back_stand_on_it(
+    remote: Remote, status: Status, volumes: Volumes, tmp_path: Path
+) -> None:
+    """The new version deletes files of the home: they come back from the server."""
+    with upgrading(remote.tiny.world, status, volumes, tmp_path / "run") as release:
+        local = release.suites
+        env = {**local.env, **remote.s3.env}
+        suites = Elsewhere(local.backup_root, local.reports, env, f"s3://{BUCKET}/upgrade")
+        release = replace(release, suites=suites)
+        run = release.run("suites", "--target-version=0.9.0-deletes-files.1", "--approval=auto")
+        assert run.status == 11, run.output
+        assert release.kept()
+        assert release.chart() == "0.8.1 deployed"
+        assert len({key.split("/")[1] for key in remote.s3.objects("upgrade/")}) == 2
+        assert not [name for name in suites.staging if "openab-backup" in name]
+
+
 WRONG: dict[str, tuple[dict[str, str], str, str, str]] = {
     "nobody answers": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, BUCKET, "cannot be used", "AWS_ENDPOINT_URL"),
     "no such bucket": ({}, "no-such-bucket", "is not there", "create the bucket"),
@@ -225,7 +244,7 @@ def test_a_root_that_cannot_be_used_is_told_before_anything_is_done(
     ("url", "told"),
     [
         ("s3://AKIA:hunter2secret@bucket", "has a password or a query in it"),
-        ("gs://bucket/path", "pip install '.[gcs]'"),
+        ("gs://bucket/path", "pip install -e '.[gcs]'"),
         ("nonsense://bucket/path", "is no kind of store"),
     ],
 )

@@ -83,7 +83,7 @@ def test_what_is_no_url(text: str) -> None:
 
 @pytest.mark.parametrize(("url", "extra"), [("gs://bucket/x", "gcs"), ("az://container/x", "azure")])
 def test_a_missing_driver_is_named_with_its_extra(url: str, extra: str) -> None:
-    with pytest.raises(SettingsError, match=rf"pip install '\.\[{extra}\]'"):
+    with pytest.raises(SettingsError, match=rf"pip install -e '\.\[{extra}\]'"):
         Store(url)
 
 
