@@ -23,13 +23,12 @@ LOGS = ("-wal", "-journal")
 """Suffixes of the files that belong to a database and hold committed or rolled-back pages."""
 INDEX = "-shm"
 """Suffix of the log's index: SQLite builds it anew, so it may be of any moment."""
-ATTEMPTS = 20
-"""Tries to copy a set between two checkpoints."""
+ATTEMPTS = 60
+"""Tries to copy a set between two checkpoints; on a busy machine most of them may be in vain."""
 
 _MOVED = 75
 _COPY = (
-    'db=$1; look() { sha256sum <"$db"; '
-    'for log in "$db-wal" "$db-journal"; do head -c 32 "$log" 2>/dev/null | sha256sum; done; }; '
+    'db=$1; look() { { head -q -c 32 "$db-wal" "$db-journal"; cat "$db"; } 2>/dev/null | sha256sum; }; '
     "before=$(look); "
     'for name in "$db" "$db-wal" "$db-journal" "$db-shm"; do [ -e "$name" ] && printf "%s\\0" "$name"; done '
     f'| {TAR}; [ "$before" = "$(look)" ] || status={_MOVED}'

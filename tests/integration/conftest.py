@@ -122,7 +122,7 @@ def new_namespace(world: World) -> Generator[str]:
     name = f"t-{uuid4().hex[:8]}"
     world.kubectl("create", "namespace", name)
     yield name
-    world.kubectl("delete", "namespace", name, "--wait=false")
+    world.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture
