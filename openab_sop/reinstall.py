@@ -1,8 +1,8 @@
 """The way back where Helm has none: restore, uninstall, and leave the ground ready for a rebuild (SOP 4.5).
 
-``helm uninstall`` reads the keep policy from the stored manifest, not from the live claim: a claim may go with it. So the
-volumes are set to Retain first, and a claim that went is made again for the same volume. What follows is the rebuild of
-the stage of that name: it finds the claims as it would have made them itself.
+``helm uninstall`` reads the keep policy from the stored manifest, not from the live claim: a claim may go with it. So
+the volumes are set to Retain first, and a claim that went is made again for the same volume. Then the stage ``rebuild``
+follows: it finds the claims as it would have made them itself.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Rollback:
         if course.revision not in known:
             raise ReleaseError(
                 f"helm has no revision {course.revision} of {self._m.name} any more",
-                f"rebuild it from backup {course.backup}: pytest suites/rebuild --backup={course.backup}",
+                f"uninstall, and rebuild it from the backup: pytest suites/reinstall --backup={course.backup}",
             )
         history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
         deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
