@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from openab_sop import obstacles, rebuild
 from openab_sop.backup import Backup, StoredAgent
 from openab_sop.blueprint import CLAIM, Blueprint
+from openab_sop.course import CourseFile, End
 from openab_sop.errors import NotNeeded
 from openab_sop.held import FILLING, RESTORED, Progress
 from openab_sop.helm import Helm
@@ -24,6 +26,7 @@ from openab_sop.lease import Lease
 from openab_sop.objects import Object, at, part
 from openab_sop.release import Release
 from openab_sop.restore import Restoration
+from openab_sop.session import directory_of
 from openab_sop.status import Status
 from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
@@ -43,13 +46,14 @@ class Reinstall:
 
     Args:
         source: the backup; its files can be read.
+        root: the local backup root.
         journal: where each action is recorded.
 
     Attributes:
         lease: the lock of the release.
     """
 
-    def __init__(self, source: Backup, helm: Helm, journal: Journal) -> None:
+    def __init__(self, source: Backup, helm: Helm, root: Path, journal: Journal) -> None:
         self._plan = Blueprint(source)
         self._helm = helm
         self._cluster = helm.cluster
@@ -58,6 +62,8 @@ class Reinstall:
         release = _as_backed_up(source, helm, self._plan)
         self._restoration = Restoration(source, release, Selection.parse("home"), journal)
         self._uninstalled = False
+        directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._plan.release)
+        self._course = CourseFile(directory)
         self.lease = Lease(self._cluster, self._plan.release)
 
     def fits(self) -> Verdict:
@@ -154,6 +160,8 @@ class Reinstall:
         self._uninstalled = True
         self._await_gone()
         self._bind_again(volumes)
+        if self._course.read():
+            self._course.update(ended=End.BACK)  # whatever was under way ends with the release
         return f"{listed or 'no record of a release'}; kept: {', '.join(volumes.values())}"
 
     def release_volumes(self) -> dict[str, str]:

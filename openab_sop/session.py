@@ -26,6 +26,12 @@ VARIABLE = "OPENAB_SESSION"
 _BOUND = ("kubeconfig", "context", "namespace", "release", "backup_root")
 
 
+def directory_of(root: Path, cluster: str, namespace: str, release: str) -> Path:
+    """Return where a release's session is kept: below a local backup root, by cluster, namespace and release."""
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", cluster).strip("-.") or "cluster"
+    return root / "sessions" / name / namespace / release
+
+
 @dataclass(frozen=True)
 class SessionAgent:
     """An agent as it was resolved: Deployment, home and claim."""
@@ -82,9 +88,8 @@ class Session:
             ) from error
 
     def directory(self, root: Path) -> Path:
-        """Where its files are: below the local backup root, by cluster, namespace and release."""
-        cluster = re.sub(r"[^A-Za-z0-9.-]+", "-", self.cluster).strip("-.") or "cluster"
-        return root / "sessions" / cluster / self.namespace / self.release
+        """Where its files are."""
+        return directory_of(root, self.cluster, self.namespace, self.release)
 
     def store(self, root: Path) -> Path:
         """Write the session file and its shell form below a local backup root; returns the path of the first.
