@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.conftest import ROOT
-
+ROOT = Path(__file__).resolve().parents[3]
 FEW, MANY = 1000, 10_000
 GROWTH = 6 << 20
 """Bytes that the peak may grow by: 9,000 entries in a list take as much again."""
