@@ -57,7 +57,7 @@ class Held:
     def too_small(self) -> Iterator[Finding]:
         """Say whether the volume lacks room for what is to be written; the holes of its files take none."""
         free, size = self.volume.free(), self.change.size
-        if size > free and (size := packed(self.archive, {offset for _, offset in self.change.write})) > free:
+        if size > free and (size := packed(self.archive, set(self.change.write))) > free:
             yield Finding(
                 f"claim {self.agent.claim}",
                 f"{free} bytes are free on it",

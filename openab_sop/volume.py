@@ -9,7 +9,6 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from openab_sop import listing
@@ -34,14 +33,16 @@ class Change:
     """What must happen to a volume so that it is as the backup says.
 
     Attributes:
-        write: what the volume lacks or has otherwise: its paths, and where in the archive each is.
+        write: where in the archive stands what the volume lacks or has otherwise.
         size: bytes in those files.
+        touched: every directory that holds one of the names, outermost first; not the home itself.
         remove: paths on the volume that are not in the backup, or are of another type there.
         aside: entries on the volume that would be lost.
     """
 
-    write: tuple[tuple[str, int], ...]
+    write: tuple[int, ...]
     size: int
+    touched: tuple[str, ...]
     remove: tuple[str, ...]
     aside: tuple[Entry, ...]
 
@@ -93,16 +94,18 @@ class Volume:
 
     def change(self) -> Change:
         """Return what must happen to the volume."""
-        write: list[tuple[str, int]] = []
+        write: list[int] = []
         extra = list(self._table.missing_in_copy())
         remove, aside, size = [entry.path for entry in extra], extra, 0
+        touched = {PurePosixPath(path).parent for path in remove}
         for ours in self._table.unrestored():
-            write.append((ours.path, ours.offset))
+            write.append(ours.offset)
             size += ours.size
+            touched.add(PurePosixPath(ours.path).parent)
             if theirs := self._table.get("pod", ours.path):
                 remove += [theirs.path] if theirs.type != ours.type else []
                 aside += [theirs] if theirs.type != "d" and not _same_content(ours, theirs) else []
-        return Change(tuple(write), size, tuple(remove), tuple(aside))
+        return Change(tuple(write), size, _with_parents(touched), tuple(remove), tuple(aside))
 
     def set_aside(self, entries: Iterable[Entry], archive: Archive) -> int:
         """Copy entries of the volume into an archive; returns how many.
@@ -131,12 +134,11 @@ class Volume:
         Raises:
             PodError: the pod's tar or rm failed.
         """
-        touched = _parents(chain(change.remove, (path for path, _ in change.write)))
-        there = [path for path in touched if (entry := self._table.get("pod", path)) and entry.type == "d"]
+        there = [path for path in change.touched if (entry := self._table.get("pod", path)) and entry.type == "d"]
         self._batched(_UNLOCK, there)
         self._batched(_REMOVE, change.remove)
-        wanted = {offset for _, offset in change.write}
-        wanted |= {entry.offset for path in touched if (entry := self._table.get("copy", path))}
+        wanted = set(change.write)
+        wanted |= {entry.offset for path in change.touched if (entry := self._table.get("copy", path))}
         with self.pod.open(_EXTRACT, self.home, stdin=None) as output:
             sent = 0
             for piece in _selected(archive, wanted):
@@ -179,10 +181,10 @@ def packed(archive: Path, offsets: Container[int]) -> int:
     return sum(end - start for start, end in _runs(archive, offsets))
 
 
-def _parents(paths: Iterable[str]) -> list[str]:
-    """Return every directory that holds one of the paths, outermost first; not the home itself."""
-    found = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
-    return sorted(found - {"."})
+def _with_parents(directories: Iterable[PurePosixPath]) -> tuple[str, ...]:
+    """Return the directories and every one that holds them, outermost first; not the home itself."""
+    found = {str(path) for directory in directories for path in (directory, *directory.parents)}
+    return tuple(sorted(found - {"."}))
 
 
 def _same_content(ours: Entry, theirs: Entry) -> bool:
