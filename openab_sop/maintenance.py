@@ -57,7 +57,6 @@ class Maintenance:
         file: the course of its upgrade, on disk.
         lease: the lock.
         entered: whether this run has taken up the course: only then may it lead back.
-        rejected: whether this run gave an answer that nobody has asked for.
     """
 
     helm: Helm
@@ -68,7 +67,6 @@ class Maintenance:
     journal: Journal
     announcer: Announcer
     entered: bool = False
-    rejected: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -119,7 +117,7 @@ class Maintenance:
         if self.lease.refused:
             return Status.HELD
         course = self.file.read()
-        if course is None or not course.changed or self.rejected:
+        if course is None or not course.changed or not self.entered:
             return Status.UNCHANGED
         if course.awaiting and not course.decided:
             return Status.WAITING

@@ -150,7 +150,9 @@ class Phase:
             ReleaseError: the answer is no, or none came in time.
         """
         self._require()
-        if (said := self._course.said(self.name)) and self._course.awaiting != self.name:
+        course = self._course
+        if (said := course.said(self.name)) and (course.awaiting != self.name or course.when(self._restarted)):
+            self._heed(Answer(said.word))  # a run that was killed right after it may not have heeded it
             raise NotNeeded(f"{said.word} by {said.who} at {said.when}")
         return self._heed(ask(self.name, self._question()))
 
@@ -161,12 +163,12 @@ class Phase:
             NotNeeded: they gave one. Others as ``ask`` raises them.
         """
         self._require()
-        said, restarted = self._course.said(self.name), f"{self.name} restarted"
+        said = self._course.said(self.name)
         if not said or said.word != Answer.NO_RESPONSE.value:
             raise NotNeeded("the bot answers")
-        if not self._course.when(restarted):
+        if not self._course.when(self._restarted):
             self._demand(self._judged(self._m.release().agents))
-            self._m.file.mark(restarted)
+            self._m.file.mark(self._restarted)
         self.situation = replace(self.situation, restarted=True)
         return self._heed(ask(self.name, f"After a restart: {self._question()}"))
 
@@ -177,6 +179,10 @@ class Phase:
     @property
     def _applied(self) -> str:
         return f"{self.name} applied"
+
+    @property
+    def _restarted(self) -> str:
+        return f"{self.name} restarted"
 
     @property
     def _is_over(self) -> bool:

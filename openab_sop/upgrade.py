@@ -64,9 +64,7 @@ class Upgrade:
         """
         course = self.maintenance.file.read()
         if reply:
-            self.maintenance.rejected = True
             reply.require_awaited(course)
-            self.maintenance.rejected = False
         if course is None or course.ended:
             return self._begin()
         if course.target != str(self.target.version):
