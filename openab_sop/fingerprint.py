@@ -54,6 +54,14 @@ def claim(cluster: Cluster, agent: Agent) -> str:
         return ""
 
 
+def replaced_claims(release: Release, course: Course) -> list[str]:
+    """Return the agents whose claim is another than before the upgrade, and whose home was not restored since."""
+    now = claims(release)
+    return [
+        name for name, uid in course.claims.items() if name in now and now[name] != uid and name not in course.restored
+    ]
+
+
 def _is_outdated(cluster: Cluster, agent: Agent, course: Course) -> bool:
     seen = course.before.get(agent.deployment)
     if seen is None or seen.config == _config(cluster, agent):

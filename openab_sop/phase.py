@@ -112,10 +112,14 @@ class Phase:
 
         Raises:
             NotNeeded: they are there.
-            ReleaseError: the agents do not run well after that.
+            ReleaseError: the agents do not run well after that; or a claim was replaced, and all is missing.
         """
         self._require()
-        missing = broken_config(self._m.release(), self._m.baseline())
+        release = self._m.release()
+        if lost := fingerprint.replaced_claims(release, self._course):
+            self.situation = replace(self.situation, lost=tuple(lost))
+            raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
+        missing = broken_config(release, self._m.baseline())
         if not missing:
             raise NotNeeded("every agents' and steering file of the backup is there")
         written = restore_config(self._m, progress)

@@ -66,6 +66,7 @@ def verify(
     rendered = Rendered(Manifest.parse(release.helm.manifest(release.name, release.revision)))
     seen = Seen(release.name, version)
     seen.findings += _version(release, version)
+    seen.lost += fingerprint.replaced_claims(release, course)
     for agent in release.agents:
         name, describe = agent.deployment, f"kubectl -n {release.namespace} describe deployment {agent.deployment}"
         pod, wanted = agent.pod(release.cluster), rendered.image(name)
@@ -77,11 +78,11 @@ def verify(
         if not process_alive(hosts[name]):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
-        before = course.claims.get(name)
-        if before and (uid := fingerprint.claim(release.cluster, agent)) != before and name not in course.restored:
-            seen.lost.append(name)
-            seen.findings.append(Finding(f"claim of {name}", f"UID {uid}", f"UID {before}, as before", describe))
-        elif before:
+        if name in seen.lost:
+            expected = f"UID {course.claims[name]}, as before"
+            uid = fingerprint.claim(release.cluster, agent)
+            seen.findings.append(Finding(f"claim of {name}", f"UID {uid}", expected, describe))
+        elif name in course.claims:
             with volume_since(pod, agent, baseline, may_vanish) as since:
                 broken = list(since.broken_config())
                 seen.changes[name] = str(since.changes)

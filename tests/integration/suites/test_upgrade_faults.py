@@ -82,7 +82,7 @@ STORIES = {
         ),
         Story("0.9.0-one-agent-panics.1", 11, "0.8.1", "openab-claude", "crash-or-pending", agents=("kiro", "claude")),
         Story(
-            "0.9.0-renames-claim.1", 11, "0.6.4", "claim of openab-kiro", "volume-lost", start="0.6.4", restored=AFTER
+            "0.9.0-renames-claim.1", 11, "0.6.4", "is another than before", "volume-lost", start="0.6.4", restored=AFTER
         ),
         Story("0.9.0", 11, "0.8.1", "status 101", "crash-or-pending"),
         Story("0.9.1", 11, "0.8.1", "status 101", "crash-or-pending"),
