@@ -189,6 +189,26 @@ def test_edits_by_hand_and_revisions_of_others_are_named(release: Upgrading) -> 
     assert release.chart() == "0.8.0 deployed"
 
 
+def test_a_release_that_helm_3_made(
+    world: World, status: Status, volumes: Volumes, helm3: Path, tmp_path: Path
+) -> None:
+    """Helm 3 upgrades it and rolls it back, then Helm 4 does; the agents are stopped on the way back both times."""
+    with upgrading(world, status, volumes, tmp_path / "run", "0.8.0", helm=helm3 / "helm") as release:
+        old = {"PATH": f"{helm3}{os.pathsep}{release.suites.env['PATH']}"}
+        claim = release.claim()
+        bad = ("suites", "--target-version=0.9.0-migration-fails.1", "--approval=auto")
+        for env in (old, {}):
+            failed = release.run(*bad, env=env)
+            assert failed.status == 11, failed.output
+            assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.0 deployed", True, "")
+        good = release.run("suites", "--target-version=0.8.2", "--approval=auto")
+        assert good.status == 0, good.output
+        assert (release.chart(), release.claim(), release.kept()) == ("0.8.2 deployed", claim, True)
+        back = release.run("suites/rollback", env=old)
+        assert back.status == 0, back.output
+        assert (release.chart(), release.claim(), release.kept()) == ("0.8.0 deployed", claim, True)
+
+
 def test_targets_that_cannot_be(release: Upgrading) -> None:
     """Each ends before anything is done, with what to do."""
     for arguments, said in {
