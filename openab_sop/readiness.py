@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openab_sop import helm, listing, process, reinstall, rollout, storage
+from openab_sop import process, storage
+from openab_sop.agents.helper_pod import reach
+from openab_sop.backups import listing
+from openab_sop.backups.store import Store
+from openab_sop.cluster import helm
+from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
-from openab_sop.helper_pod import reach
-from openab_sop.kube import Access, Cluster
-from openab_sop.release import Release
-from openab_sop.store import Store
+from openab_sop.releases.release import Release
+from openab_sop.restores import reinstall
+from openab_sop.rollouts import rollout
 
 SKEW = 60
 """Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from openab_sop.concern import Limits
-from openab_sop.logs import Patterns
+from openab_sop.rollouts.concern import Limits
+from openab_sop.rollouts.logs import Patterns
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
-from openab_sop.container import missing_tools
-from openab_sop.draft import Draft
-from openab_sop.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
+from openab_sop.agents.container import missing_tools
+from openab_sop.backups.draft import Draft
+from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
 from openab_sop.settings import Settings
 
 collecting = pytest.mark.collecting

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fixtures.audit import Audit, Evidence
-from openab_sop import cleanup
-from openab_sop.cleanup import Kept
+from openab_sop.backups import cleanup
+from openab_sop.backups.cleanup import Kept
+from openab_sop.backups.store import Store
 from openab_sop.journal import Journal
 from openab_sop.settings import Settings
-from openab_sop.store import Store
 
 
 def test_backups_are_listed(kept: list[Kept], audit: Audit, evidence: Evidence) -> None:

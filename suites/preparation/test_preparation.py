@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fixtures.audit import Audit, Evidence
 from openab_sop import readiness
-from openab_sop.helm import Listed
-from openab_sop.kube import Cluster
-from openab_sop.orphans import wait_for_orphans
-from openab_sop.release import Release
-from openab_sop.session import Session
+from openab_sop.cluster.helm import Listed
+from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.orphans import wait_for_orphans
+from openab_sop.releases.release import Release
+from openab_sop.releases.session import Session
 from openab_sop.settings import Settings
 
 

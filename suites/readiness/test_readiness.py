@@ -6,10 +6,10 @@ import pytest
 
 from fixtures.audit import Audit, Evidence
 from openab_sop import process, readiness
-from openab_sop.kube import Cluster
-from openab_sop.kubeconfig import KubeConfig
+from openab_sop.backups.store import Store
+from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.settings import Settings
-from openab_sop.store import Store
 
 collecting = pytest.mark.collecting
 needs = pytest.mark.dependency

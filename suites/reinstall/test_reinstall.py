@@ -6,9 +6,9 @@ import pytest
 
 from fixtures.audit import Evidence
 from fixtures.console import Progress
-from openab_sop.backup import Backup
-from openab_sop.proof import prove
-from openab_sop.reinstall import Reinstall
+from openab_sop.backups.backup import Backup
+from openab_sop.backups.proof import prove
+from openab_sop.restores.reinstall import Reinstall
 
 
 @pytest.mark.gate

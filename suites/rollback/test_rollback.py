@@ -9,9 +9,9 @@ from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
-from openab_sop.backup import Backup
-from openab_sop.remote import RemoteBackup
-from openab_sop.rollback import Rollback
+from openab_sop.backups.backup import Backup
+from openab_sop.backups.remote import RemoteBackup
+from openab_sop.upgrades.rollback import Rollback
 
 remedy = pytest.mark.remedy
 

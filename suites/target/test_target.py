@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from fixtures.audit import Audit, Evidence
-from openab_sop import capacity
-from openab_sop import target as targets
-from openab_sop.chart_source import ChartSource
-from openab_sop.course import Course
-from openab_sop.notes import Notes
-from openab_sop.release import Release
+from openab_sop.releases.course import Course
+from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
-from openab_sop.target import Choice, Target
-from openab_sop.version import Version
+from openab_sop.targets import capacity
+from openab_sop.targets import target as targets
+from openab_sop.targets.chart_source import ChartSource
+from openab_sop.targets.notes import Notes
+from openab_sop.targets.target import Choice, Target
+from openab_sop.targets.version import Version
 
 
 def test_target_version_is_known(source: ChartSource, target_version: Version, evidence: Evidence) -> None:

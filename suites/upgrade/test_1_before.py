@@ -6,9 +6,9 @@ import pytest
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
-from openab_sop.answers import Reply
-from openab_sop.maintenance import Maintenance
-from openab_sop.upgrade import Upgrade
+from openab_sop.upgrades.answers import Reply
+from openab_sop.upgrades.maintenance import Maintenance
+from openab_sop.upgrades.upgrade import Upgrade
 
 
 def test_release_is_held(maintenance: Maintenance, evidence: Evidence) -> None:

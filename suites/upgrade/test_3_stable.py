@@ -10,7 +10,7 @@ from testinfra.host import Host
 from fixtures.audit import Evidence
 from fixtures.console import Progress
 from fixtures.human import Human
-from openab_sop.phase import Phase
+from openab_sop.upgrades.phase import Phase
 
 
 def test_stable_is_applied(stable: Phase, evidence: Evidence) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fixtures.audit import Audit, Evidence
-from openab_sop.upgrade import Upgrade, outages
+from openab_sop.upgrades.upgrade import Upgrade, outages
 
 
 def test_completion_is_announced(upgrade: Upgrade, audit: Audit, evidence: Evidence) -> None:

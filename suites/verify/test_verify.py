@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fixtures.audit import Audit, Evidence
-from openab_sop import proof
-from openab_sop.backup import Backup
+from openab_sop.backups import proof
+from openab_sop.backups.backup import Backup
 from openab_sop.settings import Settings
 
 

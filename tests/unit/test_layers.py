@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,9 @@ FORBIDDEN = {
     "world": OURS - {"world", "sandbox"},
 }
 """What a layer never imports."""
+
+PACKAGES = ("cluster", "agents", "releases", "backups", "restores", "rollouts", "targets", "upgrades")
+"""The library's packages: each imports only those before it, and modules of the library's top that import none."""
 
 ALONE = {
     "fsspec": "store.py",
@@ -59,6 +63,32 @@ def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
 @pytest.mark.parametrize(("package", "module"), ALONE.items())
 def test_one_module_is_the_seam_to_what_is_outside(package: str, module: str) -> None:
     assert [path.name for path in modules("openab_sop") if package in imports(path)] == [module]
+
+
+def packages(path: Path) -> set[str]:
+    """Return the library's packages that a module imports, however it does."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(), path)) if isinstance(node, ast.ImportFrom)]
+    named = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+    return {name.split(".")[1] for name in named if name.startswith("openab_sop.")} & set(PACKAGES)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_packages_of_the_library_import_one_way(package: str) -> None:
+    below = set(PACKAGES[: PACKAGES.index(package) + 1])
+    wrong = {path.name: later for path in modules(f"openab_sop/{package}") if (later := packages(path) - below)}
+    assert not wrong
+
+
+def test_what_all_packages_use_imports_none_of_them() -> None:
+    """Readiness and the settings know them all; nothing in the library imports those two."""
+    top = [path for path in (ROOT / "openab_sop").glob("*.py") if path.stem not in ("readiness", "settings")]
+    assert not {path.name: found for path in top if (found := packages(path))}
+    users = [
+        path
+        for path in modules("openab_sop")
+        if re.search(r"openab_sop(\.| import )(readiness|settings)", path.read_text())
+    ]
+    assert not users
 
 
 def test_only_the_sandbox_option_brings_the_sandbox_into_the_plugins() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from openab_sop import kubeconfig
-from openab_sop.agent import Agent
-from openab_sop.kube import Cluster
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster import kubeconfig
+from openab_sop.cluster.kube import Cluster
 from sandbox import Status
 from tests.integration.conftest import new_namespace
 from world import World

@@ -20,11 +20,11 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from openab_sop import health
-from openab_sop.concern import Baseline, Limits, Symptom
-from openab_sop.container import process_alive
-from openab_sop.health import Judgement
-from openab_sop.logs import DEFAULT, Patterns
+from openab_sop.agents.container import process_alive
+from openab_sop.rollouts import health
+from openab_sop.rollouts.concern import Baseline, Limits, Symptom
+from openab_sop.rollouts.health import Judgement
+from openab_sop.rollouts.logs import DEFAULT, Patterns
 from sandbox import Status
 from tests.integration.conftest import ROOT
 from tests.integration.rollout.conftest import Field, deployment

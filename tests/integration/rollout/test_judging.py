@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from openab_sop import health, logs, rollout
-from openab_sop.agent import Agent
-from openab_sop.concern import Limits, Symptom
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import ClusterError, Forbidden
-from openab_sop.kube import Access, Cluster
-from openab_sop.logs import LogFacts
+from openab_sop.rollouts import health, logs, rollout
+from openab_sop.rollouts.concern import Limits, Symptom
+from openab_sop.rollouts.logs import LogFacts
 from tests.integration.rollout.conftest import Field
 
 QUICK = Limits(settle=1, retry=3, connected=30)

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from openab_sop.kube import Cluster
-from openab_sop.outage import OutageWatch
+from openab_sop.cluster.kube import Cluster
+from openab_sop.rollouts.outage import OutageWatch
 from tests.integration.rollout.conftest import Field, deployment
 
 

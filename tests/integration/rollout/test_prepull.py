@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from openab_sop.agent import Agent
-from openab_sop.prepull import ImageError, pull
+from openab_sop.agents.agent import Agent
+from openab_sop.agents.prepull import ImageError, pull
 from sandbox.config import PAUSE_IMAGE
 from tests.integration.conftest import ROOT
 from tests.integration.rollout.conftest import Field, deployment
@@ -72,9 +72,10 @@ def test_the_pod_is_like_the_agents_but_holds_nothing(field: Field, agent: Agent
     script = f"""
 import os
 from pathlib import Path
-from openab_sop import kubeconfig, prepull
-from openab_sop.agent import Agent
-from openab_sop.kube import Cluster
+from openab_sop.agents import prepull
+from openab_sop.cluster import kubeconfig
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster.kube import Cluster
 cluster = Cluster(kubeconfig.resolve({field.cluster.access.joined!r}, None, {field.cluster.namespace!r}))
 Cluster.delete = lambda *arguments, **options: os.kill(os.getpid(), 9)
 prepull.pull(cluster, Agent.of(cluster.get("Deployment", {agent.deployment!r})), {GOOD!r})

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop import database, kubeconfig
-from openab_sop.agent import Agent
-from openab_sop.archive import Archive
-from openab_sop.kube import Cluster
-from openab_sop.pod import Pod
+from openab_sop.agents.agent import Agent
+from openab_sop.backups import database
+from openab_sop.backups.archive import Archive
+from openab_sop.cluster import kubeconfig
+from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.pod import Pod
 from sandbox import Status
 from sandbox.enclosure import Enclosure
 from tests.integration.conftest import new_namespace

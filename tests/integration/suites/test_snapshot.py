@@ -12,10 +12,11 @@ from signal import SIGKILL
 
 import pytest
 
-from openab_sop import kubeconfig, snapshot
-from openab_sop.agent import Agent
+from openab_sop.agents import snapshot
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster import kubeconfig
+from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import SopError
-from openab_sop.kube import Cluster
 from sandbox import Sandbox, Status
 from tests.integration.conftest import ROOT, Suites, new_namespace
 from world import World

@@ -16,14 +16,15 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from openab_sop import capacity, chart_source, kubeconfig
-from openab_sop import release as releases
-from openab_sop.announce import Announcer
-from openab_sop.course import FILE, Course
+from openab_sop.cluster import kubeconfig
+from openab_sop.cluster.helm import Helm
+from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import SourceError
-from openab_sop.helm import Helm
-from openab_sop.kube import Cluster
-from openab_sop.version import Version
+from openab_sop.releases import release as releases
+from openab_sop.releases.course import FILE, Course
+from openab_sop.targets import capacity, chart_source
+from openab_sop.targets.announce import Announcer
+from openab_sop.targets.version import Version
 from sandbox import Status
 from tests.integration.conftest import Run
 from tests.integration.suites.callers import account

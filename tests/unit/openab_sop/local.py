@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from openab_sop.archive import Archive
-from openab_sop.contents import Comparison
-from openab_sop.home import Base, HomeCopy
-from openab_sop.kube import Cluster
-from openab_sop.pod import Pod
+from openab_sop.backups.archive import Archive
+from openab_sop.backups.contents import Comparison
+from openab_sop.backups.home import Base, HomeCopy
+from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.pod import Pod
 
 _EXEC = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n'
 

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from openab_sop.archive import TAR, Archive
-from openab_sop.backup import CONTENTS, HOME, MANIFEST, SCHEMA, Backup, Manifest, StoredAgent, files_below
-from openab_sop.contents import comparison
+from openab_sop.backups.archive import TAR, Archive
+from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, SCHEMA, Backup, Manifest, StoredAgent, files_below
+from openab_sop.backups.contents import comparison
 
 AGENT = "openab-kiro"
 DATABASE = "data.sqlite3"

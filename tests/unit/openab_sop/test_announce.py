@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
-from openab_sop import announce, redact
-from openab_sop.announce import Announcer
+from openab_sop import redact
 from openab_sop.errors import SettingsError
+from openab_sop.targets import announce
+from openab_sop.targets.announce import Announcer
 from tests.served import Asked, Says, serving
 
 TOKEN = "Tok3n-of-a-webhook_0123456789"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.archive import Archive, read_back
-from openab_sop.contents import comparison
-from openab_sop.home import Base, HomeCopy
+from openab_sop.backups.archive import Archive, read_back
+from openab_sop.backups.contents import comparison
+from openab_sop.backups.home import Base, HomeCopy
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import flip
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from openab_sop.backup import Backup
-from openab_sop.blueprint import CLAIM, Blueprint
+from openab_sop.backups.backup import Backup
 from openab_sop.errors import BackupError
-from openab_sop.obstacles import foreign
 from openab_sop.redact import mask
+from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.restores.obstacles import foreign
 from tests.unit.openab_sop.stored import AGENT, made
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from openab_sop.capacity import requests
+from openab_sop.agents.placement import Need, missing, refusal, subtract
+from openab_sop.cluster.kube import quantity
 from openab_sop.errors import ClusterError
-from openab_sop.kube import quantity
-from openab_sop.placement import Need, missing, refusal, subtract
+from openab_sop.targets.capacity import requests
 
 
 def container(cpu: str = "", *, limit: str = "", **more: Any) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop import chart_source
-from openab_sop.chart_source import Local, Oci, Repository
 from openab_sop.errors import SettingsError, SourceError
+from openab_sop.targets import chart_source
+from openab_sop.targets.chart_source import Local, Oci, Repository
 from tests.served import Says, serving
 
 INDEX = """

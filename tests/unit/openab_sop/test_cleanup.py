@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop import cleanup
-from openab_sop.backup import HOME
+from openab_sop.backups import cleanup
+from openab_sop.backups.backup import HOME
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import AGENT, flip, made
@@ -117,7 +117,7 @@ def test_a_deletion_that_ends_halfway_leaves_no_backup(
 
     found = cleanup.survey(root)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr("openab_sop.cleanup.shutil.rmtree", die)
+        patched.setattr("openab_sop.backups.cleanup.shutil.rmtree", die)
         cleanup.delete_named(found, (OLD,), journal)
     assert names(root) == [NEW]
     assert cleanup.clear(root, None, journal) == [f".{OLD}.partial"]

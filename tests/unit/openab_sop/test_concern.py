@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from openab_sop.agent import Agent
-from openab_sop.concern import CONFIRM, ROTATED, Baseline, Concern, Limits, Look, Symptom, concern
-from openab_sop.logs import DEFAULT, LogFacts, Patterns
-from openab_sop.rollout import AgentPod, Container, Ended, Observation
+from openab_sop.agents.agent import Agent
+from openab_sop.rollouts.concern import CONFIRM, ROTATED, Baseline, Concern, Limits, Look, Symptom, concern
+from openab_sop.rollouts.logs import DEFAULT, LogFacts, Patterns
+from openab_sop.rollouts.rollout import AgentPod, Container, Ended, Observation
 
 NOW = datetime(2026, 5, 7, 8, 9, tzinfo=UTC)
 LIMITS = Limits()

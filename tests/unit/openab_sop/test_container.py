@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.container import process_alive
+from openab_sop.agents.container import process_alive
 from openab_sop.errors import PodError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.contents import Comparison, Entry, comparison, read
+from openab_sop.backups.contents import Comparison, Entry, comparison, read
 
 FILE = Entry("a/file", "f", 0o644, 1000, 1000, size=3, mtime_ns=1_700_000_000_123_456_789, sha256="ab" * 32)
 

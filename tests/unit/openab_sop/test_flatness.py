@@ -14,9 +14,9 @@ GROWTH = 6 << 20
 _COPY = """
 import re, sys
 from pathlib import Path
-from openab_sop.agent_backup import _summed_up
-from openab_sop.contents import comparison
-from openab_sop.volume import Volume
+from openab_sop.backups.agent_backup import _summed_up
+from openab_sop.backups.contents import comparison
+from openab_sop.restores.volume import Volume
 from tests.unit.openab_sop.local import local
 
 directory, files = Path(sys.argv[1]), int(sys.argv[2])

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop import home, listing
-from openab_sop.archive import HEADERS, LARGEST, Archive, Member
-from openab_sop.contents import Comparison, Entry, comparison
+from openab_sop.backups import home, listing
+from openab_sop.backups.archive import HEADERS, LARGEST, Archive, Member
+from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.errors import BackupError, PodError, SopError
 from openab_sop.redact import mask
 from openab_sop.shown import one_line

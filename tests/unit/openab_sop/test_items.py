@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from openab_sop.backups.items import AUTH, HOSTS, STEERING, Selection
 from openab_sop.errors import SettingsError
-from openab_sop.items import AUTH, HOSTS, STEERING, Selection
 
 
 def test_the_whole_home() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from openab_sop.cluster.kubeconfig import resolve
 from openab_sop.errors import SettingsError
-from openab_sop.kubeconfig import resolve
 
 
 @pytest.fixture(autouse=True)

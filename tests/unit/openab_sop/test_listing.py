@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from openab_sop.backups.listing import BATCH, batches, prunes, relative
 from openab_sop.errors import PodError
-from openab_sop.listing import BATCH, batches, prunes, relative
 
 
 def test_prunes_leave_out_exactly_the_paths(tmp_path: Path) -> None:

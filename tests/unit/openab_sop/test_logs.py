@@ -8,7 +8,7 @@ import pytest
 
 from openab_sop import redact
 from openab_sop.errors import SettingsError
-from openab_sop.logs import QUOTED, WIDTH, LogFacts, Patterns, complaints, fingerprint
+from openab_sop.rollouts.logs import QUOTED, WIDTH, LogFacts, Patterns, complaints, fingerprint
 
 DISCORD = " INFO openab::discord: discord bot connected user=bot"
 SLACK = " INFO openab::slack: Slack Socket Mode connected"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openab_sop.errors import ReleaseError
-from openab_sop.manifest import Manifest
+from openab_sop.releases.manifest import Manifest
 
 OBJECTS = (("B", "one"), ("A", "two"), ("B", "three"))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop import notes as release_notes
-from openab_sop.notes import Notes
-from openab_sop.version import Version
+from openab_sop.targets import notes as release_notes
+from openab_sop.targets.notes import Notes
+from openab_sop.targets.version import Version
 from tests.served import Asked, Says, serving
 
 VERSION = Version.parse("0.8.1")

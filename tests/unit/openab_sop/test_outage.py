@@ -6,10 +6,10 @@ from typing import cast
 
 import pytest
 
-from openab_sop.agent import Agent
-from openab_sop.kube import Cluster
-from openab_sop.logs import DEFAULT
-from openab_sop.outage import Outage, Run, Track
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster.kube import Cluster
+from openab_sop.rollouts.logs import DEFAULT
+from openab_sop.rollouts.outage import Outage, Run, Track
 
 AGENT = Agent("openab-kiro", "openab", "app=openab", "/home/agent", "openab-kiro", (), (), ())
 OLD, NEW, THIRD = ("old", 0), ("new", 0), ("third", 0)

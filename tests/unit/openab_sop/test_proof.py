@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.backup import CONTENTS, HOME, MANIFEST, Backup
+from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, Backup
+from openab_sop.backups.proof import belongs, prove, sealed_files
 from openab_sop.errors import BackupError, NotNeeded
-from openab_sop.proof import belongs, prove, sealed_files
 from tests.unit.openab_sop.stored import AGENT, DATABASE, flip, made, written
 
 ARCHIVE = f"{AGENT}/{HOME}"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from openab_sop.errors import BackupError
-from openab_sop.rebuild import anew, chart_archive, claim_anew, storage_class
+from openab_sop.releases.rebuild import anew, chart_archive, claim_anew, storage_class
 
 CHART: dict[str, Any] = {
     "metadata": {"apiVersion": "v2", "name": "openab", "version": "1.2.3"},

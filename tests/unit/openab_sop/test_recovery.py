@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openab_sop.concern import Symptom
-from openab_sop.recovery import RULES, Action, Answer, Situation, decide
+from openab_sop.rollouts.concern import Symptom
+from openab_sop.upgrades.recovery import RULES, Action, Answer, Situation, decide
 
 WELL = frozenset[Symptom]()
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop import redact, registry
+from openab_sop import redact
 from openab_sop.errors import SourceError
-from openab_sop.registry import Registry
+from openab_sop.targets import registry
+from openab_sop.targets.registry import Registry
 from tests.served import Asked, Says, Server, serving
 
 TAGS = [f"0.{minor}.0" for minor in range(7)]

@@ -11,14 +11,14 @@ from secrets import token_hex
 
 import pytest
 
-from openab_sop import cleanup, remote
-from openab_sop.backup import HOME, MANIFEST, Backup, is_home
+from openab_sop.backups import cleanup, remote
+from openab_sop.backups.backup import HOME, MANIFEST, Backup, is_home
+from openab_sop.backups.proof import prove
+from openab_sop.backups.remote import CLAIM, STALE, RemoteBackup, fetched, upload
+from openab_sop.backups.store import Store
+from openab_sop.cluster.owner import owner
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
-from openab_sop.owner import owner
-from openab_sop.proof import prove
-from openab_sop.remote import CLAIM, STALE, RemoteBackup, fetched, upload
-from openab_sop.store import Store
 from tests.unit.openab_sop.stored import AGENT, made
 
 OLD, NEW, NEWEST = (f"openab-backup-2026010{day}-000000" for day in (1, 2, 3))

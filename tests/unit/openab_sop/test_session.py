@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openab_sop.errors import SettingsError
-from openab_sop.session import Session, SessionAgent
+from openab_sop.releases.session import Session, SessionAgent
 
 SESSION = Session(
     cluster="https://host:6443/x y",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from openab_sop import redact
+from openab_sop.backups.store import BLOCK, Store, parse
 from openab_sop.errors import BackupError, SettingsError
-from openab_sop.store import BLOCK, Store, parse
 from tests.elsewhere import BUCKET, S3, s3_server, sftp_server
 
 
@@ -158,7 +158,7 @@ def test_nobody_answers(in_env: pytest.MonkeyPatch) -> None:
 def test_somebody_listens_and_never_answers(in_env: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         in_env.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        in_env.setattr("openab_sop.store.PATIENCE", 2)
+        in_env.setattr("openab_sop.backups.store.PATIENCE", 2)
         with pytest.raises(BackupError, match="does not answer within 2 s"):
             Store("s3://x/y").check()
 

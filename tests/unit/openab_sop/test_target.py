@@ -9,14 +9,15 @@ from typing import cast
 
 import pytest
 
-from openab_sop import storage, target
-from openab_sop.chart_source import Pulled
-from openab_sop.course import Course, End
+from openab_sop import storage
 from openab_sop.errors import NothingToDo, TargetError
-from openab_sop.notes import Notes
-from openab_sop.release import Release
-from openab_sop.target import Choice
-from openab_sop.version import Version, newest_first
+from openab_sop.releases.course import Course, End
+from openab_sop.releases.release import Release
+from openab_sop.targets import target
+from openab_sop.targets.chart_source import Pulled
+from openab_sop.targets.notes import Notes
+from openab_sop.targets.target import Choice
+from openab_sop.targets.version import Version, newest_first
 
 OFFERED = [
     "0.7.0",

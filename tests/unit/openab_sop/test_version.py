@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from openab_sop.errors import SettingsError
-from openab_sop.version import Version, near, newest_first, newest_stable
+from openab_sop.targets.version import Version, near, newest_first, newest_stable
 
 ORDER = [
     "0.8.0-alpha",

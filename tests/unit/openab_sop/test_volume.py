@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.agent import Agent
-from openab_sop.archive import Archive
-from openab_sop.backup import StoredAgent
-from openab_sop.contents import comparison
+from openab_sop.agents.agent import Agent
+from openab_sop.backups.archive import Archive
+from openab_sop.backups.backup import StoredAgent
+from openab_sop.backups.contents import comparison
 from openab_sop.errors import BackupError, PodError
-from openab_sop.held import Held
-from openab_sop.volume import Volume
+from openab_sop.restores.held import Held
+from openab_sop.restores.volume import Volume
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import fill
 

@@ -10,8 +10,8 @@ from urllib.request import Request
 
 import pytest
 
-from openab_sop import web
 from openab_sop.errors import SourceError
+from openab_sop.targets import web
 from tests.served import Asked, Says, serving
 
 

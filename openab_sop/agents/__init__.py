@@ -1,0 +1,1 @@
+"""An agent: where its home is, how it is reached, held still, snapshotted; helper pods."""

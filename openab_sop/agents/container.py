@@ -1,0 +1,62 @@
+"""Looks inside a running container, through testinfra's host as the suites inject it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Protocol
+
+from openab_sop.agents.agent import CONTAINERS
+from openab_sop.errors import PodError
+
+TOOLS = ("tar", "find", "xargs", "head", "sha256sum", "du")
+"""What copying a home needs in the container."""
+PROCESSES = CONTAINERS
+"""Names of the agent's process, as its container's: the present one, and the chart's former name."""
+
+_MISSING = f'for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "$tool"; done'
+_STAT = "cat /proc/[0-9]*/stat 2>/dev/null"
+"""Of every process its id, name in parentheses and state; needs no procps. One that ends meanwhile is no error."""
+_PROCESS = re.compile(r"^\d+ \((?P<name>.*)\) (?P<state>\S)", re.MULTILINE)
+_DEAD = ("Z", "X", "x")
+
+
+class Ran(Protocol):
+    """What testinfra says of a command that ran."""
+
+    @property
+    def stdout(self) -> str:
+        """What it wrote."""
+        ...
+
+
+class Host(Protocol):
+    """The part of testinfra's host that is used here."""
+
+    def run(self, command: str) -> Ran:
+        """Run a shell's command in the container."""
+        ...
+
+
+def missing_tools(hosts: Mapping[str, Host]) -> str:
+    """Return what is missing in which agent's container, in words; empty if nothing is (SOP 2.0)."""
+    return "; ".join(
+        f"the container of {agent} has no {', '.join(missing)}"
+        for agent, host in hosts.items()
+        if (missing := host.run(_MISSING).stdout.split())
+    )
+
+
+def process_alive(host: Host) -> bool:
+    """Tell whether the agent's process lives in the container: by its exact name, and no zombie (SOP 3.2).
+
+    Raises:
+        PodError: the container's processes cannot be listed.
+    """
+    listed = [*_PROCESS.finditer(host.run(_STAT).stdout)]
+    if not listed:
+        raise PodError(
+            "the processes of the container cannot be listed",
+            "check that the pod still runs and has sh and cat: kubectl get pods; then run again",
+        )
+    return any(process["name"] in PROCESSES and process["state"] not in _DEAD for process in listed)

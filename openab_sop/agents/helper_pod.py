@@ -1,0 +1,243 @@
+"""A short-lived pod that holds an agent's volume while the agent does not (issue: pod not running; SOP 5.1).
+
+It runs the agent's own image as the agent's own user and mounts nothing but the claim, where the agent has it. It lives
+as long as this process is attached to its standard input: when we die, however we die, it ends by itself. What is left
+then is a finished pod, which holds no volume; the next run removes it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from typing import Any
+
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.owner import is_dead, owner
+from openab_sop.cluster.pod import Pod
+from openab_sop.errors import PodError, SopError
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.process import stream
+from openab_sop.wait import wait
+
+LIFETIME = 6 * 3600
+"""Seconds after which the cluster ends a helper whatever happens."""
+STEADY = timedelta(seconds=60)
+"""How long a container that has crashed before must have run again to be trusted with a copy."""
+START = 120
+"""Seconds until a helper must run, and then until somebody must have attached to it, or it ends."""
+PATIENCE = 15
+"""Seconds in which a node must take a helper, while there is another placement to try."""
+
+_LABEL = "app.kubernetes.io/managed-by"
+_OWNER = f"{MANAGER}/owner"
+UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+"""Why a container waits whose image cannot be had, as kubelet names it."""
+_PLACED = ("nodeSelector", "affinity", "tolerations", "runtimeClassName")
+KEPT = (*_PLACED, "securityContext", "imagePullSecrets")
+"""What of the agent's pod a helper's is like."""
+
+
+@contextmanager
+def helper_pod(
+    cluster: Cluster,
+    agent: Agent,
+    instead: Callable[[Object], None] | None = None,
+    *,
+    deployment: Object | None = None,
+    good: str | None = None,
+) -> Generator[Pod]:
+    """Run a helper for an agent, and remove it whatever happens in the block.
+
+    Image and placement are the Deployment's, else the newest of its older ReplicaSets' that can be started.
+
+    Args:
+        instead: makes a claim of the helper's own name, which is mounted in place of the agent's. Called with the
+            helper, which shall own the claim and then takes it along when it is removed.
+        deployment: the agent's Deployment, where the cluster has none yet.
+        good: the image that is known to be good, where the Deployment's may not be: it is tried first.
+
+    Raises:
+        PodError: no image could be started, or the volume is not to be had.
+        ClusterError: the API refused.
+    """
+    remove_finished(cluster, agent)
+    deployment = deployment or cluster.get("Deployment", agent.deployment)
+    reasons: list[str] = []
+    templates = list(_templates(cluster, agent, deployment))
+    templates.sort(key=lambda template: good not in (None, _container(template, agent)["image"]))
+    for template in templates:
+        name = new_name(agent)
+        claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
+        created = cluster.create("Pod", _pod(name, agent, template, claim, node))
+        try:
+            if instead:
+                instead(created)
+            problem = _started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
+            if problem is None:
+                with _attached(cluster, name):
+                    yield Pod.of(cluster, cluster.get("Pod", name), agent.container)
+                return
+            reasons.append(f"{_container(template, agent)['image']}: {problem}")
+        finally:
+            cluster.delete("Pod", name, grace=0)
+    raise PodError(
+        f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
+        f"kubectl -n {cluster.namespace} get events shows why",
+    )
+
+
+@contextmanager
+def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
+    """Reach an agent's home: through its own pod if that runs steadily, else through a helper.
+
+    Raises:
+        PodError: neither is to be had; a home without a claim is gone with its pod.
+    """
+    remove_finished(cluster, agent)
+    try:
+        pod = agent.pod(cluster)
+    except PodError:
+        if agent.claim is None:
+            raise
+        pod = None
+    if pod and (agent.claim is None or not pod.restarts or datetime.now(UTC) - pod.started > STEADY):
+        yield pod
+    else:
+        with helper_pod(cluster, agent) as helper:
+            yield helper
+
+
+def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
+    """Remove the helpers of an agent that ended, or whose run did; returns their names."""
+    ended = [
+        pod["metadata"]["name"]
+        for pod in cluster.list("Pod", f"{_LABEL}={MANAGER},{MANAGER}/agent={agent.deployment}")
+        if at(pod, "status", "phase") in ("Succeeded", "Failed")
+        or is_dead(part(pod, "metadata", "annotations").get(_OWNER, ""))
+    ]
+    for name in ended:
+        cluster.delete("Pod", name, grace=0)
+    return ended
+
+
+def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
+    container = _container(template, agent)
+    volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
+    names = [v["name"] for v in volumes]
+    mounted = [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names]
+    spec: dict[str, Any] = {key: template[key] for key in KEPT if template.get(key)}
+    if "fsGroup" in part(spec, "securityContext"):  # else kubelet changes the mode of every file before we look
+        spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
+    spec |= {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": LIFETIME,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "volumes": mounted,
+        "containers": [
+            {
+                "name": agent.container,
+                "image": container["image"],
+                "command": ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"],
+                "stdin": True,
+                "stdinOnce": True,
+                "workingDir": "/",
+                "securityContext": part(container, "securityContext"),
+                "volumeMounts": [m for m in parts(container, "volumeMounts") if m["name"] in names],
+            }
+        ],
+    }
+    if node:
+        spec["nodeName"] = node
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(name, agent), "spec": spec}
+
+
+def metadata(name: str, agent: Agent) -> Object:
+    """Return what makes a pod a helper of this run's, which ``remove_finished`` of a later one knows."""
+    return {
+        "name": name,
+        "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
+        "annotations": {_OWNER: owner()},
+    }
+
+
+def new_name(agent: Agent) -> str:
+    """Return a name for a helper of an agent."""
+    return f"openab-sop-{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
+
+
+def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[Object]:
+    """Yield the Deployment's pod spec, then it with image and placement of its older ReplicaSets, newest first.
+
+    Each pair of image and placement comes once.
+    """
+    sets = cluster.list("ReplicaSet", agent.selector)
+    sets.sort(key=lambda s: int(part(s, "metadata", "annotations").get("deployment.kubernetes.io/revision", 0)))
+    own = part(deployment, "spec", "template", "spec")
+    seen: list[Object] = []
+    for source in (deployment, *reversed(sets)):
+        theirs = part(source, "spec", "template", "spec")
+        for container in parts(theirs, "containers"):
+            image = {"containers": [{**_container(own, agent), "image": container["image"]}]}
+            template = {**own, **{key: theirs.get(key) for key in _PLACED}, **image}
+            if container["name"] == agent.container and template not in seen:
+                seen.append(template)
+                yield template
+
+
+def _container(template: Object, agent: Agent) -> Object:
+    return next(c for c in parts(template, "containers") if c["name"] == agent.container)
+
+
+def node_of(cluster: Cluster, agent: Agent) -> str | None:
+    """Return the node where a pod of the agent holds the volume now: a ReadWriteOnce volume is to be had there only."""
+    return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
+
+
+def _started(cluster: Cluster, name: str, patience: float) -> str | None:
+    """Wait until a helper runs; returns the reason if its image cannot be had, or no node takes it.
+
+    Args:
+        patience: seconds in which a node must take it.
+    """
+    problem: list[str] = []
+    late = time.monotonic() + patience
+
+    def unready() -> str | None:
+        pod = cluster.get("Pod", name)
+        if at(pod, "status", "phase") == "Running":
+            return None
+        statuses = parts(pod, "status", "containerStatuses")
+        reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
+        if reason in UNPULLABLE or (not at(pod, "spec", "nodeName") and time.monotonic() > late):
+            problem.append(reason)
+            return None
+        return reason
+
+    try:
+        wait(
+            unready,
+            what=f"the start of helper pod {name}",
+            timeout=START,
+            next_step=f"kubectl -n {cluster.namespace} describe pod {name} shows why",
+        )
+    except SopError as error:
+        return error.problem
+    return problem[0] if problem else None
+
+
+def _pending(pod: Object) -> str:
+    conditions = [c for c in parts(pod, "status", "conditions") if c.get("status") == "False"]
+    return "; ".join(str(c.get("message") or c.get("reason")) for c in conditions) or "Pending"
+
+
+@contextmanager
+def _attached(cluster: Cluster, name: str) -> Generator[None]:
+    """Stay attached to a helper's standard input: it ends when this attachment does."""
+    with stream(cluster.kubectl("attach", "-i", "-q", name), env=cluster.env) as attached:
+        attached.write(b"\n")
+        yield

@@ -1,0 +1,144 @@
+"""Have an image pulled while the old version still serves: what cannot be pulled is found before anything stops.
+
+A short-lived pod on the agent's node, with its pull secrets and security context but no volume and no token, makes
+kubelet pull. Whether its command then runs does not matter: once its container was made, the image is there.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from openab_sop.agents.agent import Agent
+from openab_sop.agents.helper_pod import KEPT, UNPULLABLE, metadata, new_name, node_of, remove_finished
+from openab_sop.cluster.kube import Access, Cluster
+from openab_sop.errors import ClusterError, SopError
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.redact import mask
+from openab_sop.wait import wait
+
+NEEDED = (Access("create", "pods"), Access("get", "pods"), Access("delete", "pods"))
+"""What pulling ahead takes; without it, it is left out."""
+TIMEOUT = 600
+"""Seconds that a pull gets."""
+_MADE = ("CreateContainerError", "RunContainerError")
+"""Reasons to wait that kubelet gives only after it has the image."""
+
+
+class ImageError(SopError):
+    """The node cannot pull an image."""
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """An image that the node has now.
+
+    Attributes:
+        image: as it was asked for.
+        image_id: its digest on the node; empty if the node did not say.
+        seconds: how long the pull took, or the look whether there is something to pull.
+        refused: why the cluster let us make no pod for it, and nothing was pulled; empty otherwise.
+    """
+
+    image: str
+    image_id: str = ""
+    seconds: float = 0.0
+    refused: str = ""
+
+    def __str__(self) -> str:
+        if self.refused:
+            return f"{self.image} was not pulled ahead: {self.refused}"
+        return f"{self.image} is on the node as {self.image_id or 'an image of unknown id'}, after {self.seconds:.1f} s"
+
+
+def pull(
+    cluster: Cluster, agent: Agent, image: str, policy: str = "IfNotPresent", *, timeout: float = TIMEOUT
+) -> Pulled:
+    """Make the agent's node pull an image; nothing of ours is left there but the image.
+
+    Args:
+        image: as the new manifest names it.
+        policy: its imagePullPolicy, as the new manifest renders it.
+        timeout: seconds.
+
+    Raises:
+        ImageError: it cannot be pulled, or not in time; in kubelet's words.
+        ClusterError: the API did not answer.
+    """
+    remove_finished(cluster, agent)
+    name = new_name(agent)
+    begun = time.monotonic()
+    try:
+        cluster.create("Pod", _pod(cluster, name, agent, image, policy))
+    except ClusterError as refusal:
+        cluster.version()  # raises if it is the API that is out of reach
+        return Pulled(image, refused=refusal.problem)
+    try:
+        state = _Puller(cluster, name, image)
+        wait(
+            state.pulling,
+            failed=lambda: state.problem,
+            what=f"pulling image {image} to the node of {agent.deployment}",
+            timeout=timeout,
+            next_step="check its name and tag, and that the node reaches the registry and may read there",
+        )
+        return Pulled(image, state.image_id, time.monotonic() - begun, state.rejected)
+    except ClusterError:
+        raise
+    except SopError as error:
+        raise ImageError(error.problem, error.next_step) from error
+    finally:
+        cluster.delete("Pod", name, grace=0)
+
+
+@dataclass
+class _Puller:
+    """The pod that pulls, as it is seen now."""
+
+    cluster: Cluster
+    name: str
+    image: str
+    image_id: str = ""
+    problem: str = ""
+    rejected: str = ""
+
+    def pulling(self) -> str | None:
+        """Look at it; returns its state until the image is there, or the node will not have the pod."""
+        pod = self.cluster.get("Pod", self.name)
+        for status in parts(pod, "status", "containerStatuses"):
+            state, waiting = part(status, "state"), part(status, "state", "waiting")
+            reason, said = str(waiting.get("reason") or ""), mask(str(waiting.get("message") or ""))
+            self.image_id = str(status.get("imageID") or "")
+            if self.image_id or reason in _MADE or "running" in state or "terminated" in state:
+                return None
+            self.problem = f"{reason}: {said}" if reason in UNPULLABLE else ""
+            return f"{reason} {said}"
+        if at(pod, "status", "phase") == "Failed":
+            self.rejected = f"{at(pod, 'status', 'reason')}: {mask(str(at(pod, 'status', 'message')))}"
+            return None
+        return str(at(pod, "status", "phase"))
+
+
+def _pod(cluster: Cluster, name: str, agent: Agent, image: str, policy: str) -> Object:
+    template = part(cluster.get("Deployment", agent.deployment), "spec", "template", "spec")
+    container = next(c for c in parts(template, "containers") if c["name"] == agent.container)
+    spec: dict[str, Any] = {key: template[key] for key in (*KEPT, "serviceAccountName") if key in template}
+    spec |= {
+        "restartPolicy": "Never",
+        "activeDeadlineSeconds": TIMEOUT,
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "containers": [
+            {
+                "name": agent.container,
+                "image": image,
+                "imagePullPolicy": policy,
+                "command": ["true"],
+                "securityContext": part(container, "securityContext"),
+            }
+        ],
+    }
+    if node := node_of(cluster, agent):
+        spec["nodeName"] = node
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(name, agent), "spec": spec}

@@ -1,0 +1,89 @@
+"""Stop an agent and start it again, leaving no trace that Helm would stumble over (SOP 5.1).
+
+How many replicas it had stands on the Deployment itself while it is stopped, so that a later run can start it again
+after this one was killed. Scaling takes ``spec.replicas`` from Helm's field manager; once it is back, our own entry is
+taken out of the managed fields, so that Helm 4's server-side apply meets no conflict.
+"""
+
+from __future__ import annotations
+
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster import fields
+from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.objects import at, part
+from openab_sop.wait import wait
+
+STOPPED = f"{MANAGER}/replicas"
+"""Annotation of a Deployment that we have stopped: the replicas that it had."""
+STOP = 120
+"""Seconds that an agent gets to end, beyond its own grace period."""
+START = 300
+"""Seconds until its rollout must be done (SOP 3.2)."""
+
+
+def stop(cluster: Cluster, agent: Agent) -> int:
+    """Scale an agent to nothing and wait until its pods are gone; returns the replicas that it had.
+
+    Raises:
+        SopError: a pod does not end.
+    """
+    deployment = cluster.get("Deployment", agent.deployment)
+    noted = part(deployment, "metadata", "annotations").get(STOPPED)
+    replicas = int(noted if noted is not None else at(deployment, "spec", "replicas"))
+    change = {"metadata": {"annotations": {STOPPED: str(replicas)}}, "spec": {"replicas": 0}}
+    cluster.merge("Deployment", agent.deployment, change)
+    grace = at(deployment, "spec", "template", "spec", "terminationGracePeriodSeconds") or 30
+    wait(
+        lambda: ", ".join(pod["metadata"]["name"] for pod in cluster.list("Pod", agent.selector)) or None,
+        what=f"the end of the pods of {agent.deployment}",
+        timeout=grace + STOP,
+        next_step=f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'",
+    )
+    return replicas
+
+
+def start(cluster: Cluster, agent: Agent) -> bool:
+    """Give an agent that we stopped its replicas back and wait until they are available; False if we had not.
+
+    Raises:
+        SopError: it does not become available.
+    """
+    if not let_start(cluster, agent):
+        return False
+    await_start(cluster, agent.deployment)
+    return True
+
+
+def let_start(cluster: Cluster, agent: Agent) -> bool:
+    """Give an agent that we stopped its replicas back, and do not wait; False if we had not stopped it."""
+    deployment = cluster.get("Deployment", agent.deployment)
+    noted = part(deployment, "metadata", "annotations").get(STOPPED)
+    if noted is None:
+        return False
+    change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted)}}
+    cluster.merge("Deployment", agent.deployment, change)
+    fields.give_back(cluster, "Deployment", agent.deployment)
+    return True
+
+
+def await_start(cluster: Cluster, deployment: str) -> None:
+    """Wait until all replicas of a Deployment are available, those of its present revision.
+
+    Raises:
+        SopError: they do not become so.
+    """
+    wait(
+        lambda: _unavailable(cluster, deployment),
+        what=f"the start of {deployment}",
+        timeout=START,
+        next_step=f"kubectl -n {cluster.namespace} describe deployment {deployment}, and its pods",
+    )
+
+
+def _unavailable(cluster: Cluster, name: str) -> str | None:
+    deployment = cluster.get("Deployment", name)
+    status, wanted = part(deployment, "status"), at(deployment, "spec", "replicas")
+    current = status.get("observedGeneration", 0) >= at(deployment, "metadata", "generation")
+    if current and status.get("availableReplicas", 0) == status.get("updatedReplicas", 0) == wanted:
+        return None
+    return f"{status.get('availableReplicas', 0)} of {wanted} replicas available"

@@ -1,0 +1,1 @@
+"""Backups: made, read back, encrypted, kept here or elsewhere, cleaned up (SOP 2, 6)."""

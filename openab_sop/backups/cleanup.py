@@ -1,0 +1,175 @@
+"""Which backups there are, which of them may go, and the deletion of those that are named (SOP 6.1)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from openab_sop import storage
+from openab_sop.backups import remote
+from openab_sop.backups.backup import PARTIAL, PREFIX, Backup, Manifest
+from openab_sop.backups.partial import remove_abandoned
+from openab_sop.backups.proof import prove
+from openab_sop.backups.remote import RemoteBackup
+from openab_sop.backups.store import Store
+from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.journal import Journal
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A backup below the root, and what may become of it.
+
+    Attributes:
+        damage: why it is no good; empty if it is.
+        remove: deletes it.
+        newest: whether it is the newest good one of its release, which is never deleted.
+    """
+
+    name: str
+    release: str
+    version: str
+    created: str
+    size: int
+    damage: str
+    remove: Callable[[], None]
+    newest: bool = False
+
+    def __str__(self) -> str:
+        state = f"damaged: {self.damage}" if self.damage else "the newest good one" if self.newest else "safe to delete"
+        return f"{self.name}  {self.release}  {self.version}  {self.size >> 20} MiB  {state}"
+
+
+def survey(root: Path) -> list[Kept]:
+    """Read every backup below a root in full, oldest first, and mark the newest good one of each release.
+
+    Raises:
+        BackupError: there is no such root.
+    """
+    if not root.is_dir():
+        raise BackupError(f"{root} is not a directory", "name the backup root with --backup-root=DIR")
+    found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir() and not path.is_symlink()]
+    newest = {kept.release: kept.name for kept in found if not kept.damage}
+    return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]
+
+
+def survey_remote(store: Store) -> list[Kept]:
+    """List every backup of a store, oldest first, and mark the newest good one of each release.
+
+    All are judged by the sizes of their files; from the newest of a release to the first good one also by digests.
+    """
+    found = [_look_remote(store, name) for name in remote.names(store) if not remote.is_under_way(store, name)]
+    settled: set[str] = set()
+    for place, kept in reversed(list(enumerate(found))):
+        if not kept.damage and kept.release not in settled:
+            damage = RemoteBackup.load(store, kept.name).damage(quick=False)
+            found[place] = replace(kept, damage=damage, newest=not damage)
+            settled |= set() if damage else {kept.release}
+    return found
+
+
+def chosen(found: list[Kept], names: tuple[str, ...]) -> list[Kept]:
+    """Return the backups that were named for deletion.
+
+    Raises:
+        BackupError: a name is none of them, is there twice, or is the newest good backup of its release.
+    """
+    known = {kept.name: kept for kept in found}
+    for name in names:
+        if names.count(name) > 1:
+            raise BackupError(f"{name} is named {names.count(name)} times", "name each backup once with --delete")
+        if name not in known:
+            raise BackupError(f"there is no backup {name}", f"name one of {', '.join(known) or 'none'}")
+        if known[name].newest:
+            raise BackupError(
+                f"{name} is the newest good backup of {known[name].release}: it stays",
+                "take a new backup first (pytest suites/backup); then this one may go",
+            )
+    return [known[name] for name in names]
+
+
+def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal) -> list[str]:
+    """Delete the backups that were named; one that is interrupted leaves nothing that would be taken for a backup.
+
+    Returns:
+        Their names.
+
+    Raises:
+        NotNeeded: none was named.
+        BackupError: one of them may not go; none was deleted.
+    """
+    if not names:
+        raise NotNeeded("no backup was named with --delete")
+    for kept in chosen(found, names):
+        with journal.action("delete backup", backup=kept.name):
+            kept.remove()
+    return list(names)
+
+
+def clear(root: Path, store: Store | None, journal: Journal) -> list[str]:
+    """Remove what killed runs have left: drafts, opened copies, half deleted backups, uploads that did not end.
+
+    Args:
+        root: the local backup root.
+        store: the one elsewhere.
+
+    Returns:
+        Their names.
+
+    Raises:
+        NotNeeded: there is nothing of the kind.
+        BackupError: there is no such root, or something in it may not be removed.
+    """
+    removed: list[str] = []
+    if store:
+        storage.private_directory(root)
+        removed += remote.clear(store, journal)
+    with storage.told(root), storage.alone(root):
+        removed += remove_abandoned(root, journal)
+    if not removed:
+        raise NotNeeded("no run that was killed has left anything")
+    return removed
+
+
+def _look(path: Path) -> Kept:
+    remove = partial(_remove, path)
+    try:
+        backup = Backup.load(path)
+    except BackupError as error:
+        return _unknown(path.name, _size(path), error, remove)
+    verdict = prove(backup)
+    damage = "; ".join(f"{finding.subject} {finding.observed}" for finding in verdict.findings)
+    return _known(path.name, backup.manifest, _size(path), damage, remove)
+
+
+def _look_remote(store: Store, name: str) -> Kept:
+    remove, size = partial(remote.delete, store, name), sum(store.files(name).values())
+    try:
+        backup = RemoteBackup.load(store, name)
+    except BackupError as error:
+        return _unknown(name, size, error, remove)
+    return _known(name, backup.manifest, size, backup.damage(quick=True), remove)
+
+
+def _known(name: str, manifest: Manifest, size: int, damage: str, remove: Callable[[], None]) -> Kept:
+    release = f"{manifest.cluster[:8]}/{manifest.namespace}/{manifest.release}"
+    return Kept(name, release, manifest.version, manifest.created, size, damage, remove)
+
+
+def _unknown(name: str, size: int, error: BackupError, remove: Callable[[], None]) -> Kept:
+    return Kept(name, "unknown", "unknown", "unknown", size, error.problem, remove)
+
+
+def _remove(path: Path) -> None:
+    """Delete a directory; an interrupt leaves nothing that would be taken for a backup."""
+    aside = path.with_name(f".{path.name}{PARTIAL}")
+    with storage.told(path):
+        path.rename(aside)
+        shutil.rmtree(aside)
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

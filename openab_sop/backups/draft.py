@@ -1,0 +1,287 @@
+"""A backup in the making, step by step as the SOP has it: kept, judged, encrypted, completed (SOP 2.0-2.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import openab_sop
+from openab_sop import redact, storage
+from openab_sop.backups import backup, proof, remote, sealing
+from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
+from openab_sop.backups.backup import Backup, Manifest, files_below
+from openab_sop.backups.items import ITEMS, Item
+from openab_sop.backups.partial import Partial
+from openab_sop.backups.store import Store
+from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
+from openab_sop.journal import Journal
+from openab_sop.objects import as_yaml
+from openab_sop.releases import rebuild
+from openab_sop.releases.release import Release
+from openab_sop.verdict import Finding, Verdict
+
+_RELEASE_WIDE = ("values.yaml", "helm-history.txt", "helm-history.json", "manifest.yaml", "helm-release.yaml")
+
+
+class Draft:
+    """The backup of a release that one run makes.
+
+    Args:
+        root: the local backup root, where it is made and, without a store, kept.
+        cluster_id: what tells the cluster from others, for the record.
+        base: an earlier backup; what has not changed since is taken from it. This one is complete in itself.
+        store: where the backup is kept, if that is not the root.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        release: Release,
+        cluster_id: str,
+        journal: Journal,
+        base: Backup | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.release = release
+        self._root = root
+        self._cluster_id = cluster_id
+        self._journal = journal
+        self._base = base
+        self._store = store
+        self._partial: Partial | None = None
+        self._agents: tuple[AgentBackup, ...] = ()
+        self._manifest: Manifest | None = None
+        self._snapshots = ExitStack()
+
+    def create(self) -> Path:
+        """Create the directory, private, under a name that is no backup's yet (SOP 2.0).
+
+        Raises:
+            BackupError: the backup root cannot be used.
+        """
+        self._partial = Partial(self._root, self._journal)
+        cluster, directory = self.release.cluster, self._partial.path
+        self._agents = tuple(AgentBackup(agent, cluster, directory, self._base) for agent in self.release.agents)
+        return directory
+
+    def discard(self) -> None:
+        """Remove what is not a complete backup; nothing happens if it is one, or was never created."""
+        self._snapshots.close()
+        if self._partial:
+            self._partial.discard()
+
+    def take(self, above: int, progress: Progress, recipients: Mapping[str, Any]) -> Backup:
+        """Make the whole backup at once, as the steps of its own stage do one by one (SOP 2.0-2.10).
+
+        Raises:
+            SopError: a step failed; nothing of it stays.
+        """
+        try:
+            self.create()
+            self.keep_values()
+            self.hold_snapshots(above)
+            self.copy_homes(progress)
+            for item in ITEMS:
+                with suppress(NotNeeded):
+                    self.keep_item(item)
+            self.keep_secrets()
+            self.keep_history()
+            self.keep_rebuild()
+            verdict = self.verify()
+            if not verdict.passed:
+                raise BackupError(str(verdict), "mend what it names, then run the same command again")
+            with suppress(NotNeeded):
+                self.seal(recipients)
+            return self.complete(progress)
+        finally:
+            self.discard()
+
+    def keep_values(self) -> int:
+        """Write values.yaml, the user-supplied values (SOP 2.1); returns its bytes."""
+        return self._write("values.yaml", self.release.helm.values(self.release.name, self.release.revision))
+
+    def hold_snapshots(self, above: int) -> dict[str, str]:
+        """Hold each large home as it is at one moment, where the cluster can (SOP 2.8).
+
+        Args:
+            above: bytes that a home must take for that.
+
+        Returns:
+            By agent: what was done, or why nothing was.
+
+        Raises:
+            SopError: a snapshot was not ready in time.
+        """
+        return {part.agent.deployment: part.hold_snapshot(above, self._snapshots) for part in self._agents}
+
+    def copy_homes(self, progress: Progress) -> dict[str, CopiedHome]:
+        """Copy each agent's home in one stream (SOP 2.7; the items of 2.2-2.5 are taken from it).
+
+        Raises:
+            BackupError: it failed for at least one agent; the others were copied all the same.
+        """
+        failures: list[SopError] = []
+        for part in self._agents:
+            try:
+                with self._journal.action("copy home", agent=part.agent.deployment):
+                    part.copy_home(progress)
+            except SopError as error:
+                failures.append(error)
+        self._snapshots.close()
+        if failures:
+            raise BackupError("; ".join(f.problem for f in failures), failures[0].next_step)
+        return {part.agent.deployment: part.home for part in self._agents}
+
+    def keep_item(self, item: Item) -> dict[str, str]:
+        """Take one item of every agent out of its copied home (SOP 2.2-2.5).
+
+        Returns:
+            By agent: "kept" or "absent".
+
+        Raises:
+            NotNeeded: no agent has it in its pod.
+            BackupError: a home was not copied.
+        """
+        found = {part.agent.deployment: part.keep_item(item) for part in self._agents}
+        if "kept" not in found.values():
+            raise NotNeeded(f"no agent has {item.path}: it is absent in the pod too")
+        return found
+
+    def keep_secrets(self) -> list[str]:
+        """Write every Secret and ConfigMap of the release and its pods (SOP 2.6).
+
+        Returns:
+            Their file names; "absent: Secret x" for one that a pod refers to and runs without.
+        """
+        kept: list[str] = []
+        for kind, names in (("Secret", self.release.secrets), ("ConfigMap", self.release.config_maps)):
+            for name in names:
+                try:
+                    found = self.release.cluster.get(kind, name)
+                except NotFound:
+                    kept.append(f"absent: {kind} {name}")
+                    continue
+                if kind == "Secret":
+                    redact.learn_secret(found)
+                kept.append(f"{kind.lower()}-{name}.yaml")
+                self._write(kept[-1], as_yaml(found))
+        return kept
+
+    def keep_history(self) -> int:
+        """Write Helm's history as text and JSON (SOP 2.7); returns the number of revisions."""
+        helm, name = self.release.helm, self.release.name
+        self._write("helm-history.txt", helm.history_text(name))
+        self._write("helm-history.json", helm.history_json(name))
+        return len(helm.history(name))
+
+    def keep_rebuild(self) -> list[str]:
+        """Write what a rebuild from nothing needs: manifest, release record, chart archive, claims (SOP 2.7 +).
+
+        Returns:
+            The names of the files.
+        """
+        release = self.release
+        stored = rebuild.record(release.cluster, release.name, release.revision)
+        chart = f"{release.chart}-{release.version}.tgz"
+        self._write("manifest.yaml", release.helm.manifest(release.name, release.revision))
+        self._write("helm-release.yaml", as_yaml(stored))
+        self._write(chart, rebuild.chart_archive(stored))
+        claims = [name for part in self._agents if (name := part.keep_claim())]
+        return ["manifest.yaml", "helm-release.yaml", chart, *claims]
+
+    def verify(self) -> Verdict:
+        """Judge the whole: every item, every digest, read back from disk, of the revision that still runs (SOP 2.9)."""
+        findings = [*self._changed_release(), *self._incomplete()]
+        findings += [finding for part in self._agents if part.is_copied for finding in part.home.copy.findings]
+        if not findings:
+            directory, described = self._created.path, self._described()
+            with storage.told(directory), ThreadPoolExecutor(1) as beside:
+                contents = files_below(directory, beside.map)
+                findings += proof.read_back_homes(directory, described.agents, directory)
+                self._manifest = None if findings else replace(described, contents=tuple(contents))
+        return Verdict(f"backup of {self.release.name}", tuple(findings))
+
+    def seal(self, recipients: Mapping[str, Any]) -> int:
+        """Encrypt everything in the backup to the recipients, by their public keys; returns the number of files.
+
+        Raises:
+            NotNeeded: there is no recipient; it says what that means.
+        """
+        if not recipients:
+            raise NotNeeded("WARNING: no recipient was named (--encrypt-to); the backup holds credentials in plain")
+        manifest, directory = self._sound, self._created.path
+        with self._journal.action("encrypt backup", recipients=list(recipients)):
+            files = sealing.seal(directory, recipients.values())
+        self._manifest = replace(manifest, sealed_to=tuple(recipients), contents=tuple(files_below(directory)))
+        return files
+
+    def complete(self, progress: Progress) -> Backup:
+        """Give the backup its name, on the local disk or in the store: from here on it is one (SOP 2.10).
+
+        Raises:
+            BackupError: the disk is full, the store cannot be used, or it was not judged to be sound.
+        """
+        sound = self._sound
+        if self._store:
+            return remote.upload(self._store, self._created.path, sound, self._journal, progress)
+        return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json()))
+
+    @property
+    def _created(self) -> Partial:
+        if self._partial is None:
+            raise BackupError("the backup's directory was not created", "see the failed step above")
+        return self._partial
+
+    @property
+    def _sound(self) -> Manifest:
+        if self._manifest is None:
+            raise BackupError("the backup was not verified", "run the whole stage: pytest suites/backup")
+        return self._manifest
+
+    def _incomplete(self) -> Iterator[Finding]:
+        missing = [part.agent.deployment for part in self._agents if not part.is_copied]
+        for agent in missing or ([] if self._agents else [self.release.name]):
+            yield Finding(agent, "its home was not copied", "the whole home", "see the failed step above")
+        for name in _RELEASE_WIDE:
+            path = self._created.path / name
+            if not path.is_file() or path.stat().st_size == 0:
+                yield Finding(name, "missing or empty", "the file that its step writes", "see the failed step above")
+
+    def _changed_release(self) -> Iterator[Finding]:
+        release = self.release
+        now = release.current()
+        if (now.revision, now.status) != (release.revision, release.status):
+            yield Finding(
+                f"release {release.name}",
+                f"it is now at revision {now.revision}, {now.status}",
+                f"revision {release.revision}, {release.status}, as when this run began",
+                "somebody else works on it: wait until they are done, then run again",
+            )
+
+    def _described(self) -> Manifest:
+        release = self.release
+        return Manifest(
+            schema=backup.SCHEMA,
+            tool=openab_sop.__version__,
+            name="",
+            sealed_to=(),
+            created=self._created.started.isoformat(timespec="seconds"),
+            cluster=self._cluster_id,
+            context=release.cluster.access.context,
+            namespace=release.namespace,
+            release=release.name,
+            revision=release.revision,
+            chart=release.chart,
+            version=release.version,
+            agents=tuple(part.stored() for part in self._agents),
+            contents=(),
+        )
+
+    def _write(self, name: str, content: str | bytes) -> int:
+        data = content.encode() if isinstance(content, str) else content
+        storage.write(self._created.path / name, data)
+        return len(data)

@@ -1,0 +1,113 @@
+"""A directory that is complete or is not there: written under a hidden name, and renamed at the end (SOP 2.10).
+
+A run that is killed leaves it behind under the hidden name: nobody takes that for a backup, and the next run that uses
+the backup root removes it. The private copy of an encrypted backup that is looked into is one that never completes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+
+from openab_sop import storage
+from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, PARTIAL, PREFIX
+from openab_sop.journal import Journal
+
+
+class Partial:
+    """The directory of a backup in the making; held by a lock for as long as its run lives.
+
+    Args:
+        root: where backups are kept; created private if it is not there.
+        journal: where it is recorded what an earlier run has left.
+
+    Raises:
+        BackupError: the root cannot be used.
+    """
+
+    def __init__(self, root: Path, journal: Journal) -> None:
+        self.started = datetime.now(UTC)
+        self.path = root / f".{self.started.strftime(NAME_FORMAT)}.{token_hex(4)}{PARTIAL}"
+        self._root = root
+        self._journal = journal
+        storage.private_directory(root)
+        with storage.told(root), storage.alone(root):
+            remove_abandoned(root, journal)
+            self.path.mkdir(mode=0o700)
+            self._lock = os.open(self.path, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def complete(self, manifest: Callable[[str], bytes]) -> Path:
+        """Give the directory a backup's name: from here on it is one, and all of it is on disk.
+
+        Args:
+            manifest: returns the content of ``backup.json`` for the name that the backup gets.
+
+        Returns:
+            Its path.
+
+        Raises:
+            BackupError: the disk is full.
+        """
+        with storage.told(self.path):
+            storage.sync_tree(self.path)
+            with storage.alone(self._root):
+                target = self._free_name()
+                storage.write(self.path / MANIFEST, manifest(target.name))
+                storage.sync(self.path)
+                with self._journal.action("complete backup", directory=str(target)):
+                    self.path.rename(target)
+                    storage.sync(self._root)
+        self._release()
+        return target
+
+    def discard(self) -> None:
+        """Remove it, unless it was completed."""
+        if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self._release()
+
+    def _release(self) -> None:
+        os.close(self._lock)
+        self._lock = -1
+
+    def _free_name(self) -> Path:
+        """The name of the moment when it was begun, or of the next second that no other backup has."""
+        moment = self.started
+        while (target := self._root / moment.strftime(NAME_FORMAT)).exists():
+            moment += timedelta(seconds=1)
+        return target
+
+
+def remove_abandoned(root: Path, journal: Journal) -> list[str]:
+    """Remove what killed runs have left below a backup root; returns the names."""
+    stale = abandoned(root)
+    for directory in stale:
+        with journal.action("remove what a killed run left", directory=directory.name):
+            shutil.rmtree(directory)
+    return [directory.name for directory in stale]
+
+
+def abandoned(root: Path) -> list[Path]:
+    """Return what killed runs have left below a backup root: what no living run holds."""
+    return [path for path in root.glob(f".{PREFIX}*{PARTIAL}") if not _held(path)]
+
+
+def _held(directory: Path) -> bool:
+    """Tell whether a living run holds a directory, or has just completed or removed it."""
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,160 @@
+"""The proof that a backup is what it was when it was made (SOP 2.9): in full, or by a sample."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openab_sop import storage
+from openab_sop.backups import database
+from openab_sop.backups.archive import extract, read_back
+from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, Manifest, StoredAgent, StoredFile
+from openab_sop.backups.contents import Comparison, Entry, comparison, read
+from openab_sop.errors import BackupError, NotNeeded, SopError
+from openab_sop.verdict import Finding, Verdict
+
+SAMPLE = 100
+"""Files of each home that a quick check reads."""
+
+
+def prove(backup: Backup, *, quick: bool = False) -> Verdict:
+    """Read a backup back and name every damage; the backup itself is only read.
+
+    Args:
+        quick: read a sample of each home, not the whole of it. What a sample misses it cannot name.
+    """
+    with TemporaryDirectory(prefix="openab-sop-") as scratch:
+        return verify(backup.directory, backup.manifest, Path(scratch), quick=quick)
+
+
+def belongs(backup: Backup, namespace: str | None, release: str | None) -> Verdict:
+    """Check that a backup is of the release that was named.
+
+    Args:
+        namespace, release: values of ``--namespace`` and ``--release``.
+
+    Raises:
+        NotNeeded: none was named.
+    """
+    manifest = backup.manifest
+    named = {"namespace": (namespace, manifest.namespace), "release": (release, manifest.release)}
+    if namespace is None and release is None:
+        raise NotNeeded("no release was named: the backup may be of any")
+    findings = (
+        Finding(
+            "backup.json", f"it is of {what} {theirs}", f"one of {what} {ours}", f"name another, or leave out --{what}"
+        )
+        for what, (ours, theirs) in named.items()
+        if ours not in (None, theirs)
+    )
+    return Verdict("the backup is of the release that was named", tuple(findings))
+
+
+def sealed_files(backup: Backup) -> Verdict:
+    """Read an encrypted backup's files and name those that have changed; takes no key, and cannot look inside.
+
+    Raises:
+        NotNeeded: it is not encrypted.
+    """
+    if not backup.manifest.sealed_to:
+        raise NotNeeded("the backup is not encrypted: the next step reads its files")
+    return prove(backup)
+
+
+def verify(directory: Path, manifest: Manifest, scratch: Path, *, quick: bool = False) -> Verdict:
+    """Read what a manifest lists back from a directory; of a sealed backup, the encrypted files are all there is.
+
+    Args:
+        scratch: a private directory for what has to be written meanwhile.
+    """
+    findings = list(_damaged_files(directory, manifest))
+    damaged = {finding.subject for finding in findings}
+    for agent in manifest.agents if not manifest.sealed_to else ():
+        parts = {f"{agent.deployment}/{name}" for name in (HOME, CONTENTS)}
+        if not parts & damaged:
+            findings += _damaged_home(directory, manifest, agent, scratch, quick=quick)
+    if findings and directory.name != manifest.name and not directory.name.startswith("."):
+        swapped = Finding("backup.json", f"it is of backup {manifest.name}", f"the one of {directory.name}", RETAKE)
+        findings.insert(0, swapped)
+    how = "encrypted files only" if manifest.sealed_to else "sampled" if quick else "read back in full"
+    return Verdict(f"backup {manifest.name or directory.name}, {how}", tuple(findings))
+
+
+def read_back_homes(directory: Path, agents: Iterable[StoredAgent], scratch: Path) -> list[Finding]:
+    """Read the homes of a backup in the making back in full; no manifest lists its files' digests yet (SOP 2.9)."""
+    return [finding for agent in agents for finding in _damaged_home(directory, None, agent, scratch)]
+
+
+def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Check every file but the archives' content, which is read member by member."""
+    for file in manifest.contents:
+        path = directory / file.path
+        if not path.is_file():
+            yield Finding(file.path, "missing", "as when it was written", RETAKE)
+        elif (size := path.stat().st_size) != file.size:
+            yield Finding(file.path, f"{size} bytes long", f"{file.size} bytes", RETAKE)
+        elif not _is_archive(file) and storage.digest(path) != file.sha256:
+            yield _changed(file)
+
+
+def _damaged_home(
+    directory: Path, manifest: Manifest | None, agent: StoredAgent, scratch: Path, *, quick: bool = False
+) -> Iterator[Finding]:
+    """Compare a home's archive with its Contents, and open its databases."""
+    archive = directory / agent.deployment / HOME
+    try:
+        with comparison(scratch) as table:
+            with (directory / agent.deployment / CONTENTS).open() as lines:
+                for entry in read(lines):
+                    table.add("pod", entry)
+            if quick:
+                yield from _sampled(archive, agent, table, scratch)
+            else:
+                yield from _read_through(archive, agent, table, manifest)
+            for path in agent.databases:
+                parts = (table.get("pod", part) for part in database.parts(path))
+                database.check(archive, path, filter(None, parts), scratch)
+    except SopError as error:
+        yield Finding(f"{agent.deployment}/{HOME}", error.problem, "as when it was written", RETAKE)
+
+
+def _read_through(archive: Path, agent: StoredAgent, table: Comparison, manifest: Manifest | None) -> Iterator[Finding]:
+    file = _listed(manifest, f"{agent.deployment}/{HOME}") if manifest else None
+    whole = hashlib.sha256()
+    for member in read_back(archive, whole if file else None):
+        table.add("copy", table.linked("copy", member.entry))
+    for entry in table.differing():
+        if entry.path != ".":
+            yield _otherwise(agent, entry)
+    if file and whole.hexdigest() != file.sha256:
+        yield _changed(file)
+
+
+def _sampled(archive: Path, agent: StoredAgent, table: Comparison, scratch: Path) -> Iterator[Finding]:
+    for entry in table.sample("pod", SAMPLE):
+        target = scratch / "sample"
+        extract(archive, table.content("pod", entry).offset, target)
+        if storage.digest(target) != entry.sha256:
+            yield _otherwise(agent, entry)
+        target.unlink()
+
+
+def _otherwise(agent: StoredAgent, entry: Entry) -> Finding:
+    return Finding(f"{agent.deployment}: {entry.path}", "the archive has it otherwise", "as the Contents say", RETAKE)
+
+
+def _changed(file: StoredFile) -> Finding:
+    return Finding(file.path, "its content has changed", f"SHA-256 {file.sha256}", RETAKE)
+
+
+def _listed(manifest: Manifest, path: str) -> StoredFile:
+    for file in manifest.contents:
+        if file.path == path:
+            return file
+    raise BackupError(f"backup.json does not list {path}", RETAKE)
+
+
+def _is_archive(file: StoredFile) -> bool:
+    return file.path.endswith(f"/{HOME}")

@@ -1,0 +1,40 @@
+"""Field ownership: what we have written belongs to Helm again (helm/helm v4, server-side apply)."""
+
+from __future__ import annotations
+
+from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.errors import Conflict
+from openab_sop.objects import part, parts
+from openab_sop.wait import wait
+
+TIMEOUT = 60
+"""Seconds in which somebody else may keep changing the object meanwhile."""
+
+
+def give_back(cluster: Cluster, kind: str, name: str) -> None:
+    """Take our entry out of an object's managed fields, so that Helm 4's server-side apply meets no conflict.
+
+    Raises:
+        SopError: the object changes all the time.
+    """
+    wait(
+        lambda: _kept(cluster, kind, name),
+        what=f"the return of the fields of {kind} {name} to Helm",
+        timeout=TIMEOUT,
+        next_step=f"kubectl -n {cluster.namespace} get {kind} {name} --show-managed-fields --output=yaml shows by whom",
+    )
+
+
+def _kept(cluster: Cluster, kind: str, name: str) -> str | None:
+    """Take our entry out; returns why it is still there."""
+    metadata = part(cluster.get(kind, name), "metadata")
+    entries = parts(metadata, "managedFields")
+    theirs = [entry for entry in entries if entry.get("manager") != MANAGER]
+    if theirs == entries:
+        return None
+    change = {"metadata": {"managedFields": theirs, "resourceVersion": metadata["resourceVersion"]}}
+    try:
+        cluster.merge(kind, name, change)
+    except Conflict as changed:
+        return changed.problem
+    return None

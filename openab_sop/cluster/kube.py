@@ -1,0 +1,353 @@
+"""The Kubernetes API, one method per call; the only module that knows the client library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import quote
+
+import urllib3
+from kubernetes import client, config, utils  # pyright: ignore[reportMissingTypeStubs]
+
+from openab_sop.cluster.kubeconfig import KubeConfig
+from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound
+from openab_sop.objects import Object, parts
+from openab_sop.redact import mask
+
+MANAGER = "openab-sop"
+"""The field manager under which the API records our changes."""
+TIMEOUT = (5, 30)
+"""Seconds to connect and to answer."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing the caller may or may not do: ``get pods``, ``create pods/exec``.
+
+    Attributes:
+        in_namespace: whether it is done in the namespace; False for what no namespace holds.
+    """
+
+    verb: str
+    resource: str
+    group: str = ""
+    in_namespace: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answered: the body, and its clock."""
+
+    body: Object
+    date: datetime
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster as one caller in one namespace.
+
+    Raises (every method that asks the API):
+        NotFound, Forbidden: as the API says.
+        ClusterError: it did not answer, or answered with another error.
+    """
+
+    access: KubeConfig
+    _api: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_api", _client(self.access))
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that all of this happens in."""
+        return self.access.namespace
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """What kubectl and helm need in their environment to reach the same cluster."""
+        return {
+            "KUBECONFIG": self.access.joined,
+            "HELM_NAMESPACE": self.namespace,
+            "HELM_KUBECONTEXT": self.access.context,
+        }
+
+    def kubectl(self, *arguments: str) -> list[str]:
+        """Return the argument list that runs kubectl against this cluster and namespace (with ``env``)."""
+        return ["kubectl", "--context", self.access.context, "--namespace", self.namespace, *arguments]
+
+    def version(self) -> tuple[str, datetime]:
+        """Return the server's version ("v1.36.3") and its clock (SOP 0.4, 0.5)."""
+        answer = self._call("GET", "/version")
+        return str(answer.body.get("gitVersion")), answer.date
+
+    def identity(self) -> str:
+        """Return what tells this cluster from all others: the UID of kube-system, else the server's address."""
+        try:
+            return str(self._call("GET", "/api/v1/namespaces/kube-system").body["metadata"]["uid"])
+        except Forbidden:
+            return self.access.server
+
+    def namespace_phase(self) -> str | None:
+        """Return the namespace's phase, None if it is not there; to a caller who may not look at it, it is Active."""
+        try:
+            namespace = self._call("GET", f"/api/v1/namespaces/{quote(self.namespace)}").body
+        except NotFound:
+            return None
+        except Forbidden:
+            return "Active"
+        return str(namespace["status"]["phase"])
+
+    def allowed(self, access: Access) -> bool:
+        """Ask the API whether the caller may do ``access`` in the namespace (SelfSubjectAccessReview, SOP 0.4)."""
+        resource, _, subresource = access.resource.partition("/")
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {
+                "resourceAttributes": {
+                    "namespace": self.namespace if access.in_namespace else "",
+                    "verb": access.verb,
+                    "group": access.group,
+                    "resource": resource,
+                    "subresource": subresource,
+                }
+            },
+        }
+        answer = self._call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        return bool(answer.body["status"].get("allowed"))
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return one object of the namespace; ``kind`` is a key of ``_PATHS``."""
+        return self._call("GET", f"{self._path(kind)}/{quote(name)}").body
+
+    def find(self, kind: str, name: str) -> Object | None:
+        """Return one object of the namespace, None if it is not there."""
+        with suppress(NotFound):
+            return self.get(kind, name)
+        return None
+
+    def list(self, kind: str, selector: str) -> list[Object]:
+        """Return the objects of the namespace that a label selector matches."""
+        return parts(self._call("GET", self._path(kind), labelSelector=selector).body, "items")
+
+    def events(self, uid: str) -> list[Object]:
+        """Return the events of the object with this UID."""
+        return parts(self._call("GET", self._path("Event"), fieldSelector=f"involvedObject.uid={uid}").body, "items")
+
+    def log(
+        self, pod: str, container: str, *, limit: int, previous: bool = False, since: datetime | None = None
+    ) -> str:
+        """Return a piece of a container's log, each line behind its time.
+
+        Args:
+            limit: bytes at most; the rest is cut off, inside a line too.
+            previous: the log of the run before the present one.
+            since: begin with what was written in this second; None begins at the beginning.
+
+        Raises:
+            ClusterError: also if there is no log, because the container has not run.
+        """
+        query = {"container": container, "timestamps": "true", "limitBytes": str(limit)}
+        if previous:
+            query["previous"] = "true"
+        if since:
+            query["sinceTime"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        data, _ = self._ask("GET", f"{self._path('Pod')}/{quote(pod)}/log", **query)
+        return data.decode(errors="replace")
+
+    def all(self, kind: str) -> list[Object]:
+        """Return every object of a kind, of the namespace or of the cluster as the kind is."""
+        return parts(self._call("GET", self._path(kind)).body, "items")
+
+    def pods_on(self, node: str) -> list[Object]:
+        """Return the pods of all namespaces that take room on a node: those that have not ended."""
+        selector = f"spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"
+        return parts(self._call("GET", "/api/v1/pods", fieldSelector=selector).body, "items")
+
+    def create(self, kind: str, body: Object) -> Object:
+        """Create an object in the namespace; returns it as the API has it."""
+        return self._call("POST", self._path(kind), body, fieldManager=MANAGER).body
+
+    def delete(self, kind: str, name: str, *, grace: int | None = None) -> None:
+        """Delete an object of the namespace, waiting for nothing; one that is gone already is fine.
+
+        Args:
+            grace: seconds that a pod gets to end by itself; None leaves it to the pod.
+        """
+        seconds = {} if grace is None else {"gracePeriodSeconds": str(grace)}
+        with suppress(NotFound):
+            self._call("DELETE", f"{self._path(kind)}/{quote(name)}", **seconds)
+
+    def merge(self, kind: str, name: str, change: Object) -> Object:
+        """Change an object by a JSON merge patch; a resourceVersion in it makes the patch conditional."""
+        return self._call(
+            "PATCH", f"{self._path(kind)}/{quote(name)}", change, "application/merge-patch+json", fieldManager=MANAGER
+        ).body
+
+    def try_apply(self, body: Object, manager: str, *, force: bool) -> None:
+        """Have the API judge an object as server-side apply would send it; nothing is stored (dryRun=All, SOP 3.1).
+
+        Args:
+            body: any object, of a kind that the cluster may or may not serve; it lands in its own namespace, else ours.
+            manager: the field manager in whose name it is sent.
+            force: whether fields that others own are taken over.
+
+        Raises:
+            ClusterError: the API would refuse it; Conflict: others own fields of it, NotFound: it has no such kind.
+        """
+        name = quote(str(body["metadata"]["name"]))
+        query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All"}
+        path = f"{self._collection(body)}/{name}"
+        self._call("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml", **query)
+
+    def _collection(self, body: Object) -> str:
+        """Return the path below which the API keeps an object's kind, as the API itself tells it."""
+        version, kind = str(body["apiVersion"]), str(body["kind"])
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        for resource in parts(self._call("GET", root).body, "resources"):
+            if resource["kind"] == kind and "/" not in resource["name"]:
+                namespace = body["metadata"].get("namespace") or self.namespace
+                where = f"/namespaces/{quote(namespace)}" if resource["namespaced"] else ""
+                return f"{root}{where}/{resource['name']}"
+        raise NotFound(f"the cluster serves no {kind} of {version}", "choose a chart version for this cluster")
+
+    def _path(self, kind: str) -> str:
+        return _PATHS[kind].format(namespace=quote(self.namespace))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Object | bytes | None = None,
+        media: str = "application/json",
+        /,
+        **query: str,
+    ) -> Answer:
+        data, date = self._ask(method, path, body, media, **query)
+        return Answer(_parsed(data, self.access), date)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Object | bytes | None = None,
+        media: str = "application/json",
+        /,
+        **query: str,
+    ) -> tuple[bytes, datetime]:
+        """Return the body of an answer, and the server's clock."""
+        try:
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json, */*", "Content-Type": media},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._api.call_api(*request, _request_timeout=TIMEOUT)
+            data = response.read()
+        except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
+            raise ClusterError(
+                f"context {self.access.context}: the cluster at {self.access.server} does not answer: {_reason(error)}",
+                f"check it with: kubectl --context {self.access.context} version",
+            ) from error
+        if not 200 <= response.status <= 299:
+            raise _refusal(response.status, _said(data), f"{method} {path}", self.access)
+        date = response.headers.get("Date")
+        return data, parsedate_to_datetime(date) if date else datetime.now(UTC)
+
+
+_PATHS = {
+    "Namespace": "/api/v1/namespaces",
+    "StorageClass": "/apis/storage.k8s.io/v1/storageclasses",
+    "Pod": "/api/v1/namespaces/{namespace}/pods",
+    "Secret": "/api/v1/namespaces/{namespace}/secrets",
+    "ConfigMap": "/api/v1/namespaces/{namespace}/configmaps",
+    "Node": "/api/v1/nodes",
+    "PersistentVolume": "/api/v1/persistentvolumes",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{namespace}/persistentvolumeclaims",
+    "Deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
+    "VolumeSnapshot": "/apis/snapshot.storage.k8s.io/v1/namespaces/{namespace}/volumesnapshots",
+    "VolumeSnapshotClass": "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
+    "Lease": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
+    "Event": "/api/v1/namespaces/{namespace}/events",
+    "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
+}
+
+
+def quantity(text: object) -> Decimal:
+    """Return what the API writes as an amount: "250m" is 0.25, "1Gi" 1073741824.
+
+    Raises:
+        ClusterError: it is no amount.
+    """
+    try:
+        return utils.parse_quantity(text)  # pyright: ignore[reportUnknownMemberType]
+    except ValueError as error:
+        raise ClusterError(f"{text!r} is no amount of a resource", "write it as 250m, 2 or 1Gi") from error
+
+
+def _client(access: KubeConfig) -> Any:
+    connect = cast(Callable[..., Any], config.new_client_from_config)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        return connect(config_file=access.joined, context=access.context, persist_config=False)
+    except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        raise ClusterError(
+            f"context {access.context} of {access.joined} cannot be used: {_reason(error)}",
+            f"check it with: kubectl --context {access.context} version",
+        ) from error
+
+
+def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterError:
+    if status == 404:
+        return NotFound(f"{call}: {said}", "check the namespace and the name")
+    if status == 409:
+        return Conflict(f"{call}: {said}", "run again")
+    if status == 401:
+        return ClusterError(
+            f"the cluster at {access.server} does not know the caller of context {access.context}: {said}",
+            "log in again, or choose another context with --context=NAME",
+        )
+    if status == 403:
+        return Forbidden(
+            f"{call} is forbidden: {said}",
+            "ask for this right, or choose another context with --context=NAME",
+        )
+    return ClusterError(f"{call} failed with status {status}: {said}", "check the cluster, then run again")
+
+
+def _parsed(body: bytes, access: KubeConfig) -> Object:
+    """Read an answer; what answers at the address may be anything."""
+    try:
+        parsed: object = json.loads(body)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise ClusterError(
+            f"context {access.context}: {access.server} does not answer as a Kubernetes API does",
+            f"check the address in the kubeconfig: kubectl --context {access.context} cluster-info",
+        )
+    return cast(Object, parsed)
+
+
+def _said(body: bytes) -> str:
+    try:
+        return mask(str(json.loads(body)["message"]))
+    except (ValueError, KeyError, TypeError):
+        return mask(body.decode(errors="replace"))[:500]
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason: urllib3 wraps the one that matters into three others."""
+    cause = getattr(error, "reason", None)
+    return _reason(cause) if isinstance(cause, BaseException) else mask(str(error))

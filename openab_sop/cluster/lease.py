@@ -1,0 +1,142 @@
+"""The lock of a release: a Lease in its namespace, so that two runs never maintain one release at once (SOP 3.0).
+
+It is renewed for as long as its run lives, and given back at the end. One whose holder is known to be dead, or has not
+renewed it in time, is taken over.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.owner import is_dead, owner
+from openab_sop.errors import ClusterError, Conflict, Held, NotFound
+from openab_sop.objects import Object, at
+
+DURATION = 60
+"""Seconds after its last renewal at which anybody may take it over."""
+RENEWAL = DURATION / 4
+"""Seconds between two renewals."""
+
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Lease:
+    """The lock of one release, as this run holds it.
+
+    Args:
+        release: name of the Helm release; the Lease is called after it.
+
+    Attributes:
+        refused: whether another run has it.
+    """
+
+    def __init__(self, cluster: Cluster, release: str) -> None:
+        self.name = f"{MANAGER}-{release}"
+        self.holder = owner()
+        self._cluster = cluster
+        self.refused = False
+        self._lost = ""
+        self._ended = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def acquire(self) -> str:
+        """Take the lock, and keep it renewed until ``release`` is called; returns in words how it was had.
+
+        Raises:
+            Held: another run has it.
+        """
+        if self._keeper:
+            return f"{self.name} is held by this run, {self.holder}"
+        try:
+            had = self._taken()
+        except Held:
+            self.refused = True
+            raise
+        self._keeper = threading.Thread(target=self._renew, name=self.name, daemon=True)
+        self._keeper.start()
+        return had
+
+    def require(self) -> None:
+        """Stop unless the lock is still ours: to be called before each change.
+
+        Raises:
+            Held: another run has taken it over, or it could not be renewed for too long.
+        """
+        if self._lost:
+            raise self._held(self._lost)
+
+    def release(self) -> None:
+        """Give it back; one that was taken over is its new holder's."""
+        if self._keeper is None:
+            return
+        self._ended.set()
+        self._keeper.join(timeout=DURATION)
+        with suppress(ClusterError):
+            if at(self._cluster.get("Lease", self.name), "spec", "holderIdentity") == self.holder:
+                self._cluster.delete("Lease", self.name)
+
+    def _renew(self) -> None:
+        """Renew it until ``release`` is called; what goes wrong is kept for ``require``."""
+        renewed = datetime.now(UTC)
+        while not self._ended.wait(RENEWAL):
+            try:
+                holder = str(at(self._cluster.get("Lease", self.name), "spec", "holderIdentity"))
+                if holder != self.holder:
+                    self._lost = f"it was taken over by {holder}"
+                    return
+                self._cluster.merge("Lease", self.name, {"spec": {"renewTime": _now()}})
+                renewed = datetime.now(UTC)
+            except ClusterError as error:
+                if isinstance(error, NotFound) or datetime.now(UTC) - renewed > timedelta(seconds=DURATION):
+                    self._lost = f"it could not be renewed: {error.problem}"
+                    return
+
+    def _taken(self) -> str:
+        try:
+            self._cluster.create("Lease", self._body())
+        except Conflict:
+            return self._take_over()
+        return f"{self.name} is held by this run, {self.holder}"
+
+    def _take_over(self) -> str:
+        found = self._cluster.get("Lease", self.name)
+        holder = str(at(found, "spec", "holderIdentity"))
+        if not (is_dead(holder) or _is_stale(found)):
+            raise self._held(f"{holder} holds it, renewed {at(found, 'spec', 'renewTime')}")
+        change = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": self._body()["spec"]}
+        try:
+            self._cluster.merge("Lease", self.name, change)
+        except Conflict as lost:
+            raise self._held("another run has just taken it over") from lost
+        return f"{self.name} was taken over from {holder}, which is gone"
+
+    def _held(self, seen: str) -> Held:
+        return Held(
+            f"another maintenance run holds the release: Lease {self.name}: {seen}",
+            f"wait until it has ended; kubectl -n {self._cluster.namespace} get lease {self.name} shows who it is",
+        )
+
+    def _body(self) -> Object:
+        spec = {
+            "holderIdentity": self.holder,
+            "leaseDurationSeconds": DURATION,
+            "acquireTime": _now(),
+            "renewTime": _now(),
+        }
+        metadata = {"name": self.name, "labels": {"app.kubernetes.io/managed-by": MANAGER}}
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime(_TIME)
+
+
+def _is_stale(lease: Object) -> bool:
+    renewed = at(lease, "spec", "renewTime")
+    if not isinstance(renewed, str):
+        return True
+    age = datetime.now(UTC) - datetime.fromisoformat(renewed)
+    return age > timedelta(seconds=int(at(lease, "spec", "leaseDurationSeconds") or DURATION))

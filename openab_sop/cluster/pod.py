@@ -1,0 +1,212 @@
+"""Commands inside the agent's container, over ``kubectl exec``, with the end of their output proved.
+
+An exec stream may end early with status 0 when its reader is slower than the pod (kubernetes/kubernetes#124571). So
+every script runs inside a frame: its output is followed by an end mark that only this call knows, and the pod's side
+then waits until the reader has acknowledged it. Output without its mark is an error, whatever the exit status says.
+When this process dies, the script in the pod would block in its next write for ever: the frame sees the end of its
+standard input and kills the script.
+
+Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the pod; nothing is written there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import PodError
+from openab_sop.objects import Object
+from openab_sop.process import Stream, stream
+from openab_sop.shown import one_line
+
+
+class ScriptFailed(PodError):
+    """A script ran to its end in the pod, with a status other than 0."""
+
+    def __init__(self, problem: str, next_step: str, status: int) -> None:
+        super().__init__(problem, next_step)
+        self.status = status
+
+
+CHUNK = 1 << 16
+"""Bytes asked for at once."""
+
+LISTED = 1 << 30
+"""Bytes of a listing at most: millions of names. A pod that sends more does not list a home."""
+
+_MARKED = """mark=$1 status=1; cd "$2" && {{ shift 3; status=0; {script}
+}}; printf '\\n%s %s\\n' "$mark" "$status\""""
+_WATCHED = '{{ head -c "$3"; exec >&-; read -r _ || kill -s KILL -- "-$$"; }} | {{ ' + _MARKED + "; }}"
+"""The left side hands on what the script reads, then waits for the acknowledgement: without one it kills the process
+group that sh leads, where an exec's sh leads one, and no other."""
+_FED = f"{_MARKED}; read -r _"
+"""The script reads for itself, and so sees the end."""
+Progress = Callable[[int], None]
+_STATUS_MAX = 8
+"""Characters of an exit status and the line's end behind the mark."""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod and the container that commands run in."""
+
+    cluster: Cluster
+    name: str
+    uid: str
+    node: str
+    image: str
+    image_id: str
+    container: str
+    restarts: int
+    started: datetime
+    spdy: bool = False
+    """Whether kubectl speaks SPDY to it, which carries far more than websockets but does not pass every proxy."""
+
+    @classmethod
+    def of(cls, cluster: Cluster, pod: Object, container: str) -> Pod:
+        """Read a running pod from the API's object."""
+        status = next(s for s in pod["status"]["containerStatuses"] if s["name"] == container)
+        return cls(
+            cluster=cluster,
+            name=pod["metadata"]["name"],
+            uid=pod["metadata"]["uid"],
+            node=pod["spec"]["nodeName"],
+            image=status["image"],
+            image_id=status["imageID"],
+            container=container,
+            restarts=int(status["restartCount"]),
+            started=datetime.fromisoformat(status["state"]["running"]["startedAt"]),
+        )
+
+    @property
+    def shell(self) -> str:
+        """What an operator types to run a command in the container; the command follows."""
+        return f"kubectl -n {self.cluster.namespace} exec -it {self.name} -c {self.container} --"
+
+    @contextmanager
+    def open(
+        self,
+        script: str,
+        directory: str,
+        *arguments: str,
+        stdin: bytes | None = b"",
+        progress: Progress = lambda received: None,
+        limit: int = LISTED,
+    ) -> Generator[Output]:
+        """Start a script of ours and read its output as it comes.
+
+        Args:
+            script: constant text for sh, never built from data; it sets ``status`` if it fails.
+            directory: where it runs.
+            arguments: its positional parameters.
+            stdin: what it reads, no more than a pipe takes at once; None if it comes by ``Output.send``, and the script
+                knows its end.
+            progress: told the bytes received so far at each read.
+            limit: bytes of output after which it is given up: the pod's side may have no end.
+
+        Raises:
+            PodError: the output ended before its end mark or goes beyond its limit, from ``Output.read``;
+            ScriptFailed: its status is not 0.
+        """
+        mark = secrets.token_hex(16)
+        argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
+        frame = _FED if stdin is None else _WATCHED
+        given = stdin or b""
+        command = ["sh", "-c", frame.format(script=script), "sh", mark, directory, str(len(given)), *arguments]
+        transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
+        with stream([*argv, *command], env={**self.cluster.env, **transport}) as process:
+            process.write(given)
+            yield Output(self, process, mark.encode(), progress, limit)
+
+    def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
+        """Run a script of ours to its end and return its output.
+
+        Raises:
+            PodError: it failed, was cut off, or wrote more than ``limit`` bytes.
+        """
+        with self.open(script, directory, *arguments, limit=limit) as output:
+            data = bytearray()
+            while chunk := output.read(CHUNK):
+                data += chunk
+            return bytes(data)
+
+
+class Output:
+    """The output of a script in a pod: a readable stream whose end is proved.
+
+    ``read`` returns what has arrived, so that nobody waits for bytes that the pod holds back until acknowledged.
+    """
+
+    def __init__(self, pod: Pod, process: Stream, mark: bytes, progress: Progress, limit: int) -> None:
+        self.received = 0
+        self._limit = limit
+        self._progress = progress
+        self._pod = pod
+        self._process = process
+        self._mark = b"\n" + mark + b" "
+        self._held = b""
+        self._ended = False
+
+    def read(self, size: int) -> bytes:
+        """Return up to about ``size`` bytes of output, empty only at its proved end.
+
+        Raises:
+            PodError: the stream ended without the mark, or goes beyond its limit; ScriptFailed: its status is not 0.
+        """
+        reserve = len(self._mark) + _STATUS_MAX
+        while not self._ended and len(self._held) <= reserve:
+            chunk = self._process.read(max(size, CHUNK))
+            if not chunk:
+                raise self._cut_off()
+            self.received += len(chunk)
+            if self.received > self._limit:
+                raise self._endless()
+            self._progress(self.received)
+            self._held += chunk
+            self._find_end(reserve)
+        keep = 0 if self._ended else reserve
+        out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        return out
+
+    def send(self, data: bytes) -> None:
+        """Write to the script's standard input; one that is gone shows at the next read."""
+        self._process.write(data)
+
+    def stderr(self) -> str:
+        """Return the last of what the script said on its standard error."""
+        return one_line(self._process.errors())
+
+    def _find_end(self, reserve: int) -> None:
+        if not self._held.endswith(b"\n"):
+            return
+        start = self._held.rfind(self._mark, max(0, len(self._held) - reserve))
+        if start < 0:
+            return
+        said = self._held[start + len(self._mark) :].strip()
+        status = int(said) if said.isdigit() else -1
+        self._process.write(b"\n")
+        if status != 0:
+            raise ScriptFailed(
+                f"a command in pod {self._pod.name} failed with status {status}: {self.stderr()}",
+                f"look into it with: {self._pod.shell} sh",
+                status,
+            )
+        self._held = self._held[:start]
+        self._ended = True
+
+    def _endless(self) -> PodError:
+        return PodError(
+            f"pod {self._pod.name} sends more than {self._limit} bytes, far more than what was asked for can take",
+            "look into the pod: its tools are not to be trusted",
+        )
+
+    def _cut_off(self) -> PodError:
+        said = f": {said}" if (said := self.stderr()) else ""
+        return PodError(
+            f"the stream from pod {self._pod.name} was cut off after {self.received} bytes{said}",
+            "check that the pod still runs (kubectl get pods) and has sh; then run again",
+        )

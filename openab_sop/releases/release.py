@@ -1,0 +1,168 @@
+"""The release that is maintained: found for sure or not at all (SOP 1.1), with its agents (1.2)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from openab_sop import redact
+from openab_sop.agents.agent import CONTAINERS, Agent, environment, is_agent, references
+from openab_sop.cluster.helm import Helm, Listed
+from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import Forbidden, NotFound, ReleaseError
+from openab_sop.objects import Object
+from openab_sop.releases.manifest import Manifest
+
+CHARTS = ("openab", "agent-broker")
+"""Names of the chart: the present one and its former one."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Helm release of OpenAB at its current revision.
+
+    Attributes:
+        companions: names of its Deployments that are no agents (a gateway): watched, not backed up.
+        secrets, config_maps: what the manifest renders and what any of its pods refers to, by name.
+    """
+
+    helm: Helm
+    name: str
+    revision: int
+    status: str
+    chart: str
+    version: str
+    agents: tuple[Agent, ...]
+    companions: tuple[str, ...]
+    secrets: tuple[str, ...]
+    config_maps: tuple[str, ...]
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that it runs on."""
+        return self.helm.cluster
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it lives in."""
+        return self.cluster.namespace
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other: cluster, namespace, name; its backups say the same."""
+        return self.cluster.identity(), self.namespace, self.name
+
+    def current(self) -> Listed:
+        """Look the release up again: what helm says of it now.
+
+        Raises:
+            ReleaseError: it is gone.
+        """
+        return _named(self.helm.releases(), self.name, self.cluster)
+
+    def __str__(self) -> str:
+        return f"{self.name} (chart {self.chart} {self.version}, revision {self.revision}, {self.status})"
+
+
+def find(helm: Helm, name: str | None) -> Listed:
+    """Find the release to maintain (SOP 1.1).
+
+    Args:
+        name: value of ``--release``; None takes the only one whose chart is OpenAB's.
+
+    Raises:
+        ReleaseError: none, or several, or one of another chart.
+    """
+    releases, cluster = helm.releases(), helm.cluster
+    if name is not None:
+        release = _named(releases, name, cluster)
+        if release.chart not in CHARTS:
+            raise ReleaseError(
+                f"release {name} is of chart {release.chart}, not {' or '.join(CHARTS)}",
+                f"name another with --release; {_known(releases)}",
+            )
+        return release
+    ours = [release for release in releases if release.chart in CHARTS]
+    if not ours:
+        raise ReleaseError(
+            f"namespace {cluster.namespace} ({cluster.access.namespace_origin}, context {cluster.access.context}) "
+            f"has no release of chart {' or '.join(CHARTS)}; {_known(releases)}",
+            "choose the namespace with --namespace=NAME; helm list --all-namespaces shows where it is",
+        )
+    if len(ours) > 1:
+        raise ReleaseError(
+            f"namespace {cluster.namespace} has {len(ours)} releases of the chart: {', '.join(r.name for r in ours)}",
+            f"choose one with --release=NAME, for example --release={ours[0].name}",
+        )
+    return ours[0]
+
+
+def resolve(helm: Helm, listed: Listed) -> Release:
+    """Resolve agents, companions, Secrets and ConfigMaps of a release from its manifest (SOP 1.2).
+
+    Raises:
+        ReleaseError: the manifest has no agent, or one of its Deployments is gone from the cluster.
+    """
+    manifest = Manifest.parse(helm.manifest(listed.name, listed.revision))
+    deployments = [_live(helm.cluster, item.name) for item in manifest.of_kind("Deployment")]
+    agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
+    if not agents:
+        raise ReleaseError(
+            f"release {listed.name} has no Deployment with a container {' or '.join(CONTAINERS)}",
+            f"helm get manifest {listed.name} shows what it has",
+        )
+    secrets = _all(manifest, deployments, "Secret", "secret")
+    _learn_secrets(helm, listed, deployments, secrets)
+    return Release(
+        helm=helm,
+        name=listed.name,
+        revision=listed.revision,
+        status=listed.status,
+        chart=listed.chart,
+        version=listed.version,
+        agents=agents,
+        companions=tuple(d["metadata"]["name"] for d in deployments if not is_agent(d)),
+        secrets=secrets,
+        config_maps=_all(manifest, deployments, "ConfigMap", "configMap"),
+    )
+
+
+def _all(manifest: Manifest, deployments: list[Object], kind: str, reference: str) -> tuple[str, ...]:
+    rendered = {item.name for item in manifest.of_kind(kind)}
+    return tuple(sorted(rendered.union(*(references(d, reference) for d in deployments))))
+
+
+def _learn_secrets(helm: Helm, listed: Listed, deployments: list[Object], names: tuple[str, ...]) -> None:
+    """Learn what must never be shown before anything else is done: whatever fails later may quote it."""
+    helm.values(listed.name, listed.revision)
+    for deployment in deployments:
+        for name, value in environment(deployment):
+            if redact.is_secret_name(name):
+                redact.learn(value)
+    for name in names:
+        with suppress(NotFound, Forbidden):
+            redact.learn_secret(helm.cluster.get("Secret", name))
+
+
+def _live(cluster: Cluster, name: str) -> Object:
+    try:
+        return cluster.get("Deployment", name)
+    except NotFound as error:
+        raise ReleaseError(
+            f"Deployment {name} is in the release's manifest, but not on the cluster: it was deleted by hand",
+            "bring the release back to its own state first (helm rollback RELEASE), then run again",
+        ) from error
+
+
+def _named(releases: list[Listed], name: str, cluster: Cluster) -> Listed:
+    for release in releases:
+        if release.name == name:
+            return release
+    raise ReleaseError(
+        f"namespace {cluster.namespace} has no release {name}; {_known(releases)}",
+        "check --release and --namespace; helm list --all-namespaces shows all",
+    )
+
+
+def _known(releases: list[Listed]) -> str:
+    return "releases there: " + (", ".join(f"{r.name} ({r.chart} {r.version})" for r in releases) or "none")

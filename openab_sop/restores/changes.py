@@ -1,0 +1,173 @@
+"""What has become of an agent's volume since a backup, told by names and digests (SOP 3.5, 4.3)."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from openab_sop.agents.agent import Agent
+from openab_sop.backups import database
+from openab_sop.backups.archive import Archive, extract
+from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
+from openab_sop.backups.contents import Comparison, Entry, comparison
+from openab_sop.backups.home import ROOM
+from openab_sop.backups.items import AGENTS, STEERING
+from openab_sop.cluster.pod import Pod
+from openab_sop.errors import BackupError, SopError
+from openab_sop.restores.volume import Volume
+from openab_sop.shown import one_line
+from openab_sop.verdict import Finding
+
+VOLATILE = tuple(f"*{suffix}" for suffix in (*database.LOGS, database.INDEX))
+"""Names that come and go while an agent works: the logs of databases."""
+SHOWN = 20
+"""Names of a kind that a report quotes; the others are counted."""
+PARSED = 1 << 20
+"""Bytes of a configuration file that is parsed; a larger one is data."""
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    ".json": json.loads,
+    ".toml": tomllib.loads,
+    ".yaml": yaml.safe_load,
+    ".yml": yaml.safe_load,
+}
+_READ = 'cat -- "$1" || status=$?'
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Paths below a home that are new, changed or gone since the backup; directories' times do not count."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        kinds = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
+        return "; ".join(f"{len(names)} {kind}{_quoted(names)}" for kind, names in kinds if names) or "nothing changed"
+
+
+class VolumeSince:
+    """One agent's volume as a pod has it now, beside a backup of it.
+
+    Args:
+        may_vanish: patterns of names, beside those of databases' logs, that may be gone without harm.
+    """
+
+    def __init__(
+        self, pod: Pod, agent: Agent, backup: Backup, scratch: Path, table: Comparison, may_vanish: Sequence[str]
+    ) -> None:
+        self._pod = pod
+        self._agent = agent
+        self._directory = backup.directory / agent.deployment
+        self._scratch = scratch
+        self._table = table
+        self._may_vanish = (*VOLATILE, *may_vanish)
+        self.stored: StoredAgent = next(a for a in backup.manifest.agents if a.deployment == agent.deployment)
+        volume = Volume(pod, agent.home, agent.foreign, table, self._directory / CONTENTS, ())
+        volume.look()
+        self.changes = Changes(
+            added=tuple(entry.path for entry in table.missing_in_copy()),
+            changed=tuple(entry.path for entry in table.unrestored() if self._is_changed(entry)),
+            removed=tuple(entry.path for entry in table.missing_in_pod()),
+        )
+
+    def lost(self) -> Iterator[Finding]:
+        """Name every file of the backup that is gone (SOP 3.5 +)."""
+        for path in self.changes.removed:
+            if not any(fnmatchcase(path, pattern) for pattern in self._may_vanish):
+                yield self._finding(path, "it is gone", "every file that was there before is still there")
+
+    def broken_config(self) -> Iterator[Finding]:
+        """Name agents' and steering files that are gone, and agents/default.json if it is no JSON (SOP 3.5)."""
+        gone = set(self.changes.removed)
+        for item in (AGENTS, STEERING):
+            for entry in self._table.below("copy", item.path):
+                if entry.path in gone:
+                    yield self._finding(entry.path, "it is gone", "the configuration that the backup has")
+        default = f"{AGENTS.path}/default.json"
+        if default in self.changes.changed and not self._parses(default):
+            yield self._finding(default, "it is not valid JSON", "valid JSON, as in the backup")
+
+    def unreadable_to_old(self) -> Iterator[Finding]:
+        """Name what an older version may not read any more: schemas moved on, files gone or broken (SOP 4.3)."""
+        yield from self.lost()
+        touched = set(self.changes.changed)
+        for path in self.stored.databases:
+            if touched & set(database.parts(path)) and (moved := self._moved(path)):
+                yield self._finding(path, moved, "a database as the old version left it")
+        for path in sorted(touched):
+            if Path(path).suffix in _PARSERS and not self._parses(path) and self._parsed_before(path):
+                yield self._finding(path, "it no longer parses", f"valid {Path(path).suffix[1:]}, as in the backup")
+
+    def _moved(self, path: str) -> str:
+        """Tell what is otherwise in a database's shape; empty if nothing is."""
+        stored = [entry for part in database.parts(path) if (entry := self._table.get("copy", part))]
+        try:
+            with TemporaryDirectory(dir=self._scratch) as name:
+                archive = Archive(Path(name, "now.tar"))
+                limit = 4 * sum(entry.size for entry in stored) + ROOM
+                theirs = database.copy(self._pod, self._agent.home, path, archive, limit)
+                now = database.shape(archive.path, path, theirs, Path(name))
+                before = database.shape(self._directory / HOME, path, stored, Path(name))
+        except BackupError as error:
+            return one_line(error.problem)
+        return before.unlike(now)
+
+    def _parses(self, path: str) -> bool:
+        try:
+            _parse(path, self._pod.capture(_READ, self._agent.home, f"./{path}", limit=PARSED))
+        except SopError:
+            return True  # too large for a configuration, or gone: others name that
+        except (ValueError, yaml.YAMLError, RecursionError):
+            return False
+        return True
+
+    def _parsed_before(self, path: str) -> bool:
+        entry = self._table.get("copy", path)
+        if entry is None or entry.type != "f" or entry.size > PARSED:
+            return False
+        with TemporaryDirectory(dir=self._scratch) as name:
+            target = Path(name, "before")
+            extract(self._directory / HOME, self._table.content("copy", entry).offset, target)
+            try:
+                _parse(path, target.read_bytes())
+            except (ValueError, yaml.YAMLError, RecursionError):
+                return False
+        return True
+
+    def _is_changed(self, ours: Entry) -> bool:
+        theirs = self._table.get("pod", ours.path)
+        return theirs is not None and (ours.type != "d" or ours.unlike(theirs) != ["mtime_ns"])
+
+    def _finding(self, path: str, observed: str, expected: str) -> Finding:
+        where = f"{self._agent.deployment}:{self._agent.home}/{path}"
+        return Finding(where, observed, expected, f"compare with backup {self._directory.parent.name}")
+
+
+@contextmanager
+def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[str] = ()) -> Generator[VolumeSince]:
+    """Look at an agent's volume beside a backup; arguments as ``VolumeSince`` has them.
+
+    Raises:
+        PodError: the pod was cut off.
+    """
+    with TemporaryDirectory(prefix="openab-sop-") as name, comparison(Path(name)) as table:
+        yield VolumeSince(pod, agent, backup, Path(name), table, may_vanish)
+
+
+def _parse(path: str, data: bytes) -> None:
+    _PARSERS[Path(path).suffix](data.decode())
+
+
+def _quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f" ({', '.join(one_line(repr(name)) for name in names[:SHOWN])}{more})"

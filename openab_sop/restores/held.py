@@ -1,0 +1,119 @@
+"""An agent's volume in a helper pod, beside a backup's home: may it be written, and what must change (SOP 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from openab_sop.agents.agent import Agent
+from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
+from openab_sop.backups.contents import comparison
+from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.restores.volume import Change, Volume, packed
+from openab_sop.verdict import Finding
+
+Progress = Callable[[str, int, int], None]
+"""Told an agent's name, the bytes that were sent to it and those that are to be."""
+
+RESTORED = f"{MANAGER}/restored-from"
+"""Annotation of a claim that was new and empty: the backup that went, or goes, into it."""
+FILLING = f"{MANAGER}/filling"
+"""Annotation of a claim that a rebuild fills, until it is proved: so long there is nothing on it to lose."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A volume that no agent writes to, and what must change on it."""
+
+    agent: Agent
+    stored: StoredAgent
+    archive: Path
+    volume: Volume
+    change: Change
+
+    @property
+    def must_change(self) -> bool:
+        """Whether it is not as the backup says."""
+        return bool(self.change.write or self.change.remove)
+
+    def unfit(self) -> Iterator[Finding]:
+        """Say why the volume cannot be written: somebody else has it, or it is too small."""
+        pod = self.volume.pod
+        others = [name for name in users(pod.cluster, self.agent.claim) if name != pod.name]
+        if others:
+            yield Finding(
+                f"claim {self.agent.claim}",
+                f"it is in use by {', '.join(others)}",
+                "no pod but ours has it",
+                f"kubectl -n {pod.cluster.namespace} delete pod {' '.join(others)}, then run again",
+            )
+        yield from self.too_small()
+
+    def too_small(self) -> Iterator[Finding]:
+        """Say whether the volume lacks room for what is to be written; the holes of its files take none."""
+        free, size = self.volume.free(), self.change.size
+        if size > free and (size := packed(self.archive, set(self.change.write))) > free:
+            yield Finding(
+                f"claim {self.agent.claim}",
+                f"{free} bytes are free on it",
+                f"room for {size} bytes that are to be written",
+                "enlarge the claim, or restore into a larger one",
+            )
+
+    def write(self, journal: Journal, progress: Progress) -> str | None:
+        """Make the volume as the backup says; returns what was done, None if it is so already."""
+        change, name = self.change, self.agent.deployment
+        if not self.must_change:
+            return None
+        with journal.action("restore volume", agent=name, write=len(change.write), remove=len(change.remove)):
+            for sent in self.volume.apply(change, self.archive):
+                progress(name, sent, change.size)
+        return f"{len(change.write)} written, {len(change.remove)} removed"
+
+
+@contextmanager
+def hold(
+    cluster: Cluster,
+    agent: Agent,
+    stored: StoredAgent,
+    source: Backup,
+    scratch: Path,
+    *,
+    below: tuple[str, ...] = (),
+    deployment: Object | None = None,
+) -> Generator[Held]:
+    """Hold an agent's volume in a helper pod and look at it.
+
+    Args:
+        scratch: a private directory, for as long as it is held.
+        below: paths of the home that the look is confined to; empty for all of it.
+        deployment: the agent's Deployment, where the cluster has none yet.
+
+    Raises:
+        PodError: no helper can be started.
+    """
+    with helper_pod(cluster, agent, deployment=deployment, good=stored.image) as pod, comparison(scratch) as table:
+        directory = source.directory / stored.deployment
+        volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
+        volume.look()
+        yield Held(agent, stored, directory / HOME, volume, volume.change())
+
+
+def bears(claim: Object, mark: str, source: Backup) -> bool:
+    """Tell whether a claim bears the mark ``RESTORED`` or ``FILLING`` of a backup."""
+    return part(claim, "metadata", "annotations").get(mark) == source.manifest.name
+
+
+def users(cluster: Cluster, claim: str | None) -> list[str]:
+    """Return the names of the pods that have a claim, or wait for it."""
+    return [
+        pod["metadata"]["name"]
+        for pod in cluster.all("Pod")
+        if at(pod, "status", "phase") not in ("Succeeded", "Failed")
+        and claim in [at(volume, "persistentVolumeClaim", "claimName") for volume in parts(pod, "spec", "volumes")]
+    ]

@@ -1,0 +1,76 @@
+"""The release of a rebuild as Helm has it: not there, begun, broken off, done, or somebody else's (SOP 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openab_sop.cluster.helm import Helm, Listed
+from openab_sop.cluster.kube import MANAGER
+from openab_sop.errors import SopError
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, part
+from openab_sop.releases import rebuild
+from openab_sop.restores.blueprint import Blueprint
+from openab_sop.wait import wait
+
+LABEL = f"{MANAGER}/rebuilt-from"
+"""Label of a release's record, there from its first moment: the backup that it is rebuilt from."""
+ORPHAN = 60
+"""Seconds that a helm which a killed run has left behind gets to end."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The release of a blueprint on a cluster; looked up each time."""
+
+    blueprint: Blueprint
+    helm: Helm
+    journal: Journal
+
+    def listed(self) -> Listed | None:
+        """What helm says of it now, whatever its state; None if it is not there."""
+        return next((listed for listed in self.helm.releases() if listed.name == self.blueprint.release), None)
+
+    def is_foreign(self, listed: Listed) -> bool:
+        """Tell whether it is anything else than what a rebuild from this backup made, or began to make."""
+        backup = self.blueprint.source.manifest.name
+        return listed.revision != 1 or part(self._record(), "metadata", "labels").get(LABEL) != backup
+
+    def try_out(self) -> None:
+        """Let helm render it and look for objects in its way.
+
+        Raises:
+            ToolError: it does not render, or something is in its way.
+        """
+        self._install(dry_run=True)
+
+    def settled(self) -> Listed | None:
+        """Wait for a helm that a killed run has left behind; returns what helm says of the release then."""
+        try:
+            wait(self._pending, what="the end of an earlier install", timeout=ORPHAN, next_step="run again")
+        except SopError as nobody:
+            self.journal.record("an install broke off", seen=nobody.problem)
+        return self.listed()
+
+    def make(self) -> None:
+        """Install it. If an earlier install broke off, its record is removed, and what it made is adopted.
+
+        Raises:
+            ToolError: helm failed.
+        """
+        if self.listed():
+            record = self._record()
+            self.helm.cluster.delete(record["kind"], record["metadata"]["name"])
+        self._install()
+
+    def _install(self, *, dry_run: bool = False) -> None:
+        plan = self.blueprint
+        label = (LABEL, plan.source.manifest.name)
+        self.helm.install(plan.release, plan.chart, plan.values, label, dry_run=dry_run)
+
+    def _pending(self) -> str | None:
+        listed = self.listed()
+        return listed.status if listed and listed.status.startswith("pending") else None
+
+    def _record(self) -> Object:
+        return rebuild.record(self.helm.cluster, self.blueprint.release, 1)

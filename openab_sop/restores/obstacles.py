@@ -1,0 +1,128 @@
+"""What is in the way of a rebuild: it makes what is not there, and never writes where somebody else has (SOP 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from openab_sop.agents.agent import Agent
+from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.backups.backup import StoredAgent
+from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import Forbidden
+from openab_sop.objects import at
+from openab_sop.releases import rebuild
+from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.restores.held import FILLING, RESTORED, Held, bears, users
+from openab_sop.restores.installation import Installation
+from openab_sop.verdict import Finding
+
+_SOMETHING = "find . -mindepth 1 ! -name lost+found | head -n 1 || status=$?"
+
+
+def foreign(plan: Blueprint, namespace: str, release: str | None) -> Iterator[Finding]:
+    """Check that a backup is of the namespace and the release that the run is about.
+
+    Args:
+        release: value of ``--release``, if any.
+    """
+    if plan.source.manifest.namespace != namespace:
+        yield Finding(
+            "backup",
+            f"it is of namespace {plan.source.manifest.namespace}",
+            f"one of namespace {namespace}, which this run is about",
+            f"run again with --namespace={plan.source.manifest.namespace}",
+        )
+    if release not in (None, plan.release):
+        yield Finding("backup", f"it is of release {plan.release}", f"one of {release}", "leave out --release")
+
+
+def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
+    """Name what is on the cluster and should not be; what a rebuild from this backup has begun may."""
+    cluster, listed = installation.helm.cluster, installation.listed()
+    if listed and installation.is_foreign(listed):
+        yield Finding(
+            f"release {listed.name}",
+            f"it is there: {listed.chart} {listed.version}, revision {listed.revision}, {listed.status}",
+            "no release, or one that a rebuild from this backup has begun",
+            f"bring its data back with: pytest suites/restore --backup={plan.source.manifest.name}",
+        )
+        return
+    if listed is None:
+        yield from (_stray(name) for name in plan.deployments if cluster.find("Deployment", name))
+    for agent, stored, claim in plan.with_claims:
+        live = cluster.find(CLAIM, claim)
+        if live is None:
+            yield from [_lost(claim)] if listed else _unfit_class(plan, cluster, stored, claim)
+        elif not bears(live, RESTORED, plan.source) and not _is_empty(plan, cluster, agent):
+            yield _taken(plan, claim)
+
+
+def written(plan: Blueprint, held: Held) -> Iterator[Finding]:
+    """Name a volume that somebody else has written to since it was proved, or while it was filled."""
+    claim = str(held.agent.claim)
+    if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source) and held.must_change:
+        yield _taken(plan, claim)
+    for path in held.volume.strange():
+        yield Finding(
+            f"claim {claim}: {path}",
+            "it is on the volume, and not in the backup",
+            "a volume that nobody else has written to",
+            f"kubectl delete pvc {claim} if nobody needs it, then run again",
+        )
+
+
+def storage_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent) -> tuple[str | None, str | None]:
+    """Return the class that a claim had, and the one that it gets; a caller who may not look gets the same."""
+    wanted: str | None = at(plan.claim(stored), "spec", "storageClassName")
+    try:
+        return wanted, rebuild.storage_class(wanted, cluster.all("StorageClass"))
+    except Forbidden:
+        return wanted, wanted
+
+
+def _stray(deployment: str) -> Finding:
+    return Finding(
+        f"Deployment {deployment}",
+        "it is there, and the release is not",
+        "nothing of the release",
+        "helm list --all-namespaces shows whose it is; move it away, then run again",
+    )
+
+
+def _lost(claim: str) -> Finding:
+    return Finding(
+        f"claim {claim}",
+        "it is gone, and the release that was rebuilt is there",
+        "the claim that the rebuild filled",
+        "helm uninstall makes room for another rebuild",
+    )
+
+
+def _taken(plan: Blueprint, claim: str) -> Finding:
+    return Finding(
+        f"claim {claim}",
+        "it is there, and it has been written to",
+        "no claim, an empty one, or one that a rebuild from this backup has begun to fill",
+        f"bring the release back on it with the backup's chart and values (helm install {plan.release} "
+        f"{plan.chart.name} --values=values.yaml); then: pytest suites/restore --backup={plan.source.manifest.name}",
+    )
+
+
+def _unfit_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent, claim: str) -> Iterator[Finding]:
+    wanted, chosen = storage_class(plan, cluster, stored)
+    fixed = at(plan.rendered(CLAIM, claim) or {}, "spec", "storageClassName")
+    if wanted and chosen != wanted and (fixed or chosen is None):
+        yield Finding(
+            f"claim {claim}",
+            f"the cluster has no storage class {wanted}",
+            "that class, since the values name it" if fixed else "that class, or a default one",
+            f"create a StorageClass {wanted}; kubectl get storageclass shows what there is",
+        )
+
+
+def _is_empty(plan: Blueprint, cluster: Cluster, agent: Agent) -> bool:
+    """Look into a claim that somebody else made; one that is in use is not taken for empty."""
+    if users(cluster, agent.claim):
+        return False
+    with helper_pod(cluster, agent, deployment=plan.deployments[agent.deployment]) as pod:
+        return not pod.capture(_SOMETHING, agent.home)

@@ -1,0 +1,227 @@
+"""A release rebuilt from a backup's directory alone: namespace, objects, volumes, and only then the agents (SOP 5).
+
+The claims come first: they are filled through helper pods and proved, and then the kept chart is installed, which
+adopts them. So no agent ever runs on a volume that is not as the backup says, and a release's record with our label
+means that its volumes were proved. Every step looks at what is there: a run that was killed is finished by the next.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openab_sop.agents import standstill
+from openab_sop.backups.backup import Backup, StoredAgent
+from openab_sop.cluster import fields
+from openab_sop.cluster.helm import Helm
+from openab_sop.errors import NotNeeded
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, part
+from openab_sop.releases import rebuild
+from openab_sop.restores import obstacles
+from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.restores.held import FILLING, RESTORED, Held, Progress, bears, hold
+from openab_sop.restores.installation import Installation
+from openab_sop.status import Status
+from openab_sop.verdict import Finding, Verdict
+
+
+class Reconstruction:
+    """One rebuild, step by step.
+
+    Args:
+        source: the backup; its files can be read.
+        release: value of ``--release``, if any.
+        journal: where each action is recorded.
+
+    Raises:
+        BackupError: the backup has not what a rebuild needs.
+    """
+
+    def __init__(self, source: Backup, helm: Helm, release: str | None, journal: Journal) -> None:
+        self.source = source
+        self._plan = Blueprint(source)
+        self._cluster = helm.cluster
+        self._installation = Installation(self._plan, helm, journal)
+        self._named = release
+        self._journal = journal
+        self._held: list[Held] = []
+        self._helpers = ExitStack()
+        self._touched = False
+        self._done = False
+
+    def fits(self) -> Verdict:
+        """Check that the backup belongs here, and that nothing is in its way (SOP 5.1)."""
+        findings = tuple(obstacles.foreign(self._plan, self._cluster.namespace, self._named))
+        return Verdict("nothing is in the way", findings or tuple(obstacles.standing(self._plan, self._installation)))
+
+    def render(self) -> str:
+        """Let helm render the kept chart with the kept values, and look for objects in its way; returns its name.
+
+        Raises:
+            ToolError: it does not render, or something is in its way.
+        """
+        self._installation.try_out()
+        return self._plan.chart.name
+
+    def make_namespace(self) -> str:
+        """Make the namespace (SOP 5.1); returns its name.
+
+        Raises:
+            NotNeeded: it is there.
+        """
+        name = self._cluster.namespace
+        if self._cluster.namespace_phase():
+            raise NotNeeded(f"namespace {name} is there")
+        self._create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        return name
+
+    def make_references(self) -> dict[str, str]:
+        """Make the Secrets and ConfigMaps that the chart does not render (SOP 5.1); returns what became of each.
+
+        Raises:
+            NotNeeded: there is none.
+        """
+        done: dict[str, str] = {}
+        for stored in self._plan.references(rendered=False):
+            kind, name = str(stored["kind"]), str(stored["metadata"]["name"])
+            if live := self._cluster.find(kind, name):
+                same = _content(live) == _content(stored)
+                done[f"{kind} {name}"] = "there" if same else "WARNING: there, and not as in the backup; left as it is"
+            else:
+                self._create(kind, rebuild.anew(stored))
+                done[f"{kind} {name}"] = "made"
+        if not done:
+            raise NotNeeded("the chart renders every Secret and ConfigMap of the backup")
+        return done
+
+    def make_claims(self) -> dict[str, str]:
+        """Make the agents' claims, so that helm will adopt those of the chart (SOP 5.1).
+
+        Returns:
+            By claim, what became of it; by agent, if it has none.
+        """
+        bare = [agent.deployment for agent, _ in self._plan.agents if agent.claim is None]
+        done = dict.fromkeys(bare, "WARNING: it has no claim, so there is nothing to bring its home back to")
+        return done | {claim: self._claim_for_us(claim, stored) for _, stored, claim in self._plan.with_claims}
+
+    def preflight(self) -> Verdict:
+        """Look at each volume before anything is written: is it empty but for this backup, large enough (SOP 5.1).
+
+        Raises:
+            NotNeeded: they were proved before the release was installed.
+        """
+        self._unless_installed()
+        scratch = Path(self._helpers.enter_context(TemporaryDirectory(prefix="openab-sop-")))
+        findings: list[Finding] = []
+        for agent, stored, claim in self._plan.with_claims:
+            (directory := scratch / claim).mkdir(mode=0o700)
+            deployment = self._plan.deployments[agent.deployment]
+            holding = hold(self._cluster, agent, stored, self.source, directory, deployment=deployment)
+            self._held.append(held := self._helpers.enter_context(holding))
+            findings += (*obstacles.written(self._plan, held), *held.unfit())
+        return Verdict("the volumes may be filled", tuple(findings))
+
+    def fill(self, progress: Progress) -> dict[str, str]:
+        """Fill the volumes with the homes (SOP 5.1); returns by agent what was written.
+
+        Raises:
+            NotNeeded: they are as the backup says already.
+        """
+        self._unless_installed()
+        told = {held.agent.deployment: held.write(self._journal, progress) for held in self._held}
+        if not any(told.values()):
+            raise NotNeeded("the volumes are as the backup says already")
+        return {name: said for name, said in told.items() if said}
+
+    def verify(self) -> Verdict:
+        """Prove the volumes by the digests that the helper pods compute now (SOP 5.2).
+
+        Raises:
+            NotNeeded: they were proved before the release was installed.
+        """
+        self._unless_installed()
+        findings = tuple(finding for held in self._held for finding in held.volume.findings())
+        self.close()
+        for held in self._held if not findings else ():
+            self._cluster.merge(CLAIM, str(held.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
+        return Verdict("the volumes are as the backup says", findings)
+
+    def install(self) -> str:
+        """Install the kept chart with the kept values (SOP 5.1); returns what helm says of the release then.
+
+        Raises:
+            NotNeeded: it is installed.
+            ToolError: helm failed.
+        """
+        before = self._installation.settled()
+        if before and before.status == "deployed":
+            raise NotNeeded(f"release {before.name} is installed: {before.chart} {before.version}")
+        self._touched = True
+        with self._journal.action("install release", release=self._plan.release, chart=self._plan.chart.name):
+            self._installation.make()
+        told = self.source.manifest.revision
+        return f"{self._installation.listed()}; revisions begin anew, the backup was of {told} (helm-history.txt)"
+
+    def start(self) -> list[str]:
+        """Wait until every Deployment of the release runs (SOP 5.2); returns their names.
+
+        Raises:
+            SopError: one does not.
+        """
+        for _, _, claim in self._plan.with_claims:
+            if self._plan.rendered(CLAIM, claim):
+                fields.give_back(self._cluster, CLAIM, claim)
+        for name in self._plan.deployments:
+            with self._journal.action("await start", deployment=name):
+                standstill.await_start(self._cluster, name)
+        self._done = True
+        return list(self._plan.deployments)
+
+    def unlike(self) -> list[str]:
+        """Return the Secrets and ConfigMaps that are not as in the backup, such as passwords that a chart makes up."""
+        return [
+            f"{stored['kind']} {stored['metadata']['name']}"
+            for stored in self._plan.references(rendered=True)
+            if _content(self._cluster.find(stored["kind"], stored["metadata"]["name"]) or {}) != _content(stored)
+        ]
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        return Status.STUCK if self._touched and not self._done else Status.UNCHANGED
+
+    def close(self) -> None:
+        """Remove the helper pods and what was only needed for comparing."""
+        self._helpers.close()
+
+    def _claim_for_us(self, claim: str, stored: StoredAgent) -> str:
+        """Make a claim, or take one that is empty, and note on it which backup goes into it."""
+        live = self._cluster.find(CLAIM, claim)
+        if live and bears(live, RESTORED, self.source):
+            return "there, made for this backup"
+        note = {mark: self.source.manifest.name for mark in (RESTORED, FILLING)}
+        if live:
+            self._touched = True
+            self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": note}})
+            return "there, and empty"
+        wanted, chosen = obstacles.storage_class(self._plan, self._cluster, stored)
+        owner = (self._plan.release, self._cluster.namespace)
+        body = rebuild.claim_anew(self._plan.claim(stored), self._plan.rendered(CLAIM, claim), chosen, owner)
+        body["metadata"]["annotations"] |= note
+        self._create(CLAIM, body)
+        return "made" if chosen == wanted else f"made, of the default storage class {chosen}: there is no {wanted}"
+
+    def _unless_installed(self) -> None:
+        if listed := self._installation.listed():
+            raise NotNeeded(f"release {listed.name} is there: its volumes were proved before it was installed")
+
+    def _create(self, kind: str, body: Object) -> None:
+        self._touched = True
+        with self._journal.action(f"create {kind}", object=body["metadata"]["name"]):
+            self._cluster.create(kind, body)
+
+
+def _content(body: Object) -> tuple[Object, Object]:
+    """What a Secret or a ConfigMap holds."""
+    return part(body, "data"), part(body, "binaryData")

@@ -1,0 +1,259 @@
+"""The way back where Helm has none: restore, uninstall, and leave the ground ready for a rebuild (SOP 4.5).
+
+``helm uninstall`` reads the keep policy from the stored manifest, not from the live claim: a claim may go with it. So
+the volumes are set to Retain first, and a claim that went is made again for the same volume. Then the stage ``rebuild``
+follows: it finds the claims as it would have made them itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from openab_sop.backups.backup import Backup, StoredAgent
+from openab_sop.backups.items import Selection
+from openab_sop.cluster.helm import Helm
+from openab_sop.cluster.kube import MANAGER, Access
+from openab_sop.cluster.lease import Lease
+from openab_sop.errors import NotNeeded
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, at, part
+from openab_sop.releases import rebuild
+from openab_sop.releases.course import CourseFile, End
+from openab_sop.releases.release import Release
+from openab_sop.releases.session import directory_of
+from openab_sop.restores import obstacles
+from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.restores.held import FILLING, RESTORED, Progress
+from openab_sop.restores.installation import Installation
+from openab_sop.restores.restore import Restoration
+from openab_sop.status import Status
+from openab_sop.verdict import Verdict
+from openab_sop.wait import wait
+
+VOLUME = "PersistentVolume"
+NEEDED = tuple(Access(verb, "persistentvolumes", in_namespace=False) for verb in ("get", "patch"))
+"""What protecting volumes takes, beyond what a rebuild does."""
+GONE = 120
+"""Seconds until what Helm removes must be gone, and until a claim must have its volume back."""
+
+_POLICY = f"{MANAGER}/reclaim-policy"
+"""Annotation of a volume that we protect: the policy that it had."""
+
+
+class Reinstall:
+    """One way back by uninstall and rebuild, as far as the uninstall.
+
+    Args:
+        source: the backup; its files can be read.
+        root: the local backup root.
+        journal: where each action is recorded.
+
+    Attributes:
+        lease: the lock of the release.
+    """
+
+    def __init__(self, source: Backup, helm: Helm, root: Path, journal: Journal) -> None:
+        self._plan = Blueprint(source)
+        self._helm = helm
+        self._cluster = helm.cluster
+        self._journal = journal
+        self._installation = Installation(self._plan, helm, journal)
+        release = _as_backed_up(source, helm, self._plan)
+        self._restoration = Restoration(source, release, Selection.parse("home"), journal)
+        self._uninstalled = False
+        directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._plan.release)
+        self._course = CourseFile(directory)
+        self.lease = Lease(self._cluster, self._plan.release)
+
+    def fits(self) -> Verdict:
+        """Check that the backup is of this namespace (SOP 5.1)."""
+        return Verdict("the backup belongs here", tuple(obstacles.foreign(self._plan, self._cluster.namespace, None)))
+
+    def stop(self) -> dict[str, int]:
+        """Stop the agents (SOP 4.5); returns the replicas that each had."""
+        self._unless_uninstalled()
+        return self._restoration.stop()
+
+    def preflight(self) -> Verdict:
+        """Look at each volume before anything is written (SOP 5.1)."""
+        self._unless_uninstalled()
+        return self._restoration.preflight()
+
+    def restore(self, progress: Progress) -> dict[str, str]:
+        """Bring the homes back as the backup has them; what is newer is set aside (SOP 4.5, 5.1).
+
+        Returns:
+            By agent: what was set aside, what was written.
+        """
+        self._unless_uninstalled()
+        done: dict[str, str] = {}
+        with suppress(NotNeeded):
+            done |= {f"set aside of {agent}": what for agent, what in self._restoration.set_aside().items()}
+        return done | self._restoration.write(progress)
+
+    def verify(self) -> Verdict:
+        """Prove the volumes by the digests that the helper pods compute now (SOP 5.2)."""
+        self._unless_uninstalled()
+        verdict = self._restoration.verify()
+        self._restoration.close()
+        return verdict
+
+    def start(self) -> list[str]:
+        """Start the agents again if it has come to nothing (SOP 4.5).
+
+        Raises:
+            NotNeeded: the release was uninstalled: the rebuild starts them.
+        """
+        self._unless_uninstalled()
+        return self._restoration.start()
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        return Status.STUCK if self._uninstalled else self._restoration.status()
+
+    def close(self) -> None:
+        """Remove the helper pods."""
+        self._restoration.close()
+
+    def protect(self) -> dict[str, str]:
+        """Set every volume to Retain (SOP 4.5); returns by claim the volume and the policy that it had.
+
+        Raises:
+            NotNeeded: no claim is left.
+        """
+        done: dict[str, str] = {}
+        for claim, live in self._live_claims():
+            name = str(at(live, "spec", "volumeName"))
+            volume = self._cluster.get(VOLUME, name)
+            had = part(volume, "metadata", "annotations").get(
+                _POLICY, at(volume, "spec", "persistentVolumeReclaimPolicy")
+            )
+            change: Object = {
+                "metadata": {"annotations": {_POLICY: had}},
+                "spec": {"persistentVolumeReclaimPolicy": "Retain"},
+            }
+            with self._journal.action("protect volume", volume=name, claim=claim, policy=had):
+                self._cluster.merge(VOLUME, name, change)
+            done[claim] = f"{name}, {had} before"
+        if not done:
+            raise NotNeeded("no claim of the backup's agents is left")
+        return done
+
+    def uninstall(self) -> str:
+        """Remove the release, its history and its objects (SOP 4.5); the volumes stay, and know what they are for.
+
+        Returns:
+            What was removed, in words.
+        """
+        self._unless_uninstalled()
+        volumes = {claim: str(at(live, "spec", "volumeName")) for claim, live in self._live_claims()}
+        note = {mark: self._plan.source.manifest.name for mark in (RESTORED, FILLING)}
+        for claim in volumes:
+            self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": note}})
+        listed = self._installation.listed()
+        with self._journal.action("uninstall release", release=self._plan.release, volumes=volumes):
+            if listed:
+                self._helm.uninstall(self._plan.release)
+            for name in self._plan.deployments:
+                self._cluster.delete("Deployment", name)
+        self._uninstalled = True
+        self._await_gone()
+        self._bind_again(volumes)
+        if self._course.read():
+            self._course.update(ended=End.BACK)  # whatever was under way ends with the release
+        return f"{listed or 'no record of a release'}; kept: {', '.join(volumes.values())}"
+
+    def release_volumes(self) -> dict[str, str]:
+        """Give the volumes their own policy back (SOP 4.5); returns by claim the volume and its UID's proof.
+
+        Raises:
+            NotNeeded: none was protected.
+        """
+        done: dict[str, str] = {}
+        for claim, live in self._live_claims():
+            name = str(at(live, "spec", "volumeName"))
+            volume = self._cluster.get(VOLUME, name)
+            if had := part(volume, "metadata", "annotations").get(_POLICY):
+                change: Object = {
+                    "metadata": {"annotations": {_POLICY: None}},
+                    "spec": {"persistentVolumeReclaimPolicy": had},
+                }
+                self._cluster.merge(VOLUME, name, change)
+                done[claim] = f"UID {at(live, 'metadata', 'uid')} on volume {name}, {had} again"
+        if not done:
+            raise NotNeeded("no volume was protected")
+        return done
+
+    def _unless_uninstalled(self) -> None:
+        gone = not any(self._cluster.find("Deployment", name) for name in self._plan.deployments)
+        if self._uninstalled or (gone and self._installation.listed() is None):
+            raise NotNeeded("the release was uninstalled: the rebuild follows")
+
+    def _live_claims(self) -> Iterator[tuple[str, Object]]:
+        for _, _, claim in self._plan.with_claims:
+            if (live := self._cluster.find(CLAIM, claim)) and at(live, "spec", "volumeName"):
+                yield claim, live
+
+    def _await_gone(self) -> None:
+        """Wait until no agent is left, and no claim that is on its way out."""
+        wait(
+            lambda: ", ".join(self._leaving()) or None,
+            what="the end of what the release was made of",
+            timeout=GONE,
+            next_step=f"kubectl -n {self._cluster.namespace} get deployments,pods,pvc",
+        )
+
+    def _leaving(self) -> Iterator[str]:
+        for agent, _, claim in self._plan.with_claims:
+            if self._cluster.find("Deployment", agent.deployment) or self._cluster.list("Pod", agent.selector):
+                yield agent.deployment
+            live = self._cluster.find(CLAIM, claim)
+            if live and at(live, "metadata", "deletionTimestamp"):
+                yield claim
+
+    def _bind_again(self, volumes: dict[str, str]) -> None:
+        """Make the claims again that went, for the same volumes."""
+        for _, stored, claim in self._plan.with_claims:
+            volume = volumes.get(claim)
+            if volume is None or self._cluster.find(CLAIM, claim):
+                continue
+            self._cluster.merge(VOLUME, volume, {"spec": {"claimRef": None}})
+            body = self._claim(stored, claim, volume)
+            with self._journal.action("make claim again", claim=claim, volume=volume):
+                self._cluster.create(CLAIM, body)
+            self._await_bound(claim, volume)
+
+    def _await_bound(self, claim: str, volume: str) -> None:
+        wait(
+            lambda: None if at(self._cluster.get(CLAIM, claim), "status", "phase") == "Bound" else "it is not bound",
+            what=f"the binding of claim {claim} to volume {volume}",
+            timeout=GONE,
+            next_step=f"kubectl -n {self._cluster.namespace} describe pvc {claim}",
+        )
+
+    def _claim(self, stored: StoredAgent, claim: str, volume: str) -> Object:
+        wanted: str | None = at(self._plan.claim(stored), "spec", "storageClassName")
+        owner = (self._plan.release, self._cluster.namespace)
+        body = rebuild.claim_anew(self._plan.claim(stored), self._plan.rendered(CLAIM, claim), wanted, owner)
+        body["metadata"]["annotations"] |= {mark: self._plan.source.manifest.name for mark in (RESTORED, FILLING)}
+        body["spec"]["volumeName"] = volume
+        return body
+
+
+def _as_backed_up(source: Backup, helm: Helm, plan: Blueprint) -> Release:
+    """Return the release as the backup has it: Helm itself may know nothing of it any more."""
+    manifest = source.manifest
+    return Release(
+        helm=helm,
+        name=manifest.release,
+        revision=manifest.revision,
+        status="as in the backup",
+        chart=manifest.chart,
+        version=manifest.version,
+        agents=tuple(agent for agent, _ in plan.agents),
+        companions=(),
+        secrets=(),
+        config_maps=(),
+    )

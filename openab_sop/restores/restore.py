@@ -1,0 +1,271 @@
+"""Restore: the volumes and Secrets of a release as a backup has them, the agents standing still meanwhile (SOP 5)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from openab_sop import redact, storage
+from openab_sop.agents import standstill
+from openab_sop.agents.agent import Agent
+from openab_sop.backups.archive import Archive
+from openab_sop.backups.backup import Backup, StoredAgent
+from openab_sop.backups.items import Selection
+from openab_sop.errors import BackupError, NotFound, NotNeeded
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, at, part
+from openab_sop.releases.release import Release
+from openab_sop.restores.held import RESTORED, Held, Progress, bears, hold
+from openab_sop.status import Status
+from openab_sop.verdict import Finding, Verdict
+
+ASIDE = "openab-aside-%Y%m%d-%H%M%S"
+"""Beside the backup: what a restore took off the volumes. In UTC."""
+
+
+class Restoration:
+    """One restore, step by step.
+
+    Args:
+        source: the backup.
+        selection: what is brought back.
+        journal: where each action is recorded.
+        only: Deployments of the agents that it is confined to; None for all of the backup's.
+    """
+
+    def __init__(
+        self,
+        source: Backup,
+        release: Release,
+        selection: Selection,
+        journal: Journal,
+        *,
+        only: Collection[str] | None = None,
+    ) -> None:
+        self.source = source
+        self.release = release
+        self.selection = selection
+        self._journal = journal
+        self._only = only
+        self._helpers = ExitStack()
+        self._held: list[Held] = []
+        self._aside: Path | None = None
+        self._stopped = False
+        self._running = False
+        self._touched = False
+        self._proved = False
+
+    def fits(self) -> Verdict:
+        """Check that the backup is of this release and of these agents (SOP 5.1)."""
+        manifest, release = self.source.manifest, self.release
+        findings: list[Finding] = []
+        theirs, ours = (manifest.namespace, manifest.release), (release.namespace, release.name)
+        if theirs != ours:
+            findings.append(
+                Finding(
+                    "backup",
+                    f"it is of release {manifest.release} in namespace {manifest.namespace}",
+                    f"one of release {release.name} in namespace {release.namespace}",
+                    "name another with --backup=DIR, or the release with --namespace and --release",
+                )
+            )
+        known = {agent.deployment for agent in release.agents}
+        for stored in manifest.agents:
+            if stored.deployment not in known:
+                findings.append(
+                    Finding(
+                        stored.deployment,
+                        "the release has no such agent",
+                        f"one of {', '.join(sorted(known))}",
+                        "bring the release back to the version of the backup first (helm rollback), then run again",
+                    )
+                )
+        return Verdict("the backup belongs to this release", tuple(findings))
+
+    def stop(self) -> dict[str, int]:
+        """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).
+
+        Raises:
+            NotNeeded: no volume is concerned.
+        """
+        if not self.selection.touches_volumes:
+            raise NotNeeded("no volume is to be restored")
+        cluster = self.release.cluster
+        replicas: dict[str, int] = {}
+        for agent, _ in self._concerned():
+            self._stopped = True
+            with self._journal.action("stop agent", agent=agent.deployment):
+                replicas[agent.deployment] = standstill.stop(cluster, agent)
+        return replicas
+
+    def preflight(self) -> Verdict:
+        """Look at each volume before anything is written: is it the right one, is it large enough (SOP 5.1)."""
+        self._aside = self._aside_directory()
+        findings: list[Finding] = []
+        for agent, stored in self._concerned() if self.selection.touches_volumes else ():
+            held = self._hold(agent, stored)
+            findings += self._unfit(held)
+        return Verdict("the volumes may be restored into", tuple(findings))
+
+    def set_aside(self) -> dict[str, str]:
+        """Copy what is newer on the volumes, or only there, to a directory beside the backup (SOP 5.1 +).
+
+        Returns:
+            By agent: the archive, and what is in it.
+
+        Raises:
+            NotNeeded: the volumes have nothing that the backup has not.
+            BackupError: it could not be copied whole; nothing was changed.
+        """
+        kept: dict[str, str] = {}
+        for held in self._held:
+            if held.change.aside:
+                archive = Archive(self._directory_of(held) / "aside.tar")
+                held.volume.set_aside(held.change.aside, archive)
+                names = "\n".join(repr(entry.path) for entry in held.change.aside)
+                storage.write(self._directory_of(held) / "aside.txt", names.encode())
+                kept[held.agent.deployment] = f"{len(held.change.aside)} names in {archive.path}"
+        if not kept:
+            raise NotNeeded("the volumes have nothing that the backup has not")
+        storage.sync_tree(self._aside_directory())
+        return kept
+
+    def write(self, progress: Progress) -> dict[str, str]:
+        """Make the volumes as the backup says (SOP 5.1); returns by agent what was written and removed.
+
+        Raises:
+            NotNeeded: they are so already.
+        """
+        done: dict[str, str] = {}
+        for held in self._held:
+            if held.must_change:
+                self._touched = True
+                self._claim_for_us(held)
+            if told := held.write(self._journal, progress):
+                done[held.agent.deployment] = told
+        if not done:
+            raise NotNeeded("the volumes are as the backup says already")
+        return done
+
+    def restore_secrets(self) -> list[str]:
+        """Bring back the release's Secrets (SOP 5.1); returns the names of those that had changed or were gone.
+
+        Raises:
+            NotNeeded: they were not asked for, or are as in the backup.
+        """
+        if not self.selection.secrets:
+            raise NotNeeded("Secrets were not asked for (--items=secret)")
+        changed: list[str] = []
+        for path in sorted(self.source.directory.glob("secret-*.yaml")):
+            stored: Object = yaml.safe_load(path.read_text())
+            name = str(at(stored, "metadata", "name"))
+            redact.learn_secret(stored)
+            with self._journal.action("restore secret", secret=name):
+                changed += [name] if self._restore_secret(name, stored) else []
+        if not changed:
+            raise NotNeeded("the Secrets are as in the backup")
+        return changed
+
+    def verify(self) -> Verdict:
+        """Prove the volumes by the digests that the pod computes now (SOP 5.2)."""
+        findings = tuple(finding for held in self._held for finding in held.volume.findings())
+        self._proved = not findings
+        return Verdict("the volumes are as the backup says", findings)
+
+    def start(self) -> list[str]:
+        """Start the agents again, unless a volume is half restored (SOP 5.2); returns their names.
+
+        Raises:
+            NotNeeded: none was stopped.
+            BackupError: a volume was written to and is not proved.
+        """
+        self.close()
+        if self._touched and not self._proved:
+            raise BackupError(
+                "the agents stay stopped: a volume is neither as it was nor as the backup says",
+                "run the same command again: it goes on where this run ended; nothing of the volume was lost: "
+                f"see {self._aside}",
+            )
+        started: list[str] = []
+        for agent, _ in self._concerned():
+            with self._journal.action("start agent", agent=agent.deployment):
+                started += [agent.deployment] if standstill.start(self.release.cluster, agent) else []
+        self._running = True
+        if not started:
+            raise NotNeeded("no agent was stopped")
+        return started
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        if self._touched and not self._proved:
+            return Status.STUCK
+        if not self._stopped:
+            return Status.UNCHANGED
+        return Status.BACK if self._running else Status.STUCK
+
+    def close(self) -> None:
+        """Remove the helper pods and what was only needed for comparing."""
+        self._helpers.close()
+        if self._aside and not any(path.name == "aside.tar" for path in self._aside.rglob("*")):
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
+        stored = {
+            a.deployment: a for a in self.source.manifest.agents if self._only is None or a.deployment in self._only
+        }
+        return [(agent, stored[agent.deployment]) for agent in self.release.agents if agent.deployment in stored]
+
+    def _hold(self, agent: Agent, stored: StoredAgent) -> Held:
+        scratch = self._aside_directory() / agent.deployment
+        storage.private_directory(scratch)
+        holding = hold(self.release.cluster, agent, stored, self.source, scratch, below=self.selection.paths)
+        self._held.append(self._helpers.enter_context(holding))
+        return self._held[-1]
+
+    def _unfit(self, held: Held) -> Iterator[Finding]:
+        agent, stored = held.agent, held.stored
+        claim = self.release.cluster.get("PersistentVolumeClaim", agent.claim) if agent.claim else {}
+        uid = at(claim, "metadata", "uid")
+        if uid != stored.claim_uid and not bears(claim, RESTORED, self.source) and not held.volume.is_empty():
+            yield Finding(
+                f"claim {agent.claim}",
+                f"it is not the one that was backed up (UID {uid}), and it is not empty",
+                f"the claim {stored.claim} with UID {stored.claim_uid}, or a new and empty one",
+                "check --release and --namespace; restore into a new claim if this one holds something else",
+            )
+        yield from held.unfit()
+
+    def _claim_for_us(self, held: Held) -> None:
+        """Note on a new claim which backup goes into it: should this run be killed, the next may go on."""
+        claim = self.release.cluster.get("PersistentVolumeClaim", str(held.agent.claim))
+        if at(claim, "metadata", "uid") != held.stored.claim_uid:
+            note = {"metadata": {"annotations": {RESTORED: self.source.manifest.name}}}
+            self.release.cluster.merge("PersistentVolumeClaim", str(held.agent.claim), note)
+
+    def _restore_secret(self, name: str, stored: Object) -> bool:
+        cluster = self.release.cluster
+        try:
+            live = cluster.get("Secret", name)
+        except NotFound:
+            metadata: Object = {key: part(stored, "metadata", key) for key in ("labels", "annotations")}
+            cluster.create("Secret", {**stored, "metadata": {"name": name, **metadata}})
+            return True
+        if part(live, "data") == part(stored, "data"):
+            return False
+        gone = {key: None for key in part(live, "data") if key not in part(stored, "data")}
+        cluster.merge("Secret", name, {"data": {**part(stored, "data"), **gone}})
+        return True
+
+    def _aside_directory(self) -> Path:
+        if self._aside is None:
+            self._aside = self.source.directory.parent / datetime.now(UTC).strftime(ASIDE)
+            storage.private_directory(self._aside)
+        return self._aside
+
+    def _directory_of(self, held: Held) -> Path:
+        return self._aside_directory() / held.agent.deployment

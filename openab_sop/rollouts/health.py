@@ -1,0 +1,262 @@
+"""Judge a rollout: wait until the new version has proved itself, or call early why it will not (SOP 3.2, 4.4).
+
+At each look at most one concern is raised. When it lasts longer than its patience, that is the symptom; if none is
+left, the settle window runs, and at its end the agent is healthy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import ClusterError, Forbidden, NotFound
+from openab_sop.rollouts import logs, rollout
+from openab_sop.rollouts.concern import Baseline, Concern, Limits, Look, Symptom, concern
+from openab_sop.rollouts.logs import LogFacts, Patterns
+from openab_sop.rollouts.rollout import Observation
+from openab_sop.verdict import Finding, Verdict
+
+EVERY = 0.5
+"""Seconds between two looks."""
+UNREACHABLE = 60
+"""Seconds that the API may not answer."""
+
+Progress = Callable[[str], None]
+LIMITS = Limits()
+NO_BASELINE = Baseline()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a rollout of one agent, with the facts for the report.
+
+    Attributes:
+        symptom: what is wrong; None if nothing is.
+        settled: whether it was watched to the end of its settle window: not if another agent failed before.
+        findings: the symptom in words, with what to do.
+        observation: Deployment and pods as they were seen last.
+        log: what the pod's agent has logged; ``ended_log``: of the container and run that ended, if one did.
+        warnings: the cluster's events of the pod, if there is a symptom.
+        replaced: whether the pod is another one than before the change.
+        restarts: of all its containers, since then.
+        ready_after, connected_after: seconds since the judgement began, at which that was first seen.
+    """
+
+    agent: str
+    symptom: Symptom | None
+    settled: bool
+    findings: tuple[Finding, ...]
+    observation: Observation
+    log: LogFacts
+    ended_log: LogFacts
+    warnings: tuple[str, ...]
+    replaced: bool
+    restarts: int
+    ready_after: float | None
+    connected_after: float | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the new version has proved itself."""
+        return self.settled and self.symptom is None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The findings as a verdict."""
+        return Verdict(f"rollout of {self.agent}", self.findings)
+
+    def __str__(self) -> str:
+        pod = self.observation.pod
+        reached = ", ".join(
+            f"{what} after {seconds:.1f} s"
+            for what, seconds in (("ready", self.ready_after), ("connected", self.connected_after))
+            if seconds is not None
+        )
+        state = "healthy" if self.healthy else self.symptom.value if self.symptom else "not watched to the end"
+        return f"{self.agent}: {state}; pod {pod.name if pod else 'none'}, {reached or 'never ready'}; log: {self.log}"
+
+
+def baseline(cluster: Cluster, agent: Agent, patterns: Patterns = logs.DEFAULT) -> Baseline:
+    """Note restarts and panic lines of the version that runs, before it is changed.
+
+    Raises:
+        ClusterError: the API did not answer, or refused.
+    """
+    pods = rollout.observe(cluster, agent).pods
+    told = [logs.fetch(cluster, pod.name, agent.container, previous=old) for pod in pods for old in (True, False)]
+    return Baseline(
+        restarts={pod.uid: {container.name: container.restarts for container in pod.containers} for pod in pods},
+        complaints=frozenset[str]().union(*(logs.complaints(text, patterns) for text in told)),
+    )
+
+
+def await_healthy(
+    cluster: Cluster,
+    agent: Agent,
+    *,
+    patterns: Patterns = logs.DEFAULT,
+    limits: Limits = LIMITS,
+    baseline: Baseline = NO_BASELINE,
+    progress: Progress = lambda line: None,
+) -> Judgement:
+    """Judge the rollout of one agent; see ``await_all_healthy``."""
+    baselines = {agent.deployment: baseline}
+    return await_all_healthy(cluster, [agent], patterns, limits, baselines, progress)[0]
+
+
+def await_all_healthy(
+    cluster: Cluster,
+    agents: Sequence[Agent],
+    patterns: Patterns = logs.DEFAULT,
+    limits: Limits = LIMITS,
+    baselines: Mapping[str, Baseline] | None = None,
+    progress: Progress = lambda line: None,
+) -> tuple[Judgement, ...]:
+    """Judge the rollouts of several agents at once: until all are healthy, or the first is not (SOP 3.2, 3.5).
+
+    Args:
+        baselines: by Deployment, taken before the change; without one, every restart and panic counts.
+        progress: told what is waited for, whenever that changes.
+
+    Raises:
+        Forbidden: the caller lacks one of ``rollout.NEEDED``; NotFound: a Deployment is gone.
+        ClusterError: the API has not answered for ``UNREACHABLE`` seconds.
+    """
+    given = baselines or {}
+    watches = [
+        _Watch(cluster, agent, patterns, limits, given.get(agent.deployment, NO_BASELINE), progress) for agent in agents
+    ]
+    while True:
+        for watch in watches:
+            watch.look()
+        if any(watch.symptom for watch in watches) or all(watch.settled for watch in watches):
+            return tuple(watch.judgement() for watch in watches)
+        time.sleep(EVERY)
+
+
+@dataclass
+class _Watch:
+    """One agent's rollout as it is watched; moments are those of the monotonic clock."""
+
+    cluster: Cluster
+    agent: Agent
+    patterns: Patterns
+    limits: Limits
+    baseline: Baseline
+    progress: Progress
+    begun: float = field(default_factory=time.monotonic)
+    answered: float = field(default_factory=time.monotonic)
+    seen: Observation | None = None
+    log: LogFacts = field(default_factory=LogFacts)
+    ready: float | None = None
+    connected: float | None = None
+    whole: float | None = None
+    concern: Concern | None = None
+    since: float = 0.0
+    symptom: Symptom | None = None
+    settled: bool = False
+
+    def look(self) -> None:
+        """Look once, and conclude from it."""
+        try:
+            seen = rollout.observe(self.cluster, self.agent)
+            self._read_log(seen)
+        except (Forbidden, NotFound):
+            raise
+        except ClusterError:
+            if time.monotonic() - self.answered > UNREACHABLE:
+                raise
+            return
+        self.seen, self.answered = seen, time.monotonic()
+        self._conclude(seen, self.answered)
+
+    def _read_log(self, seen: Observation) -> None:
+        before = self.seen.pod if self.seen else None
+        if seen.pod is None or before is None or before.uid != seen.pod.uid:  # another pod begins anew
+            self.log, self.ready, self.connected, self.whole = LogFacts(), None, None, None
+        if seen.pod and seen.container and (seen.container.running or seen.container.ended):
+            self.log = logs.follow(
+                self.cluster,
+                seen.pod.name,
+                self.agent.container,
+                self.log,
+                self.patterns,
+                self.baseline.complaints,
+            )
+
+    def _conclude(self, seen: Observation, now: float) -> None:
+        if self.ready is None and seen.complete and seen.pod and seen.pod.ready:
+            self.ready = now - self.begun
+        if self.connected is None and self.ready is not None and self.log.connected_at:
+            self.connected = now - self.begun
+        found = concern(Look(seen, self.log, self.limits, self.baseline, self.patterns, self.whole is not None))
+        if found is None:
+            self.whole = self.whole or now
+            self.settled = now - self.whole >= self.limits.settle
+        else:
+            self.settled = False
+        self._weigh(found, now)
+
+    def _weigh(self, found: Concern | None, now: float) -> None:
+        """Time a concern; one that comes and goes with others ends when all patience together has passed."""
+        if (found and found.symptom) != (self.concern and self.concern.symptom) or self.since == 0.0:
+            self.since = now
+            self.progress(f"{self.agent.deployment}: {found.observed if found else 'healthy so far'}")
+        self.concern = found
+        limits = self.limits
+        late = now - self.begun > limits.rollout + limits.ready + limits.connected + limits.settle
+        if found and (late or now - self.since >= found.patience):
+            self.symptom = found.symptom
+
+    def judgement(self) -> Judgement:
+        """Conclude."""
+        seen = self.seen or rollout.observe(self.cluster, self.agent)  # another agent's symptom came before an answer
+        pod = seen.pod
+        found = self.concern if self.symptom else None
+        ended = self._log_of(pod.name, found.container) if pod and found and found.container else LogFacts()
+        return Judgement(
+            agent=self.agent.deployment,
+            symptom=self.symptom,
+            settled=self.settled,
+            findings=(self._finding(found, ended.last_words),) if found else (),
+            observation=seen,
+            log=self.log,
+            ended_log=ended,
+            warnings=rollout.warnings(self.cluster, pod) if pod and found else (),
+            replaced=pod is not None and pod.uid not in self.baseline.restarts,
+            restarts=sum(self.baseline.restarted(pod, container) for container in pod.containers) if pod else 0,
+            ready_after=self.ready,
+            connected_after=self.connected,
+        )
+
+    def _log_of(self, pod: str, container: str) -> LogFacts:
+        """The log of a container's run that ended: the one before, else the present one.
+
+        Between two runs there is a moment without either.
+        """
+        for previous in (True, False) * 3:
+            if text := logs.fetch(self.cluster, pod, container, previous=previous):
+                return LogFacts().read(text, self.patterns, self.baseline.complaints)
+            time.sleep(EVERY)
+        return self.log if container == self.agent.container else LogFacts()
+
+    def _finding(self, found: Concern, last_words: str) -> Finding:
+        pod = self.seen.pod if self.seen else None
+        said = f"; its log: {last_words}" if last_words else ""
+        if pod and found.symptom in _LOGGED:
+            command = f"logs {pod.name} -c {found.container or self.agent.container}"
+        else:
+            command = f"describe pods -l '{self.agent.selector}'"
+        return Finding(
+            self.agent.deployment,
+            f"{found.symptom.value}: {found.observed}{said}",
+            found.expected,
+            f"kubectl -n {self.cluster.namespace} {command}",
+        )
+
+
+_LOGGED = (Symptom.CRASH_LOOP, Symptom.PANIC_LOGGED, Symptom.NOT_CONNECTED)
+"""Symptoms that the log says more about than the cluster."""

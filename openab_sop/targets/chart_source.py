@@ -1,0 +1,248 @@
+"""Where charts come from: an OCI registry, a classic repository, or this machine (SOP 1.3).
+
+A chart is pulled once, by helm, and kept under its digest: whatever the source does later, every step uses the same
+bytes, and so does the run that goes on where another stopped.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
+
+import yaml
+
+from openab_sop import storage
+from openab_sop.cluster import helm
+from openab_sop.errors import SettingsError, SourceError, ToolError
+from openab_sop.objects import Object, at, parts
+from openab_sop.releases.release import CHARTS
+from openab_sop.targets import web
+from openab_sop.targets.registry import Registry
+from openab_sop.targets.version import Version, newest_first
+
+DEFAULT = "oci://ghcr.io/openabdev/charts/openab"
+FALLBACK = "https://openabdev.github.io/openab"
+"""OpenAB's classic repository. It may lag behind: it serves only whom asks for it."""
+
+DEEPEST = 50
+"""Levels of an index at most; it has about five."""
+
+_OCI = re.compile(r"oci://(?P<host>[\w.:\[\]-]+)/(?P<repository>[a-z0-9][a-z0-9._/-]*)")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A chart's archive on this machine, and its SHA-256."""
+
+    path: Path
+    digest: str
+
+
+class ChartSource(Protocol):
+    """Offers versions of one chart; its text is how messages name it. What it offers is asked once.
+
+    Raises (every method):
+        SourceError: it does not answer, or offers something that it must not.
+    """
+
+    def versions(self) -> tuple[Version, ...]:
+        """Return what it offers, newest first."""
+        ...
+
+    def pull(self, version: Version, directory: Path) -> Pulled:
+        """Keep the archive of a version below ``directory``, in a directory that its SHA-256 names."""
+        ...
+
+
+def parse(text: str) -> ChartSource:
+    """Read the value of ``--chart``.
+
+    Args:
+        text: ``oci://host/path/openab``, the address of a classic repository, or a path.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    try:
+        address = urlsplit(text)
+    except ValueError as error:
+        raise SettingsError(f"--chart={text} is no address", f"write it as {DEFAULT}, or {FALLBACK}") from error
+    if "@" in address.netloc:
+        raise SettingsError("--chart holds a user's name or password", "leave it out; helm registry login keeps logins")
+    if address.scheme == "oci":
+        if match := _OCI.fullmatch(text.rstrip("/")):
+            return Oci(text.rstrip("/"), match["host"], match["repository"])
+        raise SettingsError(
+            f"--chart={text} is no address of a chart in a registry",
+            f"write it as {DEFAULT}; the version has an option of its own, --target-version",
+        )
+    if address.scheme in ("https", "http"):
+        return Repository(text.rstrip("/"))
+    path = Path(text).expanduser().absolute()
+    if not path.exists():
+        raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {DEFAULT}, or {FALLBACK}")
+    return Local(path)
+
+
+@dataclass(frozen=True)
+class Oci:
+    """A chart in an OCI registry: its address, and the address's parts."""
+
+    address: str
+    host: str
+    repository: str
+
+    def __str__(self) -> str:
+        return self.address
+
+    def versions(self) -> tuple[Version, ...]:
+        """Return the tags that are versions; a tag has _ where the version has +."""
+        # helm sees none that begins with v
+        return newest_first(tag.replace("_", "+") for tag in self._tags if not tag.startswith("v"))
+
+    def pull(self, version: Version, directory: Path) -> Pulled:
+        """Pull by helm, which knows logins and proves the registry's digests."""
+        plain = ("--plain-http",) if Registry.at(self.host).address.startswith("http:") else ()
+        with _pulling(self, version, directory) as own:
+            helm.pull(self.address, *plain, version=version.text, directory=own)
+            return _kept(self, version, own)
+
+    @cached_property
+    def _tags(self) -> list[str]:
+        return Registry.at(self.host).tags(self.repository)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A classic repository: an index.yaml, and archives."""
+
+    address: str
+
+    def __str__(self) -> str:
+        return self.address
+
+    def versions(self) -> tuple[Version, ...]:
+        """Return what its index lists of the chart."""
+        return newest_first(str(entry.get("version")) for entry in self._entries)
+
+    def pull(self, version: Version, directory: Path) -> Pulled:
+        """Pull by helm, and compare with the digest in the index."""
+        with _pulling(self, version, directory) as own:
+            helm.pull(CHARTS[0], "--repo", self.address, version=version.text, directory=own)
+            pulled = _kept(self, version, own)
+        digests = {str(e.get("digest")).removeprefix("sha256:") for e in self._entries if _is(e, version)}
+        if digests - {"None", pulled.digest}:
+            raise SourceError(
+                f"the archive of {version} in {self} is not the one in its index: SHA-256 {pulled.digest}",
+                "do not use it; ask who runs the repository",
+            )
+        return pulled
+
+    @cached_property
+    def _entries(self) -> list[Object]:
+        answer = web.get(f"{self.address}/index.yaml")
+        if answer.status != 200:
+            raise SourceError(
+                f"{web.shown(answer.url)} answers with status {answer.status}", "check the address in --chart"
+            )
+        entries = parts(_index(answer), "entries", CHARTS[0])
+        if not entries:
+            raise SourceError(f"{web.shown(answer.url)} lists no chart {CHARTS[0]}", "check the address in --chart")
+        return entries
+
+
+@dataclass(frozen=True)
+class Local:
+    """A chart on this machine: a directory or an archive; it has the one version that it says."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def versions(self) -> tuple[Version, ...]:
+        """Return its version."""
+        return (Version.parse(helm.chart_at(self.path).version),)
+
+    def pull(self, version: Version, directory: Path) -> Pulled:
+        """Package the directory, or copy the archive."""
+        with _pulling(self, version, directory) as own:
+            if self.path.is_dir():
+                helm.package(self.path, own)
+            else:
+                shutil.copyfile(self.path, own / f"{CHARTS[0]}-{version}.tgz")
+            return _kept(self, version, own)
+
+
+@contextmanager
+def _pulling(source: ChartSource, version: Version, directory: Path) -> Generator[Path]:
+    """Give an empty directory for one archive, and tell helm's failure as the source's."""
+    storage.private_directory(directory)
+    with storage.told(directory), TemporaryDirectory(dir=directory, prefix=".") as own:
+        try:
+            yield Path(own)
+        except ToolError as error:
+            raise SourceError(
+                f"{source} offers {version}, but it cannot be pulled (was it taken back?): {error.problem}",
+                "choose another with --target-version, or another source with --chart",
+            ) from error
+
+
+def _kept(source: ChartSource, version: Version, own: Path) -> Pulled:
+    """Keep the archive that was put into a directory, if it is what was asked for."""
+    archives = list(own.glob("*.tgz"))
+    chart = helm.chart_at(archives[0]) if len(archives) == 1 else None
+    if chart is None or chart.name not in CHARTS or version not in newest_first([chart.version]):
+        seen = f"{chart.name} {chart.version}" if chart else f"{len(archives)} archives"
+        raise SourceError(
+            f"{source} gives {seen} for {CHARTS[0]} {version}",
+            "name another source with --chart; ask who runs this one",
+        )
+    digest = storage.digest(archives[0])
+    kept = own.parent / digest
+    storage.private_directory(kept)
+    archives[0].chmod(0o600)
+    return Pulled(archives[0].replace(kept / archives[0].name), digest)
+
+
+def _index(answer: web.Answer) -> Object:
+    try:
+        text = answer.body.decode()
+        _check_harmless(yaml.parse(text, _Loader))
+        index: object = yaml.load(text, _Loader)
+        if isinstance(index, dict) and _are_entries(cast(Object, index)):
+            return cast(Object, index)
+    except (yaml.YAMLError, ValueError):
+        pass
+    raise SourceError(f"{web.shown(answer.url)} is no index of a chart repository", "check the address in --chart")
+
+
+def _check_harmless(events: Iterable[yaml.Event]) -> None:
+    """Stop at what no index needs: aliases, which stand for more than memory holds, and depth, which ends the process.
+
+    Raises:
+        ValueError: there is one.
+    """
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"aliases, or more than {DEEPEST} levels")
+
+
+def _are_entries(index: Object) -> bool:
+    listed: object = at(index, "entries", CHARTS[0]) or []
+    return isinstance(listed, list) and all(isinstance(entry, dict) for entry in cast(list[object], listed))
+
+
+def _is(entry: Object, version: Version) -> bool:
+    return version in newest_first([str(entry.get("version"))])

@@ -1,0 +1,163 @@
+"""Tags of a repository in an OCI registry: pages, and the token flow of public and private registries.
+
+Sources: the OCI distribution specification (content discovery) and the Docker registry's token authentication.
+helm itself pulls charts, but lists no tags; client libraries that do wait without a deadline and read without a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from openab_sop import redact
+from openab_sop.errors import SourceError
+from openab_sop.objects import Object, at
+from openab_sop.targets import web
+
+PAGE = 1000
+"""Tags asked for at once; a registry may give fewer."""
+MOST_PAGES = 200
+"""Pages read at most: a registry may say for ever that there is one more."""
+LARGEST = 1 << 20
+"""Bytes of a page, or of a token's answer."""
+
+_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
+
+
+@dataclass
+class Registry:
+    """One registry as one caller.
+
+    Attributes:
+        address: its base, ``https://ghcr.io``.
+    """
+
+    address: str
+    _authorization: str = field(default="", repr=False)
+
+    @classmethod
+    def at(cls, host: str) -> Registry:
+        """Return the registry at ``host`` (with its port); one on this machine is spoken to without TLS."""
+        scheme = "http" if web.is_loopback(urlsplit(f"//{host}").hostname) else "https"
+        return cls(f"{scheme}://{host}")
+
+    def tags(self, repository: str) -> list[str]:
+        """Return every tag of a repository.
+
+        Raises:
+            SourceError: it does not exist, may not be read, or the registry answers with something else.
+        """
+        url, tags = f"{self.address}/v2/{repository}/tags/list?n={PAGE}", list[str]()
+        for _ in range(MOST_PAGES):
+            answer = self._get(url)
+            tags += _tags(answer)
+            following = _NEXT_PAGE.search(answer.headers.get("Link") or "")
+            if following is None:
+                return tags
+            url = urljoin(url, following[1])
+            if urlsplit(url)[:2] != urlsplit(self.address)[:2]:
+                raise SourceError(
+                    f"{web.shown(answer.url)} sends its reader to another host", "name another source with --chart"
+                )
+        raise SourceError(f"{web.shown(url)} has no last page", "name another source with --chart")
+
+    def _get(self, url: str) -> web.Answer:
+        answer = self._ask(url)
+        if answer.status == 401:
+            self._authorization = self._authorize(answer.headers.get("WWW-Authenticate") or "")
+            answer = self._ask(url)
+        if answer.status != 200:
+            raise _refusal(answer)
+        return answer
+
+    def _ask(self, url: str) -> web.Answer:
+        return web.get(url, _with(self._authorization), largest=LARGEST)
+
+    def _authorize(self, challenge: str) -> str:
+        """Return what to send with a request: a token that the registry's own server gives, or name and password."""
+        basic = _credentials(urlsplit(self.address).netloc)
+        kind, _, rest = challenge.partition(" ")
+        if kind.lower() != "bearer":
+            return basic
+        asked = dict(_PARAMETER.findall(rest))
+        realm = urljoin(self.address, asked.pop("realm", ""))
+        if urlsplit(realm).scheme != urlsplit(self.address).scheme:
+            raise SourceError(
+                f"{self.address} sends its caller to {web.shown(realm)} for a token", "name another source with --chart"
+            )
+        wanted = {name: asked[name] for name in ("service", "scope") if name in asked}
+        answer = web.get(f"{realm}?{urlencode(wanted)}", _with(basic), largest=LARGEST)
+        if answer.status != 200:
+            raise _refusal(answer)
+        said = _object(answer)
+        token = said.get("token") or said.get("access_token")
+        if not isinstance(token, str) or not token.isprintable():
+            raise SourceError(f"{web.shown(realm)} gives no token", "name another source with --chart")
+        redact.learn(token)
+        return f"Bearer {token}"
+
+
+def _with(authorization: str) -> dict[str, str]:
+    return {"Authorization": authorization} if authorization else {}
+
+
+def _tags(answer: web.Answer) -> list[str]:
+    tags: object = _object(answer).get("tags") or []
+    if not isinstance(tags, list):
+        raise SourceError(f"{web.shown(answer.url)} lists no tags", "check the address in --chart")
+    return [tag for tag in cast(list[object], tags) if isinstance(tag, str)]
+
+
+def _object(answer: web.Answer) -> Object:
+    document = answer.json()
+    if not isinstance(document, dict):
+        raise SourceError(f"{web.shown(answer.url)} answers as no registry does", "check the address in --chart")
+    return cast(Object, document)
+
+
+def _refusal(answer: web.Answer) -> SourceError:
+    if answer.status in (401, 403):
+        return SourceError(
+            f"{web.shown(answer.url)} may not be read (status {answer.status})",
+            "check the address in --chart; for a private registry: helm registry login (no credential helper)",
+        )
+    if answer.status == 404:
+        return SourceError(f"{web.shown(answer.url)} does not exist", "check the address in --chart")
+    return SourceError(f"{web.shown(answer.url)} answers with status {answer.status}", "run again later")
+
+
+def _credentials(host: str) -> str:
+    """Return the Authorization header for a registry that ``helm registry login`` or docker knows; empty if none does.
+
+    Credential helpers are programs of the operator's: they are not asked.
+    """
+    for path in _config_files():
+        try:
+            config = cast(Object, json.loads(path.read_text()))
+        except (OSError, ValueError):
+            continue
+        user, password = at(config, "auths", host, "username"), at(config, "auths", host, "password")
+        named = b64encode(f"{user}:{password}".encode()).decode() if user and password else ""
+        if auth := str(at(config, "auths", host, "auth") or named):
+            redact.learn(auth)
+            redact.learn(str(password or ""))
+            return f"Basic {auth}"
+    return ""
+
+
+def _config_files() -> tuple[Path, ...]:
+    """Where helm and docker keep logins, helm's own first."""
+    environment = os.environ
+    config = Path(
+        environment.get("HELM_CONFIG_HOME") or Path(environment.get("XDG_CONFIG_HOME") or "~/.config", "helm")
+    )
+    helm = environment.get("HELM_REGISTRY_CONFIG") or config / "registry" / "config.json"
+    docker = Path(environment.get("DOCKER_CONFIG") or "~/.docker") / "config.json"
+    return Path(helm).expanduser(), docker.expanduser()

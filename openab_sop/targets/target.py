@@ -1,0 +1,211 @@
+"""What an upgrade leads to: the version, by way of which pre-release, and the bytes of both charts (SOP 1.3-1.5)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cattrs
+from cattrs.errors import BaseValidationError
+
+from openab_sop import storage
+from openab_sop.errors import NothingToDo, TargetError
+from openab_sop.releases.course import Course, End
+from openab_sop.releases.release import Release
+from openab_sop.targets.chart_source import ChartSource
+from openab_sop.targets.notes import Notes
+from openab_sop.targets.version import Version, near, newest_stable
+
+RECORD = "target.json"
+"""Lies beside the target's chart."""
+
+_BETA = re.compile(r"beta\.\d+")
+_CONVERTER = cattrs.Converter()
+_CONVERTER.register_unstructure_hook(Version, str)
+_CONVERTER.register_structure_hook(Version, lambda text, _: Version.parse(text))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The pre-release to validate first, or why there is none (SOP 1.5)."""
+
+    prerelease: Version | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.prerelease} is validated first: {self.why}" if self.prerelease else f"none: {self.why}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where an upgrade leads.
+
+    Attributes:
+        current: the version that runs.
+        version: the version that shall run.
+        chart: its archive, kept under its digest.
+        digest: the archive's SHA-256.
+        prerelease: the version that is validated first; None if none is.
+        prerelease_chart, prerelease_digest: its archive.
+        why_no_prerelease: why none is validated; empty if one is.
+    """
+
+    current: Version
+    version: Version
+    chart: Path
+    digest: str
+    prerelease: Version | None
+    prerelease_chart: Path | None
+    prerelease_digest: str
+    why_no_prerelease: str
+
+    @property
+    def archives(self) -> dict[Path, str]:
+        """Every chart that is needed, and its SHA-256."""
+        before = {self.prerelease_chart: self.prerelease_digest} if self.prerelease_chart else {}
+        return {self.chart: self.digest, **before}
+
+    @property
+    def choice(self) -> Choice:
+        """The choice as an earlier run has made it."""
+        return Choice(self.prerelease, self.why_no_prerelease or "it was chosen before")
+
+    def __str__(self) -> str:
+        by_way_of = f" by way of {self.prerelease}" if self.prerelease else ""
+        return f"{self.version}{by_way_of}, from {self.current}"
+
+
+def choose(
+    source: ChartSource, current: Version, wanted: Version | None = None, *, allow_downgrade: bool = False
+) -> Version:
+    """Choose the version to upgrade to (SOP 1.3).
+
+    Args:
+        wanted: value of ``--target-version``; None takes the newest stable one.
+        allow_downgrade: whether it may be older than what runs; only one that was named may.
+
+    Raises:
+        TargetError: there is no such version, or it is older.
+        SourceError: the source does not tell its versions.
+    """
+    offered = source.versions()
+    version = _named(source, offered, wanted) if wanted else newest_stable(offered)
+    if version is None:
+        raise TargetError(f"{source} has no stable version; it has {_listed(offered)}", "name one: --target-version")
+    if version.is_older_than(current) and not (wanted and allow_downgrade):
+        what = "is" if wanted else f"is the newest stable version of {source}, and"
+        raise TargetError(
+            f"{version} {what} older than {current}, which runs",
+            f"to go back: --target-version={version} --allow-downgrade; if the source lags behind: another --chart",
+        )
+    return version
+
+
+def check_needed(release: Release, version: Version, course: Course | None = None, *, force: bool = False) -> str:
+    """End the run well if the target is what runs already (SOP 1.4); else return what there is to do.
+
+    Args:
+        course: the upgrade that is under way, if one is: it is gone on with, whatever runs by now.
+
+    Raises:
+        NothingToDo: it runs, Helm calls it deployed, and ``force`` does not ask for it once more.
+    """
+    if course:
+        return f"upgrade {course.id} to {course.target} is under way since {course.begun}"
+    if version == Version.parse(release.version) and release.status == "deployed" and not force:
+        raise NothingToDo(f"already on {version}; --force goes on all the same")
+    return f"{release.version}, {release.status}, becomes {version}"
+
+
+def under_way(course: Course | None) -> Course | None:
+    """Return the course if its upgrade has neither come to its end nor back."""
+    return course if course and course.ended in ("", End.STUCK) else None
+
+
+def choose_prerelease(source: ChartSource, version: Version, notes: Notes, named: Version | None = None) -> Choice:
+    """Choose the pre-release to validate first (SOP 1.5).
+
+    Args:
+        named: value of ``--prerelease-version``; None takes the target's newest beta.
+
+    Raises:
+        TargetError: there is none, and nothing that stands in for it; or the one named cannot serve.
+    """
+    offered = source.versions()
+    if named:
+        if not named.prerelease or not named.is_older_than(version):
+            raise TargetError(f"{named} is no pre-release that leads to {version}", "name one: --prerelease-version")
+        return Choice(_named(source, offered, named), "it was named")
+    if version.prerelease:
+        return Choice(None, f"{version} is a pre-release itself")
+    if beta := _newest_beta(version, offered):
+        return Choice(beta, f"{source} has it")
+    if notes.prerelease_validated:
+        return Choice(None, f"{notes.address} says pre-release-validated: true")
+    without = notes.problem or f"{notes.address} does not say pre-release-validated: true"
+    raise TargetError(
+        f"{version} was not validated as a pre-release: {source} has no {version}-beta.1, and {without}",
+        f"one of three: have {version}-beta.1 published; name another with --prerelease-version=...; "
+        "have the release notes say pre-release-validated: true (--notes-url)",
+    )
+
+
+def resolve(source: ChartSource, current: Version, version: Version, choice: Choice, directory: Path) -> Target:
+    """Pull the charts, once: every later step uses these bytes (SOP 1.3).
+
+    Args:
+        directory: where charts are kept.
+
+    Raises:
+        SourceError: one cannot be pulled, or is not what it should be.
+    """
+    chart = source.pull(version, directory)
+    before = source.pull(choice.prerelease, directory) if choice.prerelease else None
+    target = Target(
+        current=current,
+        version=version,
+        chart=chart.path,
+        digest=chart.digest,
+        prerelease=choice.prerelease,
+        prerelease_chart=before.path if before else None,
+        prerelease_digest=before.digest if before else "",
+        why_no_prerelease="" if before else choice.why,
+    )
+    storage.replace(chart.path.with_name(RECORD), json.dumps(_CONVERTER.unstructure(target), indent=2).encode() + b"\n")
+    return target
+
+
+def stored(course: Course, directory: Path) -> Target | None:
+    """Return the target of an upgrade that is under way, as the run that began it has resolved it.
+
+    None if it is not there any more, or not what the course says: then the source has to be asked again.
+    """
+    try:
+        target = _CONVERTER.structure(json.loads((directory / course.digest / RECORD).read_text()), Target)
+        intact = all(storage.digest(path) == digest for path, digest in target.archives.items())
+    except (OSError, ValueError, BaseValidationError):
+        return None
+    known = (str(target.version), target.digest, str(target.prerelease or ""))
+    return target if intact and known == (course.target, course.digest, course.prerelease) else None
+
+
+def _named(source: ChartSource, offered: Sequence[Version], wanted: Version) -> Version:
+    if wanted in offered:
+        return wanted
+    raise TargetError(
+        f"{source} has no version {wanted}; near it are {_listed(near(wanted, offered))}",
+        "check --target-version and --prerelease-version; another source: --chart",
+    )
+
+
+def _newest_beta(version: Version, offered: Sequence[Version]) -> Version | None:
+    """Return ``<version>-beta.N`` with the highest N: a later beta takes the earlier one's place."""
+    betas = (v for v in offered if v.core == version.core and _BETA.fullmatch(v.prerelease))
+    return max(betas, key=Version.rank, default=None)
+
+
+def _listed(versions: Sequence[Version]) -> str:
+    return ", ".join(map(str, versions[:10])) or "none at all"

@@ -1,0 +1,130 @@
+"""HTTP GET, and no more of it than is safe: bounded in size and time, whatever the other side does.
+
+The standard library's client takes proxies from the environment and the system's certificates, as helm does.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from ipaddress import ip_address
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+
+from openab_sop.errors import SourceError
+from openab_sop.redact import mask
+from openab_sop.targets.deadline import within
+
+TIMEOUT = 30.0
+"""Seconds for a whole answer."""
+STALLED = 10.0
+"""Seconds without a byte."""
+LARGEST = 32 << 20
+"""Bytes of an answer."""
+
+_NEXT = "check the address and the network (HTTPS_PROXY, SSL_CERT_FILE), then run again"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered, whatever its status."""
+
+    url: str
+    status: int
+    headers: Message
+    body: bytes
+
+    def json(self) -> object:
+        """Return the document in the body.
+
+        Raises:
+            SourceError: it is no JSON.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{shown(self.url)} does not answer with JSON", _NEXT) from error
+
+
+def get(url: str, headers: Mapping[str, str] | None = None, *, largest: int = LARGEST) -> Answer:
+    """Ask for a document; redirects are followed, without the headers given here.
+
+    Args:
+        url: http or https.
+        headers: sent to this address only.
+        largest: bytes of the answer.
+
+    Raises:
+        SourceError: no answer in time, one that is too large, or no address at all.
+    """
+    try:
+        request = Request(url)
+        for name, value in {"User-Agent": "openab-sop", **(headers or {})}.items():
+            request.add_unredirected_header(name, value)
+        _check_scheme(request.full_url)
+        return within(TIMEOUT, lambda: _ask(request, largest))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise SourceError(f"{shown(url)} does not answer: {_reason(error)}", _NEXT) from error
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host is this machine: what listens there needs neither TLS nor a proxy."""
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def shown(url: str) -> str:
+    """Return an address as messages quote it: without query, user and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what is no address"
+    return mask(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+
+
+class Redirects(HTTPRedirectHandler):
+    """Follows few redirects, and none that leaves HTTP or gives up TLS."""
+
+    max_redirections = 5
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+    ) -> Request | None:
+        """Return what to ask for next; the signature is urllib's."""
+        _check_scheme(newurl)
+        if urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https":
+            raise ValueError("it redirects from https to http")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _ask(request: Request, largest: int) -> Answer:
+    proxies = [ProxyHandler({})] if is_loopback(urlsplit(request.full_url).hostname) else []
+    try:
+        response = build_opener(Redirects, *proxies).open(request, timeout=STALLED)
+    except HTTPError as refusal:
+        response = refusal
+    with response:
+        body = response.read(largest + 1)
+        if len(body) > largest:
+            raise ValueError(f"more than {largest} bytes")
+        return Answer(request.full_url, response.status or 0, response.headers, body)
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{url.partition(':')[0]!r} is not http or https")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, URLError) and isinstance(error.reason, BaseException):
+        return _reason(error.reason)
+    if isinstance(error, TimeoutError):
+        return "not in time"
+    return mask(str(error) or type(error).__name__)

@@ -1,0 +1,1 @@
+"""The upgrade and the way back (SOP 3, 4)."""

@@ -1,0 +1,81 @@
+"""What humans say at the gates, and what of it counts (SOP 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from openab_sop.errors import SettingsError
+from openab_sop.releases.course import Course
+from openab_sop.upgrades.recovery import Answer
+
+TIMEOUT = 600
+"""Seconds that a human at a terminal gets."""
+
+
+MEANINGS = {
+    Answer.CONFIRMED: "the bot answers, conversation and tool calls work",
+    Answer.ROLLBACK: "back to the old version",
+    Answer.NO_RESPONSE: "no answer in the chat within 60 s",
+    Answer.ESCALATE: "change nothing more: somebody mends it by hand",
+}
+
+
+class Ask(Protocol):
+    """Asks a human at a gate."""
+
+    def __call__(self, gate: str, question: str) -> Answer | None:
+        """Return the answer, None if none came in time.
+
+        Raises:
+            Awaiting: there is nobody to ask now: the run ends, and a later one goes on with the answer.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The value of ``--answer``: the gate, the word, and the upgrade that it is for, if it says so."""
+
+    gate: str
+    word: Answer
+    course: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``prerelease:CONFIRMED`` or ``prerelease:CONFIRMED:<id of the upgrade>``.
+
+        Raises:
+            SettingsError: it is neither.
+        """
+        gate, _, rest = text.partition(":")
+        word, _, course = rest.partition(":")
+        known = {said.value: said for said in Answer}
+        if not gate or word not in known:
+            raise SettingsError(
+                f"--answer={text} is no answer",
+                f"write GATE:WORD, for example prerelease:CONFIRMED; words: {', '.join(known)}",
+            )
+        return cls(gate, known[word], course)
+
+    def require_awaited(self, course: Course | None) -> None:
+        """Stop if nobody asked for it: at another gate, twice, after the end, or of another upgrade.
+
+        Raises:
+            SettingsError: it is not awaited.
+        """
+        if course is None or course.ended:
+            raise SettingsError(f"--answer={self}: no upgrade is under way that awaits one", "leave out --answer")
+        if self.course not in ("", course.id):
+            raise SettingsError(
+                f"--answer={self} is for upgrade {self.course}; under way is {course.id}, to {course.target}",
+                "answer what the last run has asked; its report has the command",
+            )
+        if self.gate != course.awaiting:
+            raise SettingsError(
+                f"--answer={self}: this is not asked; awaited is {course.awaiting or 'nothing'}",
+                "leave out --answer, or answer what the last run has asked",
+            )
+
+    def __str__(self) -> str:
+        return ":".join(filter(None, (self.gate, self.word.value, self.course)))

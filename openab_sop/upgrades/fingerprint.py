@@ -1,0 +1,82 @@
+"""How agents are right before a change: what the version after it is compared with (SOP 3.2, 3.5)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import NotFound
+from openab_sop.objects import at
+from openab_sop.releases.course import Before, Course
+from openab_sop.releases.release import Release
+from openab_sop.rollouts import health
+from openab_sop.rollouts.concern import Baseline
+from openab_sop.rollouts.logs import Patterns
+
+
+def before(release: Release, patterns: Patterns) -> dict[str, Before]:
+    """Take down how each agent is now, by Deployment."""
+    found: dict[str, Before] = {}
+    for agent in release.agents:
+        seen = health.baseline(release.cluster, agent, patterns)
+        restarts = {uid: dict(counts) for uid, counts in seen.restarts.items()}
+        found[agent.deployment] = Before(restarts, tuple(seen.complaints), _config(release.cluster, agent))
+    return found
+
+
+def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:
+    """Return what is not held against the agents' new pods; ``fresh`` if no pod of before may be left."""
+    return {
+        name: Baseline({} if fresh else seen.restarts, frozenset(seen.complaints))
+        for name, seen in course.before.items()
+    }
+
+
+def outdated(release: Release, course: Course) -> list[Agent]:
+    """Return the agents whose configuration is another than before the last change, and whose pod is still the same."""
+    return [agent for agent in release.agents if _is_outdated(release.cluster, agent, course)]
+
+
+def claims(release: Release) -> dict[str, str]:
+    """Return the UID of each agent's claim, by Deployment; empty for one that is gone."""
+    return {agent.deployment: claim(release.cluster, agent) for agent in release.agents if agent.claim}
+
+
+def claim(cluster: Cluster, agent: Agent) -> str:
+    """Return the UID of an agent's claim; empty if it has none, or it is gone."""
+    if agent.claim is None:
+        return ""
+    try:
+        return str(at(cluster.get("PersistentVolumeClaim", agent.claim), "metadata", "uid"))
+    except NotFound:
+        return ""
+
+
+def replaced_claims(release: Release, course: Course) -> list[str]:
+    """Return the agents whose claim is another than before the upgrade, and whose home was not restored since."""
+    now = claims(release)
+    return [
+        name for name, uid in course.claims.items() if name in now and now[name] != uid and name not in course.restored
+    ]
+
+
+def _is_outdated(cluster: Cluster, agent: Agent, course: Course) -> bool:
+    seen = course.before.get(agent.deployment)
+    if seen is None or seen.config == _config(cluster, agent):
+        return False
+    return any(str(at(pod, "metadata", "uid")) in seen.restarts for pod in cluster.list("Pod", agent.selector))
+
+
+def _config(cluster: Cluster, agent: Agent) -> str:
+    digest = hashlib.sha256()
+    for kind, names in (("Secret", agent.secrets), ("ConfigMap", agent.config_maps)):
+        for name in names:
+            try:
+                found = cluster.get(kind, name)
+            except NotFound:
+                found = {}
+            data = [found.get("data"), found.get("binaryData")]
+            digest.update(json.dumps([kind, name, data], sort_keys=True).encode())
+    return digest.hexdigest()

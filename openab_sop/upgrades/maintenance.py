@@ -1,0 +1,137 @@
+"""What every change of a release needs at hand: the release itself, the lock, the course, the baseline, who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from openab_sop.backups import remote, sealing
+from openab_sop.backups.backup import Backup
+from openab_sop.backups.remote import RemoteBackup
+from openab_sop.backups.store import Store
+from openab_sop.cluster.helm import Helm, Listed
+from openab_sop.cluster.lease import Lease
+from openab_sop.errors import ReleaseError
+from openab_sop.journal import Journal
+from openab_sop.releases import release as releases
+from openab_sop.releases.course import Course, CourseFile, End
+from openab_sop.releases.release import Release
+from openab_sop.rollouts.concern import Limits
+from openab_sop.rollouts.logs import Patterns
+from openab_sop.status import Status
+from openab_sop.targets.announce import Announcer
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How the operator wants a release to be maintained.
+
+    Attributes:
+        roll_back: whether a failed gate after a change leads back (``--on-failure``).
+        limits, patterns: how health is judged.
+        may_vanish: patterns of names in a home that may be gone after an upgrade.
+        backup_root, store, identity, recipients, snapshot_above: as for a backup.
+    """
+
+    roll_back: bool
+    limits: Limits
+    patterns: Patterns
+    may_vanish: Sequence[str]
+    backup_root: Path
+    store: Store | None
+    identity: str | None
+    recipients: Mapping[str, Any]
+    snapshot_above: int
+
+
+@dataclass
+class Maintenance:
+    """One release under maintenance by this run.
+
+    Attributes:
+        file: the course of its upgrade, on disk.
+        lease: the lock.
+        entered: whether this run has taken up the course: only then may it lead back.
+    """
+
+    helm: Helm
+    name: str
+    file: CourseFile
+    lease: Lease
+    policy: Policy
+    journal: Journal
+    announcer: Announcer
+    entered: bool = False
+    _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def course(self) -> Course:
+        """The course as it is on disk now."""
+        return self.file.course
+
+    def listed(self) -> Listed:
+        """Return what Helm says of the release now.
+
+        Raises:
+            ReleaseError: it is gone.
+        """
+        for found in self.helm.releases():
+            if found.name == self.name:
+                return found
+        raise ReleaseError(f"release {self.name} is gone", "pytest suites/rebuild --backup=DIR brings it back")
+
+    def release(self) -> Release:
+        """Return the release with its agents as they are now."""
+        return releases.resolve(self.helm, self.listed())
+
+    def stored(self) -> Backup | RemoteBackup:
+        """Return the backup that the upgrade stands on, as it is: it may be encrypted, and elsewhere.
+
+        Raises:
+            BackupError: it is gone.
+        """
+        return remote.find(self.policy.backup_root, self.policy.store, self.course.backup)
+
+    def baseline(self) -> Backup:
+        """Return the backup that the upgrade stands on, readable also if it is encrypted, fetched if it is elsewhere.
+
+        Raises:
+            BackupError, SettingsError: it is gone, or no key for it was named.
+        """
+        name = self.course.backup
+        if name not in self._opened:
+            root = self.policy.backup_root
+            near = self._stack.enter_context(remote.fetched(self.stored(), root, self.journal))
+            opened = sealing.opened(near, self.policy.identity, root, self.journal)
+            self._opened[name] = self._stack.enter_context(opened)
+        return self._opened[name]
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        if self.lease.refused:
+            return Status.HELD
+        course = self.file.read()
+        if course is None or not course.changed or not self.entered:
+            return Status.UNCHANGED
+        if course.awaiting and not course.decided:
+            return Status.WAITING
+        return _STATUS.get(course.ended, Status.STUCK)
+
+    def close(self) -> None:
+        """Remove the private copies of the baseline."""
+        self._stack.close()
+
+
+_STATUS: dict[str, Status] = {
+    End.BACK: Status.BACK,
+    End.RETURNED: Status.RETURNED,
+    End.LEFT: Status.LEFT,
+    End.DONE: Status.LEFT,
+    End.UNTOUCHED: Status.UNCHANGED,
+}

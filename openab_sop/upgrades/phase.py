@@ -1,0 +1,256 @@
+"""One version of an upgrade on its way: applied, judged, mended by the table, put before a human (SOP 3.2-3.5).
+
+The pre-release and the stable version go the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from openab_sop.agents.agent import Agent
+from openab_sop.agents.container import Host
+from openab_sop.cluster import orphans
+from openab_sop.errors import NotNeeded, ReleaseError
+from openab_sop.releases.course import Course
+from openab_sop.rollouts.concern import Symptom
+from openab_sop.rollouts.health import await_all_healthy
+from openab_sop.rollouts.outage import OutageWatch
+from openab_sop.upgrades import dryrun, fingerprint
+from openab_sop.upgrades.answers import MEANINGS, TIMEOUT, Ask
+from openab_sop.upgrades.dryrun import Rendered
+from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.upgrades.recovery import Answer, Situation
+from openab_sop.upgrades.repair import restart, restore_config
+from openab_sop.upgrades.verification import Seen, broken_config, verify
+from openab_sop.verdict import Verdict
+
+
+class Phase:
+    """A version on its way.
+
+    Args:
+        name: "prerelease" or "stable"; its gate is called so too.
+        version: chart version; empty if the phase is not needed.
+        chart: its archive.
+        unneeded: why it is not needed; empty if it is.
+        then: name of the phase that comes after; empty for the last.
+
+    Attributes:
+        situation: what was seen, for the decision table.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        chart: Path | None,
+        maintenance: Maintenance,
+        *,
+        unneeded: str = "",
+        then: str = "",
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.situation = Situation(changed=True)
+        self._chart = chart
+        self._m = maintenance
+        self._unneeded = unneeded
+        self._then = then
+        self._watch: OutageWatch | None = None
+
+    @property
+    def is_to_come(self) -> bool:
+        """Whether it is needed and was not applied yet."""
+        return not self._unneeded and not self._is_over and self._course.when(self._applied) is None
+
+    def render(self, values: Path) -> Rendered:
+        """Have Helm render it with the release's values."""
+        assert self._chart is not None
+        return dryrun.render(self._m.helm, self._m.name, self._chart, values)
+
+    def apply(self) -> str:
+        """Upgrade the release to it, with the values of the baseline (SOP 3.2, 3.4); returns what runs then.
+
+        Raises:
+            NotNeeded: it is not needed, or was applied already.
+            Held: another run has taken the release over.
+            ReleaseError: somebody else has changed it meanwhile.
+            ToolError: Helm failed.
+        """
+        self._require()
+        if when := self._course.when(self._applied):
+            raise NotNeeded(f"{self.version} was applied at {when}, by an earlier run of this upgrade")
+        m, revision = self._m, self._unchanged()
+        release = m.release()
+        m.lease.require()
+        m.file.update(acting=self.name, acting_from=revision, before=fingerprint.before(release, m.policy.patterns))
+        self._watch = OutageWatch(m.helm.cluster, release.agents, m.policy.patterns).__enter__()
+        assert self._chart is not None
+        with m.journal.action("helm upgrade", release=m.name, version=self.version):
+            m.helm.upgrade(m.name, self._chart, m.baseline().directory / "values.yaml", orphans.mark())
+        listed = m.listed()
+        self.note_applied(listed.revision)
+        return f"chart {listed.chart} {listed.version}, revision {listed.revision}"
+
+    def note_applied(self, revision: int) -> Course:
+        """Take down that it was applied, as this revision of Helm's."""
+        revisions = (*self._course.revisions, revision)
+        return self._m.file.mark(self._applied, acting="", revisions=revisions)
+
+    def judge(self) -> Verdict:
+        """Wait until every agent runs well and has done so for a while, or fails (SOP 3.2).
+
+        An agent whose configuration has changed while its pod was not replaced is restarted first: it would break at
+        its next start, when nobody looks.
+        """
+        self._require()
+        return self._judged(fingerprint.outdated(self._m.release(), self._course))
+
+    def mend_config(self, progress: Progress) -> str:
+        """Bring agents' and steering files back that are gone, and restart (SOP 4.1); returns what was written.
+
+        Raises:
+            NotNeeded: they are there.
+            ReleaseError: the agents do not run well after that; or a claim was replaced, and all is missing.
+        """
+        self._require()
+        release = self._m.release()
+        if lost := fingerprint.replaced_claims(release, self._course):
+            self.situation = replace(self.situation, lost=tuple(lost))
+            raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
+        missing = broken_config(release, self._m.baseline())
+        if not missing:
+            raise NotNeeded("every agents' and steering file of the backup is there")
+        written = restore_config(self._m, progress)
+        self.situation = replace(self.situation, restored=True)
+        self._demand(self._judged([]))
+        return f"missing or broken: {', '.join(missing)}; {written}"
+
+    def verify(self, hosts: Mapping[str, Host]) -> Seen:
+        """Compare what runs with what the version renders, and the volumes with the baseline (SOP 3.5).
+
+        Args:
+            hosts: the inside of each agent's container.
+        """
+        self._require()
+        m = self._m
+        seen = verify(m.release(), self.version, hosts, self._course, m.baseline(), m.policy.may_vanish)
+        silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
+        self.situation = replace(
+            self.situation,
+            symptoms={**self.situation.symptoms, **silent},
+            lost=tuple(seen.lost),
+            missing=tuple(seen.missing),
+            failed=tuple(f"{finding.subject}: {finding.observed}" for finding in seen.findings),
+        )
+        return seen
+
+    def ask(self, ask: Ask) -> Answer:
+        """Ask whether the bot answers (SOP 3.3); an answer of NO-RESPONSE leads to ``restart_and_ask``.
+
+        Raises:
+            Awaiting: nobody is there to answer; NotNeeded: it was answered already.
+            ReleaseError: the answer is no, or none came in time.
+        """
+        self._require()
+        course = self._course
+        if (said := course.said(self.name)) and (course.awaiting != self.name or course.when(self._restarted)):
+            self._heed(Answer(said.word))  # a run that was killed right after it may not have heeded it
+            raise NotNeeded(f"{said.word} by {said.who} at {said.when}")
+        return self._heed(ask(self.name, self._question()))
+
+    def restart_and_ask(self, ask: Ask) -> Answer:
+        """Restart agents that gave no answer, and ask again (SOP 4.1).
+
+        Raises:
+            NotNeeded: they gave one. Others as ``ask`` raises them.
+        """
+        self._require()
+        said = self._course.said(self.name)
+        if not said or said.word != Answer.NO_RESPONSE.value:
+            raise NotNeeded("the bot answers")
+        if not self._course.when(self._restarted):
+            self._demand(self._judged(self._m.release().agents))
+            self._m.file.mark(self._restarted)
+        self.situation = replace(self.situation, restarted=True)
+        return self._heed(ask(self.name, f"After a restart: {self._question()}"))
+
+    @property
+    def _course(self) -> Course:
+        return self._m.course
+
+    @property
+    def _applied(self) -> str:
+        return f"{self.name} applied"
+
+    @property
+    def _restarted(self) -> str:
+        return f"{self.name} restarted"
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the upgrade has gone on to the next phase."""
+        return bool(self._then) and self._course.when(f"{self._then} applied") is not None
+
+    def _require(self) -> None:
+        if self._unneeded:
+            raise NotNeeded(self._unneeded)
+        if self._is_over:
+            raise NotNeeded(f"{self.version} was validated by an earlier run of this upgrade")
+
+    def _unchanged(self) -> int:
+        """Return the revision that runs, which must be the one that this upgrade knows of."""
+        listed, expected = self._m.listed(), self._course.last
+        if (listed.revision, listed.status) != (expected, "deployed"):
+            raise ReleaseError(
+                f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
+                f"it was left at {expected}, deployed",
+                "somebody else works on it: wait until they are done",
+            )
+        return expected
+
+    def _judged(self, to_restart: Sequence[Agent]) -> Verdict:
+        m = self._m
+        for agent in to_restart:
+            with m.journal.action("restart agent", agent=agent.deployment):
+                restart(m.helm.cluster, agent)
+        baselines = fingerprint.baselines(self._course)
+        judgements = await_all_healthy(
+            m.helm.cluster, m.release().agents, m.policy.patterns, m.policy.limits, baselines
+        )
+        self._note_outage()
+        symptoms = {j.agent: frozenset({j.symptom}) for j in judgements if j.symptom}
+        self.situation = replace(self.situation, symptoms=symptoms)
+        names = ", ".join(agent.deployment for agent in to_restart)
+        facts = [*map(str, judgements), *([f"restarted: {names}"] if names else [])]
+        return Verdict("\n  ".join(facts), tuple(finding for j in judgements for finding in j.findings))
+
+    def _note_outage(self) -> None:
+        if self._watch is None:
+            return
+        self._watch.__exit__(None, None, None)
+        measured = {f"{self.version} {outage.agent}": outage.seconds for outage in self._watch.outages()}
+        self._m.file.update(outages={**self._course.outages, **measured})
+        self._watch = None
+
+    def _question(self) -> str:
+        words = "\n".join(f"  {answer.value}: {meaning}" for answer, meaning in MEANINGS.items())
+        return (
+            f"{self._m.name} runs {self.version}. Send a test message in the chat: does the bot answer, "
+            f"do a conversation and tool calls work?\n{words}"
+        )
+
+    def _heed(self, answer: Answer | None) -> Answer:
+        self.situation = replace(self.situation, answer=answer)
+        if answer is Answer.CONFIRMED or (answer is Answer.NO_RESPONSE and not self.situation.restarted):
+            return answer
+        said = f"a human said {answer.value}" if answer else f"nobody answered within {TIMEOUT} s"
+        self.situation = replace(self.situation, failed=(said,))
+        raise ReleaseError(f"{said} at the gate {self.name}", "see the decision below")
+
+    @staticmethod
+    def _demand(verdict: Verdict) -> None:
+        if not verdict.passed:
+            raise ReleaseError(str(verdict), "see the decision below")

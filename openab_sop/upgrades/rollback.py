@@ -1,0 +1,364 @@
+"""The way back: Helm's revision and, where the old version could not read it, the data too (SOP 4).
+
+The agents stand still from the first look at their volumes until the old version starts, so that nothing is written
+between the decision and the act. Each step is taken down; a run that is killed is finished by the same command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from secrets import token_hex
+
+from openab_sop.agents import standstill
+from openab_sop.agents.container import Host
+from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.backups.backup import Backup
+from openab_sop.backups.items import Selection
+from openab_sop.backups.remote import RemoteBackup
+from openab_sop.cluster import fields, orphans
+from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.objects import Object
+from openab_sop.releases.course import Course, End, now
+from openab_sop.releases.release import Release
+from openab_sop.restores.changes import volume_since
+from openab_sop.restores.restore import RESTORED, Restoration
+from openab_sop.rollouts.health import await_all_healthy
+from openab_sop.upgrades import fingerprint
+from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
+from openab_sop.upgrades.verification import Seen, verify
+from openab_sop.verdict import Finding, Verdict
+
+ASKED = "rollback-asked"
+"""The rule by which a human asks for the way back: it has an exit status of its own."""
+BACK = "back"
+"""What the course calls the change that leads back."""
+_UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
+_OVER = (End.BACK, End.RETURNED, End.UNTOUCHED)
+_GOES_BACK = (Action.ROLL_BACK, Action.ROLL_BACK_AND_RESTORE)
+
+
+class Rollback:
+    """The way back of one upgrade, step by step.
+
+    Args:
+        situation: returns what was seen, when the decision is due.
+        by_hand: whether somebody asks for it, whatever was seen.
+    """
+
+    def __init__(self, maintenance: Maintenance, situation: Callable[[], Situation], *, by_hand: bool) -> None:
+        self._m = maintenance
+        self._situation = situation
+        self._by_hand = by_hand
+        self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
+
+    def take_up(self, named: Backup | RemoteBackup | None) -> str:
+        """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
+
+        Args:
+            named: value of ``--backup``: go back to what it was taken from, whoever has changed the release since.
+
+        Raises:
+            NotNeeded: this run has both already.
+            Held: another run maintains the release.
+            ReleaseError: no upgrade is known that could be rolled back.
+        """
+        if not self._by_hand:
+            raise NotNeeded("as the upgrade of this run has it")
+        lock = self._m.lease.acquire()
+        course = self._m.file.read()
+        if named and (course is None or course.ended):
+            course = self._m.file.write(self._since(named))
+        elif named and course and named.name != course.backup:
+            raise ReleaseError(
+                f"an upgrade to {course.target} is under way, from backup {course.backup}", "leave out --backup"
+            )
+        if course is None or not course.changed or course.ended in _OVER:
+            raise ReleaseError(
+                f"no upgrade of {self._m.name} is known that could be rolled back",
+                "name the backup to go back to: --backup=DIR; pytest suites/cleanup lists them",
+            )
+        self._m.entered = True
+        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
+
+    def decide(self) -> Decision:
+        """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).
+
+        Raises:
+            NotNeeded: nothing was changed, or all went well.
+        """
+        course = self._m.file.read()
+        if course is None or not course.changed:
+            raise NotNeeded("nothing was changed: there is nothing to roll back")
+        if not self._m.entered:
+            raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
+        if course.ended in _OVER:
+            raise NotNeeded(f"upgrade {course.id} has ended already: {course.ended}")
+        if course.ended == End.DONE and not self._by_hand:
+            raise NotNeeded("the upgrade passed: there is nothing to roll back")
+        if course.decided:
+            raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
+        decision = decide(self._situation())
+        if decision.action not in _GOES_BACK or not (self._m.policy.roll_back or self._by_hand):
+            self._m.file.update(ended=End.LEFT)
+        else:
+            self._m.file.update(decided=decision.rule.id, ended="")
+        return decision
+
+    def target(self) -> int:
+        """Return the revision that is gone back to: the last that was deployed when the baseline was taken (SOP 4.2).
+
+        Raises:
+            NotNeeded: nothing leads back, or Helm never began the change.
+            ReleaseError: revisions of somebody else came after the upgrade's own, or Helm has lost the revision.
+        """
+        course = self._require()
+        known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
+        own = {*course.revisions, *((course.acting_from + 1,) if course.acting else ())}
+        if foreign := [number for number in known if number > course.revision and number not in own]:
+            raise ReleaseError(
+                f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
+                "somebody has changed the release since: roll it back by hand (helm history, helm rollback)",
+            )
+        if course.revision not in known:
+            raise ReleaseError(
+                f"helm has no revision {course.revision} of {self._m.name} any more",
+                f"uninstall, and rebuild it from the backup: pytest suites/reinstall --backup={course.backup}",
+            )
+        history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
+        deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+        if deployed[-1:] != [course.revision]:
+            raise BackupError(
+                f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
+                "look at helm-history.txt in it, and go back by hand",
+            )
+        return course.revision
+
+    def stop(self) -> list[str]:
+        """Stop the agents, so that nothing writes to the volumes any more (SOP 4.3); returns their names."""
+        self._require_unreverted()
+        self._m.lease.require()
+        release = self._m.release()
+        for agent in release.agents:
+            with self._m.journal.action("stop agent", agent=agent.deployment):
+                standstill.stop(self._m.helm.cluster, agent)
+        return [agent.deployment for agent in release.agents]
+
+    def compare(self) -> dict[str, str]:
+        """Look at what the new version made of each volume, and choose which are to be restored (SOP 4.3).
+
+        Returns:
+            By agent: what changed, and why the old version could not read it, if so.
+        """
+        course = self._require_unreverted()
+        images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
+        told: dict[str, str] = {}
+        chosen: list[str] = list(course.to_restore)
+        for agent in self._m.release().agents:
+            name, before = agent.deployment, course.claims.get(agent.deployment)
+            if before is None:
+                continue
+            if fingerprint.claim(self._m.helm.cluster, agent) != before:
+                told[name] = (
+                    "the claim is another than before: the whole home is restored once the old version has its own"
+                )
+                chosen.append(name)
+                continue
+            with (
+                helper_pod(self._m.helm.cluster, agent, good=images.get(name)) as pod,
+                volume_since(pod, agent, self._m.baseline(), self._m.policy.may_vanish) as since,
+            ):
+                reasons = list(since.unreadable_to_old())
+                told[name] = "\n  ".join([str(since.changes), *map(str, reasons)])
+                chosen += [name] if reasons else []
+        self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)))
+        return told
+
+    def restore(self, progress: Progress) -> dict[str, str]:
+        """Restore the volumes that the old version could not read, before it starts (SOP 4.3); proved by digests.
+
+        Returns:
+            By agent: what was written.
+
+        Raises:
+            NotNeeded: the old version can read what is there.
+            BackupError: a volume could not be brought back.
+        """
+        course = self._require_unreverted()
+        release = self._m.release()
+        mounted = [
+            agent.deployment
+            for agent in release.agents
+            if fingerprint.claim(release.cluster, agent) == course.claims.get(agent.deployment)
+        ]
+        return self._restore(release, [name for name in course.to_restore if name in mounted], progress)
+
+    def roll_back(self) -> str:
+        """Roll the release back (SOP 4.2); the old version starts.
+
+        Raises:
+            ToolError: Helm failed.
+        """
+        course = self._require_unreverted()
+        m, before = self._m, self._m.listed()
+        m.lease.require()
+        if (
+            before.status == "deployed"
+            and before.version == course.version
+            and before.revision
+            in (
+                course.revision,  # helm never began the change
+                course.acting_from + 1 if course.acting == BACK else 0,  # an earlier run's rollback was done
+            )
+        ):
+            m.file.mark("rolled back", acting="")
+            return f"revision {before.revision} is deployed already"
+        release = m.release()
+        for agent in release.agents:
+            fields.give_back(m.helm.cluster, "Deployment", agent.deployment)
+        m.file.update(acting=BACK, acting_from=before.revision)
+        with m.journal.action("helm rollback", release=m.name, revision=course.revision):
+            m.helm.rollback(m.name, course.revision, orphans.mark())
+        revision = m.listed().revision
+        m.file.mark("rolled back", acting="", revisions=(*course.revisions, revision))
+        return f"revision {revision}, as revision {course.revision} was"
+
+    def refill(self, progress: Progress) -> dict[str, str]:
+        """Restore into the claims that the rollback has made anew (SOP 4.1+, 4.3); returns by agent what was written.
+
+        Raises:
+            NotNeeded: every claim is the one from before.
+        """
+        course = self._require()
+        release = self._m.release()
+        new = [
+            agent.deployment
+            for agent in release.agents
+            if agent.deployment in course.to_restore
+            and fingerprint.claim(release.cluster, agent) != course.claims.get(agent.deployment)
+        ]
+        for agent in release.agents:
+            if agent.deployment in new and agent.claim:
+                note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
+                release.cluster.merge("PersistentVolumeClaim", agent.claim, note)
+        return self._restore(release, new, progress)
+
+    def judge(self) -> Verdict:
+        """Let the old version start, and wait until it runs well or fails (SOP 4.4); the verdict is only recorded.
+
+        Where it fails on data that were left as the new version had them, they are restored next.
+        """
+        self._require()
+        return self._judged()
+
+    def restore_after_all(self, progress: Progress) -> dict[str, str]:
+        """Restore every volume if the old version does not run on what the new one has left (SOP 4.3).
+
+        Raises:
+            NotNeeded: it runs, or everything was restored already.
+        """
+        course = self._require()
+        if self._verdict.passed:
+            raise NotNeeded("the old version runs on what is there")
+        release = self._m.release()
+        left = [agent.deployment for agent in release.agents if agent.deployment in course.claims]
+        left = [name for name in left if name not in course.restored]
+        if not left:
+            raise NotNeeded("every volume was restored already")
+        for agent in release.agents:
+            standstill.stop(self._m.helm.cluster, agent)
+        written = self._restore(release, left, progress)
+        self._judged()
+        return written
+
+    def verify(self, hosts: Mapping[str, Host]) -> Seen:
+        """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
+        course = self._require()
+        m = self._m
+        seen = verify(m.release(), course.version, hosts, course, m.baseline(), m.policy.may_vanish)
+        seen.findings[:0] = self._verdict.findings
+        if not seen.findings:
+            asked = course.decided == ASKED
+            m.file.mark("back verified", ended=End.RETURNED if asked else End.BACK)
+        return seen
+
+    def announce(self) -> str:
+        """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
+        course = self._m.file.read()
+        if course is None or not course.changed or course.ended == End.DONE:
+            raise NotNeeded("there is nothing to tell: nothing was rolled back")
+        state = course.ended or "not finished: a human is needed"
+        return self._m.announcer.send(
+            f"OpenAB: upgrade of {self._m.name} to {course.target}: {state}",
+            f"{self._m.name} was {course.version}. Decision: {course.decided or 'none'}. Baseline: {course.backup}.",
+        )
+
+    def _since(self, named: Backup | RemoteBackup) -> Course:
+        """Return the course of whatever has happened to the release since a backup was taken."""
+        manifest = named.manifest
+        later = [entry.revision for entry in self._m.helm.history(self._m.name) if entry.revision > manifest.revision]
+        return Course(
+            id=token_hex(4),
+            begun=now(),
+            revision=manifest.revision,
+            version=manifest.version,
+            target=self._m.listed().version,
+            digest="",
+            backup=named.name,
+            claims={agent.deployment: agent.claim_uid for agent in manifest.agents if agent.claim_uid},
+            revisions=tuple(later),
+        )
+
+    def _require(self) -> Course:
+        course = self._m.file.read()
+        if course is None or not course.decided or course.ended or not self._m.entered:
+            raise NotNeeded("nothing leads back: see the decision")
+        return course
+
+    def _require_unreverted(self) -> Course:
+        course = self._require()
+        if when := course.when("rolled back"):
+            raise NotNeeded(f"the release was rolled back at {when}")
+        return course
+
+    def _judged(self) -> Verdict:
+        m, release = self._m, self._m.release()
+        for agent in release.agents:
+            standstill.let_start(m.helm.cluster, agent)
+        judgements = await_all_healthy(
+            m.helm.cluster,
+            release.agents,
+            m.policy.patterns,
+            m.policy.limits,
+            fingerprint.baselines(m.course, fresh=True),
+        )
+        findings = tuple(finding for judgement in judgements for finding in judgement.findings)
+        self._verdict = Verdict("; ".join(map(str, judgements)), findings)
+        return self._verdict
+
+    def _restore(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
+        """Bring the homes of some agents back; they stand still, and what is newer is set aside."""
+        if not names:
+            raise NotNeeded("the old version can read what is on the volumes")
+        m = self._m
+        restoration = Restoration(m.baseline(), release, Selection.parse("home"), m.journal, only=names)
+        try:
+            restoration.stop()
+            _demand(restoration.preflight())
+            with suppress(NotNeeded):
+                restoration.set_aside()
+            written: dict[str, str] = dict.fromkeys(names, "as the backup says already")
+            with suppress(NotNeeded):
+                written |= restoration.write(progress)
+            _demand(restoration.verify())
+        finally:
+            restoration.close()
+        m.file.update(restored=tuple(dict.fromkeys((*m.course.restored, *names))))
+        return written
+
+
+def _demand(verdict: Verdict) -> None:
+    if not verdict.passed:
+        raise BackupError(str(verdict), "look at the volume; then pytest suites/rollback goes on")

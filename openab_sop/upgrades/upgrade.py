@@ -1,0 +1,255 @@
+"""The upgrade of a release: prepared, then a pre-release and the stable version as two phases alike (SOP 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from secrets import token_hex
+
+from openab_sop.agents import prepull
+from openab_sop.backups import backup as backups
+from openab_sop.backups import proof, remote, sealing
+from openab_sop.backups.backup import Backup
+from openab_sop.backups.draft import Draft
+from openab_sop.backups.remote import RemoteBackup
+from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.releases.course import Course, End, now
+from openab_sop.releases.release import Release
+from openab_sop.targets.target import Target
+from openab_sop.upgrades import dryrun, fingerprint
+from openab_sop.upgrades.answers import Reply
+from openab_sop.upgrades.dryrun import Rendered
+from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.upgrades.phase import Phase
+from openab_sop.upgrades.recovery import Situation
+from openab_sop.verdict import Finding, Verdict
+
+PRERELEASE, STABLE = "prerelease", "stable"
+RETAKE = "pytest suites/backup, then run this again"
+
+
+class Upgrade:
+    """One upgrade, step by step; each step first looks whether an earlier run has done it.
+
+    Args:
+        release: as this run found it.
+        target: where it leads to.
+    """
+
+    def __init__(self, release: Release, target: Target, maintenance: Maintenance) -> None:
+        self.release = release
+        self.target = target
+        self.maintenance = maintenance
+        self._rendered: dict[str, Rendered] = {}
+        self.phases = {
+            PRERELEASE: Phase(
+                PRERELEASE,
+                str(target.prerelease or ""),
+                target.prerelease_chart,
+                maintenance,
+                unneeded=target.why_no_prerelease,
+                then=STABLE,
+            ),
+            STABLE: Phase(STABLE, str(target.version), target.chart, maintenance),
+        }
+
+    def begin(self, reply: Reply | None) -> str:
+        """Go on with the upgrade that is under way, or begin one (SOP 1.9, 3.0); returns which, in words.
+
+        Args:
+            reply: value of ``--answer``: it must be what the upgrade awaits.
+
+        Raises:
+            SettingsError: nobody has asked for the answer.
+            ReleaseError: another upgrade is under way, somebody else has changed the release, or a change was cut off
+                in the middle: then the way back is next.
+        """
+        course = self.maintenance.file.read()
+        if reply:
+            reply.require_awaited(course)
+        if course is None or course.ended:
+            return self._begin()
+        if course.target != str(self.target.version):
+            raise ReleaseError(
+                f"an upgrade to {course.target} is under way since {course.begun} (id {course.id})",
+                f"go on with it: --target-version={course.target}; or back: pytest suites/rollback",
+            )
+        return self._resume(course)
+
+    def require_backup(self) -> Verdict:
+        """Prove the backup that the upgrade stands on: of this release, at the revision that it starts from (SOP 3.0).
+
+        Raises:
+            BackupError: there is none.
+        """
+        m, course = self.maintenance, self.maintenance.course
+        if not course.backup:
+            course = m.file.update(backup=self._newest().name)
+        backup = m.baseline()
+        findings = list(proof.prove(backup).findings)
+        if backup.manifest.revision != course.revision:
+            stale = f"it is of revision {backup.manifest.revision}"
+            runs = f"revision {course.revision}, which this upgrade starts from"
+            findings.insert(0, Finding(f"backup {course.backup}", stale, runs, RETAKE))
+            m.file.update(backup="")
+        return Verdict(f"backup {course.backup} of revision {backup.manifest.revision}", tuple(findings))
+
+    def dry_run(self) -> Verdict:
+        """Have Helm render each version and the API judge each object of it; nothing is changed (SOP 3.1)."""
+        verdicts = [dryrun.refused(self.release, self._render(phase)) for phase in self._to_come()]
+        if not verdicts:
+            raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
+        findings = tuple(finding for verdict in verdicts for finding in verdict.findings)
+        return Verdict("; ".join(verdict.checked for verdict in verdicts), findings)
+
+    def pull_images(self) -> dict[str, str]:
+        """Have each node pull the images to come, while the old version serves; returns what came of it by image.
+
+        Raises:
+            SopError: one cannot be pulled.
+        """
+        done: dict[str, str] = {}
+        for phase in self._to_come():
+            rendered = self._render(phase)
+            for agent in self.release.agents:
+                image = rendered.image(agent.deployment)
+                if image is not None and image not in done:
+                    policy = rendered.pull_policy(agent.deployment)
+                    done[image] = str(prepull.pull(self.release.cluster, agent, image, policy))
+        if not done:
+            raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
+        return done
+
+    def refresh_backup(self, progress: Progress) -> str:
+        """Take the baseline: a backup of what changed since the last one, right before the first change (SOP 3.0 +).
+
+        Raises:
+            NotNeeded: an earlier run of this upgrade has taken it.
+            BackupError: it could not be made.
+        """
+        m, course = self.maintenance, self.maintenance.course
+        if when := course.when("baseline taken"):
+            raise NotNeeded(f"backup {course.backup} is the baseline, taken at {when}")
+        earlier, policy = m.baseline(), m.policy
+        recipients = policy.recipients or sealing.parse_recipients(m.stored().manifest.sealed_to)
+        draft = Draft(
+            policy.backup_root, self.release, self.release.cluster.identity(), m.journal, earlier, policy.store
+        )
+        backup = draft.take(policy.snapshot_above, progress, recipients)
+        m.file.mark("baseline taken", backup=backup.name, claims=fingerprint.claims(self.release))
+        m.baseline()  # one that is kept elsewhere is fetched now: whatever follows needs the cluster alone
+        return f"{backup.place}, {backup.size} bytes"
+
+    def announce_start(self) -> str:
+        """Tell that it begins, once an upgrade (SOP 1.8); returns what was sent, or is to be sent by hand."""
+        course = self.maintenance.course
+        if when := course.when("start announced"):
+            raise NotNeeded(f"announced at {when}")
+        self.maintenance.file.mark("start announced")
+        return self.maintenance.announcer.send(
+            f"OpenAB: upgrade of {self.release.name} begins",
+            f"{self.release.name} goes from {course.version} to {course.target}; "
+            f"expect {len(list(self._to_come()))} short outages, seconds each.",
+        )
+
+    def situation(self) -> Situation:
+        """Return what was seen of the phase that failed, for the decision table (SOP 4.1)."""
+        course = self.maintenance.course
+        if course.acting:
+            failed = f"helm was cut off or failed while it applied {self.phases[course.acting].version}"
+            return Situation(changed=True, failed=(failed,))
+        phase = self.phases[STABLE if course.when(f"{STABLE} applied") else PRERELEASE]
+        return replace(phase.situation, restored=True)
+
+    def complete(self) -> str:
+        """Tell that it is done, with the outage that was measured (SOP 3.6); the upgrade ends."""
+        course = self.maintenance.file.mark("completed", ended=End.DONE)
+        return self.maintenance.announcer.send(
+            f"OpenAB: upgrade of {self.release.name} is done",
+            f"{self.release.name} runs {course.target}, before {course.version}. Outage: {outages(course)}.",
+        )
+
+    def _begin(self) -> str:
+        now_listed = self.maintenance.listed()
+        if now_listed.status != "deployed":
+            raise ReleaseError(
+                f"release {now_listed.name} is {now_listed.status} at revision {now_listed.revision}",
+                "bring it back first: pytest suites/rollback --backup=DIR",
+            )
+        course = Course(
+            id=token_hex(4),
+            begun=now(),
+            revision=now_listed.revision,
+            version=now_listed.version,
+            target=str(self.target.version),
+            digest=self.target.digest,
+            prerelease=str(self.target.prerelease or ""),
+        )
+        self.maintenance.file.write(course)
+        self.maintenance.entered = True
+        return f"upgrade {course.id} begins: {course.version} at revision {course.revision} to {course.target}"
+
+    def _resume(self, course: Course) -> str:
+        if course.decided:
+            self.maintenance.entered = True
+            raise ReleaseError(f"the way back of upgrade {course.id} was cut off", "it goes on below")
+        if course.digest != self.target.digest:
+            raise ReleaseError(
+                f"the chart of {course.target} is another than when upgrade {course.id} began",
+                "find out who published it anew; back: pytest suites/rollback",
+            )
+        if course.acting:
+            course = self._settle(course)
+        listed = self.maintenance.listed()
+        if (listed.revision, listed.status) != (course.last, "deployed"):
+            raise ReleaseError(
+                f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
+                f"upgrade {course.id} has left it at revision {course.last}, deployed",
+                "find out who changed it: helm history",
+            )
+        self.maintenance.entered = True
+        return f"upgrade {course.id} to {course.target} goes on, begun {course.begun}: " + (
+            ", ".join(f"{mark} {when}" for mark, when in course.reached.items()) or "nothing done yet"
+        )
+
+    def _settle(self, course: Course) -> Course:
+        """Find out what became of a change in whose middle a run ended."""
+        phase, listed = self.phases[course.acting], self.maintenance.listed()
+        if listed.revision == course.acting_from and listed.status == "deployed":
+            return self.maintenance.file.update(acting="")
+        if listed.revision == course.acting_from + 1 and listed.version == phase.version:
+            if listed.status == "deployed":
+                return phase.note_applied(listed.revision)
+            self.maintenance.entered = True
+            raise ReleaseError(
+                f"helm was cut off while it applied {phase.version}: the release is {listed.status}",
+                "the way back follows",
+            )
+        raise ReleaseError(
+            f"release {listed.name} is at revision {listed.revision} ({listed.version}, {listed.status}), "
+            f"which is none of upgrade {course.id}",
+            "find out who changed it: helm history",
+        )
+
+    def _newest(self) -> Backup | RemoteBackup:
+        policy, wanted = self.maintenance.policy, self.release.key
+        root, store = policy.backup_root, policy.store
+        found = remote.newest(store, *wanted) if store else backups.newest(root, *wanted)
+        if found is None:
+            raise BackupError(f"{store.url if store else root} has no backup of release {self.release.name}", RETAKE)
+        return found
+
+    def _to_come(self) -> Iterator[Phase]:
+        """Yield the phases that are needed and were not applied yet."""
+        return (phase for phase in self.phases.values() if phase.is_to_come)
+
+    def _render(self, phase: Phase) -> Rendered:
+        if phase.name not in self._rendered:
+            self._rendered[phase.name] = phase.render(self.maintenance.baseline().directory / "values.yaml")
+        return self._rendered[phase.name]
+
+
+def outages(course: Course) -> str:
+    """Return the outages of an upgrade in words."""
+    measured = (f"{what} {seconds:.1f} s" for what, seconds in course.outages.items())
+    return ", ".join(measured) or "not measured"
