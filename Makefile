@@ -15,6 +15,7 @@ check: .venv/ready  ## style and types
 
 bench: .venv/ready  ## what a backup costs against the plain transport, as ratios
 	.venv/bin/python -m bench
+	.venv/bin/python -m bench.upgrade
 
 down: .venv/ready  ## stop the project's own Kubernetes
 	.venv/bin/python -m sandbox down

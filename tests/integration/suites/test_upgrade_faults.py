@@ -127,6 +127,7 @@ def told(
             runs.append(release.run("suites/upgrade", *arguments[1:], f"--answer={answer}"))
         return Told(runs, release, claim, database)
 
+    tmp_path_factory.getbasetemp()  # made once, before threads ask for it
     with ExitStack() as stack, ThreadPoolExecutor(SIDE_BY_SIDE) as several:
         asked = " ".join(item.nodeid for item in request.session.items)
         yield {name: several.submit(tell, story) for name, story in STORIES.items() if f"[{name}]" in asked}

@@ -97,6 +97,7 @@ def outcomes(
     world: World, status: Status, volumes: Volumes, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[int, Future[Outcome]]]:
     """Every trial, made or being made; each release has its share of them, one after the other."""
+    tmp_path_factory.getbasetemp()  # made once, before threads ask for it
     with ExitStack() as stack, ThreadPoolExecutor(RELEASES) as several:
         futures: dict[int, Future[Outcome]] = {trial.number: Future() for trial in trials()}
 
@@ -118,7 +119,16 @@ def outcomes(
 def make(world: World, release: Upgrading, trial: Trial) -> Outcome:
     """Make a trial on a release that runs ``START``."""
     if not release.chart().startswith(f"{START} "):
-        world.helm(["rollback", "openab", "1", "--namespace", release.namespace, "--wait"])
+        go_back = [
+            "upgrade",
+            "openab",
+            world.package(START),
+            "--namespace",
+            release.namespace,
+            "--reuse-values",
+            "--wait",
+        ]
+        world.helm(go_back)  # no rollback: Helm keeps ten revisions, and there are more
     before, claim = release.database(), release.claim()
     arguments = ("suites", f"--target-version={trial.target}", "--approval=auto")
     killed = kill(release, trial, arguments)

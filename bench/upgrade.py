@@ -1,0 +1,193 @@
+"""What an upgrade costs against plain commands: the outage, the time of the whole procedure, the processes it starts.
+
+    python -m bench.upgrade            five upgrades of each kind, in turn
+
+Outage: a plain ``helm upgrade`` against ours, both watched from outside the release. Time: the whole procedure with
+nobody to wait for against a script of the same kubectl and helm commands, one after the other, as the SOP has them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster import kubeconfig
+from openab_sop.cluster.kube import Cluster
+from openab_sop.rollouts.outage import OutageWatch
+from sandbox import Sandbox
+from world import World
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMESPACE, AGENT = "bench-upgrade", "openab-kiro"
+KUBECTL = f"kubectl --namespace={NAMESPACE}"
+BEFORE, AFTER = "0.8.1", "0.8.2"
+_SHIM = '#!/bin/sh\necho >>"{count}"\nexec "{tool}" "$@"\n'
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one upgrade took: seconds out, seconds altogether, kubectl and helm processes."""
+
+    outage: float
+    seconds: float
+    processes: int
+
+
+class Bench:
+    """One release that is upgraded again and again; each time it goes back first."""
+
+    def __init__(self, world: World, scratch: Path, env: dict[str, str]) -> None:
+        self._world = world
+        self._scratch = scratch
+        self._count = scratch / "count"
+        self._env = {**env, "PATH": f"{self._shims(env)}:{env['PATH']}"}
+        os.environ["KUBECONFIG"] = env["KUBECONFIG"]
+        self._cluster = Cluster(kubeconfig.resolve(None, None, NAMESPACE))
+        values = world.agent_values()
+        values["env"]["OPENAB_WRITE_INTERVAL"] = "1s"
+        world.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        world.install("openab", NAMESPACE, BEFORE, {"agents": {"kiro": values}})
+        world.fill_home(NAMESPACE, AGENT)
+
+    def back(self) -> None:
+        """Roll back to the old version."""
+        self._world.helm(["rollback", "openab", "1", "--namespace", NAMESPACE])
+        self._world.kubectl("--namespace", NAMESPACE, "rollout", "status", f"deploy/{AGENT}", "--timeout=60s")
+
+    def ours(self) -> Cost:
+        """The whole procedure, nobody to wait for."""
+        own = [f"--backup-root={self._scratch / 'backups'}", f"--reports={self._scratch / 'reports'}"]
+        source = [f"--chart={self._world.registry()}/openab", f"--notes-url={self._world.release_notes_url}"]
+        chosen = [f"--namespace={NAMESPACE}", f"--target-version={AFTER}", "--approval=auto", "--settle=0"]
+        command = [sys.executable, "-m", "pytest", "suites", *chosen, *source, *own]
+        return self._measured(lambda: self._run(command))
+
+    def plain(self) -> Cost:
+        """The commands of the SOP, as somebody types them."""
+        return self._measured(self._typed)
+
+    def helm_only(self) -> Cost:
+        """``helm upgrade`` and nothing else."""
+        values = self._values()
+        upgrade = ["helm", "upgrade", "openab", str(self._world.package(AFTER)), f"--values={values}"]
+        return self._measured(lambda: self._run(upgrade))
+
+    def _typed(self) -> None:
+        chart, values = str(self._world.package(AFTER)), self._values()
+        home = self._scratch / "home.tar"
+        for line in (
+            f"{KUBECTL} version",
+            "helm version",
+            f"{KUBECTL} config current-context",
+            f"{KUBECTL} auth can-i create pods/exec",
+            f"{KUBECTL} auth can-i patch deployments",
+            "helm list",
+            "helm history openab",
+            "helm history openab --output=json",
+            "helm get manifest openab",
+            "helm get values openab",
+            f"{KUBECTL} get deployments --output=yaml",
+            f"{KUBECTL} get pvc --output=yaml",
+            f"{KUBECTL} get secrets --output=yaml",
+            f"{KUBECTL} get configmaps --output=yaml",
+            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'which tar'",
+            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/agents",
+            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/steering",
+            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/skills",
+            f"{KUBECTL} exec deploy/{AGENT} -- tar --format=posix -cSf - -C /home/agent . > {home}",
+            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'find . -type f -print0 | xargs -0 sha256sum'",
+            f"tar -tf {home}",
+            f"helm show chart {chart}",
+            f"helm upgrade openab {chart} --values={values} --dry-run=server",
+            f"helm template openab {chart} --values={values} | {KUBECTL} apply --dry-run=server -f -",
+            f"helm upgrade openab {chart} --values={values}",
+            f"{KUBECTL} rollout status deploy/{AGENT} --timeout=300s",
+            f"{KUBECTL} wait pods --for=condition=Ready --all --timeout=120s",
+            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'pgrep -x openab'",
+            f"{KUBECTL} logs deploy/{AGENT} --tail=100",
+            "helm list",
+            f"{KUBECTL} get pods --output=yaml",
+            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/steering",
+            f"{KUBECTL} exec deploy/{AGENT} -- cat .kiro/agents/default.json",
+            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'find . -type f -print0 | xargs -0 sha256sum'",
+            "helm history openab",
+        ):
+            self._run(["sh", "-c", line])
+
+    def _measured(self, upgrade: Callable[[], None]) -> Cost:
+        self._count.write_text("")
+        agent = Agent.of(self._cluster.get("Deployment", AGENT))
+        with OutageWatch(self._cluster, [agent]) as watch:
+            begun = time.monotonic()
+            upgrade()
+            seconds = time.monotonic() - begun
+            deadline = time.monotonic() + 60
+            while (not watch.outages()[0].gaps or watch.outages()[0].open) and time.monotonic() < deadline:
+                time.sleep(0.1)
+        return Cost(watch.outages()[0].seconds, seconds, len(self._count.read_text().splitlines()))
+
+    def _values(self) -> Path:
+        path = self._scratch / "values.yaml"
+        path.touch(0o600)
+        path.write_text(self._world.helm(["get", "values", "openab", "--namespace", NAMESPACE, "--output=yaml"]))
+        return path
+
+    def _run(self, command: list[str]) -> None:
+        env = {**self._env, "HELM_NAMESPACE": NAMESPACE}
+        done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0 and command[0] != "sh":
+            raise SystemExit(done.stdout)
+
+    def _shims(self, env: dict[str, str]) -> Path:
+        """Make commands that count how often they are started; both sides pay for it alike."""
+        directory = self._scratch / "bin"
+        directory.mkdir()
+        tools = Path(env["PATH"].split(":")[0])
+        for name in ("kubectl", "helm"):
+            shim = directory / name
+            shim.write_text(_SHIM.format(count=self._count, tool=tools / name))
+            shim.chmod(0o700)
+        return directory
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.upgrade")
+    parser.add_argument("--runs", type=int, default=5)
+    runs: int = parser.parse_args().runs
+    world = World(Sandbox())
+    world.publish(print)
+    status = Sandbox().status()
+    env = os.environ | {"PATH": f"{status.bin}:{os.environ['PATH']}", "KUBECONFIG": str(status.kubeconfig)}
+    with TemporaryDirectory(prefix="openab-bench-") as scratch:
+        bench = Bench(world, Path(scratch), env)
+        taken: dict[str, list[Cost]] = {"ours": [], "plain": [], "helm": []}
+        for _ in range(runs):
+            for name, upgrade in (("ours", bench.ours), ("plain", bench.plain), ("helm", bench.helm_only)):
+                taken[name].append(upgrade())
+                bench.back()
+    world.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+    ours, plain, helm = (taken[name] for name in ("ours", "plain", "helm"))
+    outage = _median(ours, "outage") / _median(helm, "outage")
+    print("| outage / helm upgrade | time / plain script | processes / plain script |\n|---|---|---|")
+    print(
+        f"| {outage:.2f} ({_median(ours, 'outage'):.1f} s) "
+        f"| {_median(ours, 'seconds') / _median(plain, 'seconds'):.2f} ({_median(ours, 'seconds'):.1f} s) "
+        f"| {_median(ours, 'processes') / _median(plain, 'processes'):.2f} ({_median(ours, 'processes'):.0f}) |"
+    )
+
+
+def _median(costs: list[Cost], name: str) -> float:
+    return statistics.median(float(getattr(cost, name)) for cost in costs)
+
+
+if __name__ == "__main__":
+    main()
