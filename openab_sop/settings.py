@@ -33,6 +33,7 @@ class Settings:
         announce: services that are told of an upgrade (SOP 1.8); they hold secrets.
         answer: what a human says at a gate, as ``GATE:WORD`` (SOP 3.3).
         approval: who confirms at gates: "ask", "pause" or "auto".
+        answer_timeout: seconds that a human at the terminal gets.
         on_failure: what follows a failed gate after a change: "rollback" or "stop".
         may_vanish: patterns of names in a home that may be gone after an upgrade (SOP 3.5).
         limits, patterns: how health is judged (SOP 3.2).
@@ -63,6 +64,7 @@ class Settings:
     announce: tuple[str, ...]
     answer: str | None
     approval: str
+    answer_timeout: float
     on_failure: str
     may_vanish: tuple[str, ...]
     limits: Limits

@@ -9,10 +9,6 @@ from openab_sop.errors import SettingsError
 from openab_sop.releases.course import Course
 from openab_sop.upgrades.recovery import Answer
 
-TIMEOUT = 600
-"""Seconds that a human at a terminal gets."""
-
-
 MEANINGS = {
     Answer.CONFIRMED: "the bot answers, conversation and tool calls work",
     Answer.ROLLBACK: "back to the old version",

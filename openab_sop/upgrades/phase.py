@@ -13,12 +13,12 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.cluster import orphans
 from openab_sop.errors import NotNeeded, ReleaseError
-from openab_sop.releases.course import Course
+from openab_sop.releases.course import Course, End
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.upgrades import dryrun, fingerprint
-from openab_sop.upgrades.answers import MEANINGS, TIMEOUT, Ask
+from openab_sop.upgrades.answers import MEANINGS, Ask
 from openab_sop.upgrades.dryrun import Rendered
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.recovery import Answer, Situation
@@ -246,8 +246,10 @@ class Phase:
         self.situation = replace(self.situation, answer=answer)
         if answer is Answer.CONFIRMED or (answer is Answer.NO_RESPONSE and not self.situation.restarted):
             return answer
-        said = f"a human said {answer.value}" if answer else f"nobody answered within {TIMEOUT} s"
+        said = f"a human said {answer.value}" if answer else "nobody answered in time"
         self.situation = replace(self.situation, failed=(said,))
+        if answer is None and not self._then:  # a verified stable version stays (SOP 3.3)
+            self._m.file.update(ended=End.LEFT)
         raise ReleaseError(f"{said} at the gate {self.name}", "see the decision below")
 
     @staticmethod

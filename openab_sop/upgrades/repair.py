@@ -10,6 +10,7 @@ from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.restores.restore import Restoration
 from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
 
 CONFIG = "agents,steering"
@@ -47,19 +48,32 @@ def restore_config(maintenance: Maintenance, progress: Progress) -> str:
     """
     source, release = maintenance.baseline(), maintenance.release()
     restoration = Restoration(source, release, Selection.parse(CONFIG), maintenance.journal)
-    written = ""
     try:
-        restoration.stop()
-        for verdict in (restoration.preflight(),):
-            if not verdict.passed:
-                raise BackupError(str(verdict), "look at the volume; pytest suites/rollback goes back")
-        with suppress(NotNeeded):
-            restoration.set_aside()
-        with suppress(NotNeeded):
-            written = str(restoration.write(progress))
-        verdict = restoration.verify()
-        if not verdict.passed:
-            raise BackupError(str(verdict), "run the same command again")
+        return str(bring_back(restoration, progress))
     finally:
         restoration.start()
+
+
+def bring_back(restoration: Restoration, progress: Progress) -> dict[str, str]:
+    """Do a restore's steps one after the other, as far as the proof; the agents stand still then.
+
+    Returns:
+        By agent: what was written; none for one that was as the backup says already.
+
+    Raises:
+        BackupError: a volume may not be written, or is not as the backup says.
+    """
+    written: dict[str, str] = {}
+    restoration.stop()
+    _demand(restoration.preflight())
+    with suppress(NotNeeded):
+        restoration.set_aside()
+    with suppress(NotNeeded):
+        written |= restoration.write(progress)
+    _demand(restoration.verify())
     return written
+
+
+def _demand(verdict: Verdict) -> None:
+    if not verdict.passed:
+        raise BackupError(str(verdict), "look at the volume; pytest suites/rollback goes back")

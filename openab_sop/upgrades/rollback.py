@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from secrets import token_hex
 
 from openab_sop.agents import standstill
@@ -28,6 +27,7 @@ from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
+from openab_sop.upgrades.repair import bring_back
 from openab_sop.upgrades.verification import Seen, verify
 from openab_sop.verdict import Finding, Verdict
 
@@ -94,10 +94,11 @@ class Rollback:
             raise NotNeeded("nothing was changed: there is nothing to roll back")
         if not self._m.entered:
             raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
-        if course.ended in _OVER:
-            raise NotNeeded(f"upgrade {course.id} has ended already: {course.ended}")
-        if course.ended == End.DONE and not self._by_hand:
-            raise NotNeeded("the upgrade passed: there is nothing to roll back")
+        if course.ended in _OVER or (course.ended and not self._by_hand):
+            raise NotNeeded(f"upgrade {course.id} has ended: {course.ended}; there is nothing to roll back")
+        if self._never_began(course):
+            self._m.file.update(acting="", ended=End.UNTOUCHED)
+            raise NotNeeded("helm never began the change: there is nothing to roll back")
         if course.decided:
             raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
         decision = decide(self._situation())
@@ -287,13 +288,19 @@ class Rollback:
     def announce(self) -> str:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
         course = self._m.file.read()
-        if course is None or not course.changed or course.ended == End.DONE:
-            raise NotNeeded("there is nothing to tell: nothing was rolled back")
-        state = course.ended or "not finished: a human is needed"
+        told = course is not None and (self._by_hand or course.when("start announced"))
+        if course is None or not told or not self._m.entered or course.ended == End.DONE:
+            raise NotNeeded("there is nothing to tell")
+        state = course.ended or ("not finished: a human is needed" if course.changed else "nothing was changed")
         return self._m.announcer.send(
             f"OpenAB: upgrade of {self._m.name} to {course.target}: {state}",
             f"{self._m.name} was {course.version}. Decision: {course.decided or 'none'}. Baseline: {course.backup}.",
         )
+
+    def _never_began(self, course: Course) -> bool:
+        """Whether Helm failed, or was killed, before it made a revision."""
+        listed = self._m.listed()
+        return not course.revisions and (listed.revision, listed.status) == (course.revision, "deployed")
 
     def _since(self, named: Backup | RemoteBackup) -> Course:
         """Return the course of whatever has happened to the release since a backup was taken."""
@@ -345,20 +352,8 @@ class Rollback:
         m = self._m
         restoration = Restoration(m.baseline(), release, Selection.parse("home"), m.journal, only=names)
         try:
-            restoration.stop()
-            _demand(restoration.preflight())
-            with suppress(NotNeeded):
-                restoration.set_aside()
-            written: dict[str, str] = dict.fromkeys(names, "as the backup says already")
-            with suppress(NotNeeded):
-                written |= restoration.write(progress)
-            _demand(restoration.verify())
+            written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
         finally:
             restoration.close()
         m.file.update(restored=tuple(dict.fromkeys((*m.course.restored, *names))))
         return written
-
-
-def _demand(verdict: Verdict) -> None:
-    if not verdict.passed:
-        raise BackupError(str(verdict), "look at the volume; then pytest suites/rollback goes on")

@@ -159,7 +159,7 @@ class Upgrade:
             failed = f"helm was cut off or failed while it applied {self.phases[course.acting].version}"
             return Situation(changed=True, failed=(failed,))
         phase = self.phases[STABLE if course.when(f"{STABLE} applied") else PRERELEASE]
-        return replace(phase.situation, restored=True)
+        return replace(phase.situation, restored=True, restarted=True)  # both had their chance on the way here
 
     def complete(self) -> str:
         """Tell that it is done, with the outage that was measured (SOP 3.6); the upgrade ends."""

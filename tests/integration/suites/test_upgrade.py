@@ -141,6 +141,16 @@ def test_a_bot_that_stays_silent_is_rolled_back_and_escalation_changes_nothing(r
     assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.2 deployed", True, "")
 
 
+def test_nobody_answers_in_time(release: Upgrading) -> None:
+    """At the pre-release's gate the way back follows; at the last one the verified stable version stays."""
+    status, shown = at_terminal(release, "suites", "--target-version=0.8.1", "--answer-timeout=1", says={})
+    assert (status, release.chart()) == (11, "0.8.0 deployed"), shown
+    assert "nobody answered in time" in shown
+    status, shown = at_terminal(release, "suites", "--target-version=0.8.2", "--answer-timeout=1", says={})
+    assert (status, release.chart(), release.ready()) == (15, "0.8.2 deployed", True), shown
+    assert release.leftovers() == ""
+
+
 def test_two_runs_at_once(release: Upgrading) -> None:
     """The second is told who has the release, with a status of its own, and touches nothing."""
     assert release.run("suites/backup").status == 0
