@@ -101,10 +101,15 @@ def resolve(helm: Helm, listed: Listed) -> Release:
     """Resolve agents, companions, Secrets and ConfigMaps of a release from its manifest (SOP 1.2).
 
     Raises:
-        ReleaseError: the manifest has no agent, or one of its Deployments is gone from the cluster.
+        ReleaseError: the manifest has no agent, or one of its Deployments is gone from the cluster; what Helm did not
+            come to make, because the revision failed or is pending, is passed over.
     """
     manifest = Manifest.parse(helm.manifest(listed.name, listed.revision))
-    deployments = [_live(helm.cluster, item.name) for item in manifest.of_kind("Deployment")]
+    names = [item.name for item in manifest.of_kind("Deployment")]
+    if listed.status == "deployed":
+        deployments = [_live(helm.cluster, name) for name in names]
+    else:
+        deployments = [found for name in names if (found := helm.cluster.find("Deployment", name))]
     agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
     if not agents:
         raise ReleaseError(

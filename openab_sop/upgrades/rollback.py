@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from secrets import token_hex
 
 from openab_sop.agents import standstill
+from openab_sop.agents.agent import Agent, is_agent
 from openab_sop.agents.container import Host
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.backup import Backup
@@ -20,6 +21,7 @@ from openab_sop.cluster import fields, orphans
 from openab_sop.errors import BackupError, NotNeeded, ReleaseError
 from openab_sop.objects import Object
 from openab_sop.releases.course import Course, End, now
+from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
@@ -141,11 +143,11 @@ class Rollback:
         """Stop the agents, so that nothing writes to the volumes any more (SOP 4.3); returns their names."""
         self._require_unreverted()
         self._m.lease.require()
-        release = self._m.release()
-        for agent in release.agents:
+        agents = self._agents()
+        for agent in agents:
             with self._m.journal.action("stop agent", agent=agent.deployment):
                 standstill.stop(self._m.helm.cluster, agent)
-        return [agent.deployment for agent in release.agents]
+        return [agent.deployment for agent in agents]
 
     def compare(self) -> dict[str, str]:
         """Look at what the new version made of each volume, and choose which are to be restored (SOP 4.3).
@@ -157,7 +159,7 @@ class Rollback:
         images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
         told: dict[str, str] = {}
         chosen: list[str] = list(course.to_restore)
-        for agent in self._m.release().agents:
+        for agent in self._agents():
             name, before = agent.deployment, course.claims.get(agent.deployment)
             if before is None:
                 continue
@@ -216,8 +218,7 @@ class Rollback:
         ):
             m.file.mark("rolled back", acting="")
             return f"revision {before.revision} is deployed already"
-        release = m.release()
-        for agent in release.agents:
+        for agent in self._agents():
             fields.give_back(m.helm.cluster, "Deployment", agent.deployment)
         m.file.update(acting=BACK, acting_from=before.revision)
         with m.journal.action("helm rollback", release=m.name, revision=course.revision):
@@ -296,6 +297,16 @@ class Rollback:
             f"OpenAB: upgrade of {self._m.name} to {course.target}: {state}",
             f"{self._m.name} was {course.version}. Decision: {course.decided or 'none'}. Baseline: {course.backup}.",
         )
+
+    def _agents(self) -> list[Agent]:
+        """Return the agents of the present revision, and those of the old one that are still there: all may write."""
+        found = {agent.deployment: agent for agent in self._m.release().agents}
+        old = Manifest.parse(self._m.helm.manifest(self._m.name, self._m.course.revision))
+        for item in old.of_kind("Deployment"):
+            live = self._m.helm.cluster.find("Deployment", item.name)
+            if live and item.name not in found and is_agent(live):
+                found[item.name] = Agent.of(live)
+        return list(found.values())
 
     def _never_began(self, course: Course) -> bool:
         """Whether Helm failed, or was killed, before it made a revision."""
