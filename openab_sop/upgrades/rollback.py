@@ -6,21 +6,17 @@ between the decision and the act. Each step is taken down; a run that is killed 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping
-from secrets import token_hex
+from collections.abc import Collection, Mapping
 
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent, is_agent
 from openab_sop.agents.container import Host
 from openab_sop.agents.helper_pod import helper_pod
-from openab_sop.backups.backup import Backup
 from openab_sop.backups.items import Selection
-from openab_sop.backups.remote import RemoteBackup
 from openab_sop.cluster import fields, orphans
-from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.errors import NotNeeded
 from openab_sop.objects import Object
-from openab_sop.releases.course import Course, End, now
+from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import volume_since
@@ -28,9 +24,9 @@ from openab_sop.restores.restore import RESTORED, Restoration
 from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.maintenance import Maintenance, Progress
-from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
 from openab_sop.upgrades.repair import bring_back
 from openab_sop.upgrades.verification import Seen, verify
+from openab_sop.upgrades.way_back import WayBack
 from openab_sop.verdict import Finding, Verdict
 
 ASKED = "rollback-asked"
@@ -38,106 +34,15 @@ ASKED = "rollback-asked"
 BACK = "back"
 """What the course calls the change that leads back."""
 _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
-_OVER = (End.BACK, End.RETURNED, End.UNTOUCHED)
-_GOES_BACK = (Action.ROLL_BACK, Action.ROLL_BACK_AND_RESTORE)
 
 
 class Rollback:
-    """The way back of one upgrade, step by step.
+    """The way back of one upgrade, step by step, once it is chosen."""
 
-    Args:
-        situation: returns what was seen, when the decision is due.
-        by_hand: whether somebody asks for it, whatever was seen.
-    """
-
-    def __init__(self, maintenance: Maintenance, situation: Callable[[], Situation], *, by_hand: bool) -> None:
+    def __init__(self, maintenance: Maintenance, way: WayBack) -> None:
         self._m = maintenance
-        self._situation = situation
-        self._by_hand = by_hand
+        self._way = way
         self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
-
-    def take_up(self, named: Backup | RemoteBackup | None) -> str:
-        """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
-
-        Args:
-            named: value of ``--backup``: go back to what it was taken from, whoever has changed the release since.
-
-        Raises:
-            NotNeeded: this run has both already.
-            Held: another run maintains the release.
-            ReleaseError: no upgrade is known that could be rolled back.
-        """
-        if not self._by_hand:
-            raise NotNeeded("as the upgrade of this run has it")
-        lock = self._m.lease.acquire()
-        course = self._m.file.read()
-        if named and (course is None or course.ended):
-            course = self._m.file.write(self._since(named))
-        elif named and course and named.name != course.backup:
-            raise ReleaseError(
-                f"an upgrade to {course.target} is under way, from backup {course.backup}", "leave out --backup"
-            )
-        if course is None or not course.changed or course.ended in _OVER:
-            raise ReleaseError(
-                f"no upgrade of {self._m.name} is known that could be rolled back",
-                "name the backup to go back to: --backup=DIR; pytest suites/cleanup lists them",
-            )
-        self._m.entered = True
-        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
-
-    def decide(self) -> Decision:
-        """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).
-
-        Raises:
-            NotNeeded: nothing was changed, or all went well.
-        """
-        course = self._m.file.read()
-        if course is None or not course.changed:
-            raise NotNeeded("nothing was changed: there is nothing to roll back")
-        if not self._m.entered:
-            raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
-        if course.ended in _OVER or (course.ended and not self._by_hand):
-            raise NotNeeded(f"upgrade {course.id} has ended: {course.ended}; there is nothing to roll back")
-        if self._never_began(course):
-            self._m.file.update(acting="", ended=End.UNTOUCHED)
-            raise NotNeeded("helm never began the change: there is nothing to roll back")
-        if course.decided:
-            raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
-        decision = decide(self._situation())
-        if decision.action not in _GOES_BACK or not (self._m.policy.roll_back or self._by_hand):
-            self._m.file.update(ended=End.LEFT)
-        else:
-            self._m.file.update(decided=decision.rule.id, ended="")
-        return decision
-
-    def target(self) -> int:
-        """Return the revision that is gone back to: the last that was deployed when the baseline was taken (SOP 4.2).
-
-        Raises:
-            NotNeeded: nothing leads back, or Helm never began the change.
-            ReleaseError: revisions of somebody else came after the upgrade's own, or Helm has lost the revision.
-        """
-        course = self._require()
-        known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
-        own = {*course.revisions, *((course.acting_from + 1,) if course.acting else ())}
-        if foreign := [number for number in known if number > course.revision and number not in own]:
-            raise ReleaseError(
-                f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
-                "somebody has changed the release since: roll it back by hand (helm history, helm rollback)",
-            )
-        if course.revision not in known:
-            raise ReleaseError(
-                f"helm has no revision {course.revision} of {self._m.name} any more",
-                f"uninstall, and rebuild it from the backup: pytest suites/reinstall --backup={course.backup}",
-            )
-        history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
-        deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
-        if deployed[-1:] != [course.revision]:
-            raise BackupError(
-                f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
-                "look at helm-history.txt in it, and go back by hand",
-            )
-        return course.revision
 
     def stop(self) -> list[str]:
         """Stop the agents, so that nothing writes to the volumes any more (SOP 4.3); returns their names."""
@@ -233,7 +138,7 @@ class Rollback:
         Raises:
             NotNeeded: every claim is the one from before.
         """
-        course = self._require()
+        course = self._way.require()
         release = self._m.release()
         new = [
             agent.deployment
@@ -252,7 +157,7 @@ class Rollback:
 
         Where it fails on data that were left as the new version had them, they are restored next.
         """
-        self._require()
+        self._way.require()
         return self._judged()
 
     def restore_after_all(self, progress: Progress) -> dict[str, str]:
@@ -261,7 +166,7 @@ class Rollback:
         Raises:
             NotNeeded: it runs, or everything was restored already.
         """
-        course = self._require()
+        course = self._way.require()
         if self._verdict.passed:
             raise NotNeeded("the old version runs on what is there")
         release = self._m.release()
@@ -277,7 +182,7 @@ class Rollback:
 
     def verify(self, hosts: Mapping[str, Host]) -> Seen:
         """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
-        course = self._require()
+        course = self._way.require()
         m = self._m
         seen = verify(m.release(), course.version, hosts, course, m.baseline(), m.policy.may_vanish)
         seen.findings[:0] = self._verdict.findings
@@ -289,7 +194,7 @@ class Rollback:
     def announce(self) -> str:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
         course = self._m.file.read()
-        told = course is not None and (self._by_hand or course.when("start announced"))
+        told = course is not None and (self._way.by_hand or course.when("start announced"))
         if course is None or not told or not self._m.entered or course.ended == End.DONE:
             raise NotNeeded("there is nothing to tell")
         state = course.ended or ("not finished: a human is needed" if course.changed else "nothing was changed")
@@ -308,35 +213,8 @@ class Rollback:
                 found[item.name] = Agent.of(live)
         return list(found.values())
 
-    def _never_began(self, course: Course) -> bool:
-        """Whether Helm failed, or was killed, before it made a revision."""
-        listed = self._m.listed()
-        return not course.revisions and (listed.revision, listed.status) == (course.revision, "deployed")
-
-    def _since(self, named: Backup | RemoteBackup) -> Course:
-        """Return the course of whatever has happened to the release since a backup was taken."""
-        manifest = named.manifest
-        later = [entry.revision for entry in self._m.helm.history(self._m.name) if entry.revision > manifest.revision]
-        return Course(
-            id=token_hex(4),
-            begun=now(),
-            revision=manifest.revision,
-            version=manifest.version,
-            target=self._m.listed().version,
-            digest="",
-            backup=named.name,
-            claims={agent.deployment: agent.claim_uid for agent in manifest.agents if agent.claim_uid},
-            revisions=tuple(later),
-        )
-
-    def _require(self) -> Course:
-        course = self._m.file.read()
-        if course is None or not course.decided or course.ended or not self._m.entered:
-            raise NotNeeded("nothing leads back: see the decision")
-        return course
-
     def _require_unreverted(self) -> Course:
-        course = self._require()
+        course = self._way.require()
         if when := course.when("rolled back"):
             raise NotNeeded(f"the release was rolled back at {when}")
         return course

@@ -12,28 +12,29 @@ from fixtures.console import Progress
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.upgrades.rollback import Rollback
+from openab_sop.upgrades.way_back import WayBack
 
 remedy = pytest.mark.remedy
 
 
 @remedy
-def test_upgrade_is_taken_up(rollback: Rollback, way_back_to: Backup | RemoteBackup | None, evidence: Evidence) -> None:
+def test_upgrade_is_taken_up(way_back: WayBack, way_back_to: Backup | RemoteBackup | None, evidence: Evidence) -> None:
     """4.1 No other run maintains this release, and what is to be rolled back is known."""
-    evidence("rollback", rollback.take_up(way_back_to))
+    evidence("rollback", way_back.take_up(way_back_to))
 
 
 @remedy
-def test_way_back_is_chosen(rollback: Rollback, audit: Audit, evidence: Evidence) -> None:
+def test_way_back_is_chosen(way_back: WayBack, audit: Audit, evidence: Evidence) -> None:
     """4.1 The decision table: the first rule that matches is taken."""
-    decision = rollback.decide()
+    decision = way_back.decide()
     audit.facts["decision"] = str(decision)
     evidence("rules", "\n  ".join(map(str, decision.rows)))
 
 
 @remedy
-def test_target_revision_is_known(rollback: Rollback, evidence: Evidence) -> None:
+def test_target_revision_is_known(way_back: WayBack, evidence: Evidence) -> None:
     """4.2 The revision is the last that was deployed before, and nobody else has changed the release since."""
-    evidence("revision", rollback.target())
+    evidence("revision", way_back.target())
 
 
 @remedy

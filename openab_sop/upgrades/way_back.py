@@ -1,0 +1,146 @@
+"""Whether there is a way back, and how far: what is rolled back, the decision table, the revision (SOP 4.1, 4.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from secrets import token_hex
+
+from openab_sop.backups.backup import Backup
+from openab_sop.backups.remote import RemoteBackup
+from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.releases.course import Course, End, now
+from openab_sop.upgrades.maintenance import Maintenance
+from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
+
+_OVER = (End.BACK, End.RETURNED, End.UNTOUCHED)
+_GOES_BACK = (Action.ROLL_BACK, Action.ROLL_BACK_AND_RESTORE)
+
+
+class WayBack:
+    """The way back of one upgrade, until it is gone.
+
+    Args:
+        situation: returns what was seen, when the decision is due.
+        by_hand: whether somebody asks for it, whatever was seen.
+    """
+
+    def __init__(self, maintenance: Maintenance, situation: Callable[[], Situation], *, by_hand: bool) -> None:
+        self._m = maintenance
+        self._situation = situation
+        self.by_hand = by_hand
+
+    def take_up(self, named: Backup | RemoteBackup | None) -> str:
+        """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
+
+        Args:
+            named: value of ``--backup``: go back to what it was taken from, whoever has changed the release since.
+
+        Raises:
+            NotNeeded: this run has both already.
+            Held: another run maintains the release.
+            ReleaseError: no upgrade is known that could be rolled back.
+        """
+        if not self.by_hand:
+            raise NotNeeded("as the upgrade of this run has it")
+        lock = self._m.lease.acquire()
+        course = self._m.file.read()
+        if named and (course is None or course.ended):
+            course = self._m.file.write(self._since(named))
+        elif named and course and named.name != course.backup:
+            raise ReleaseError(
+                f"an upgrade to {course.target} is under way, from backup {course.backup}", "leave out --backup"
+            )
+        if course is None or not course.changed or course.ended in _OVER:
+            raise ReleaseError(
+                f"no upgrade of {self._m.name} is known that could be rolled back",
+                "name the backup to go back to: --backup=DIR; pytest suites/cleanup lists them",
+            )
+        self._m.entered = True
+        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
+
+    def decide(self) -> Decision:
+        """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).
+
+        Raises:
+            NotNeeded: nothing was changed, or all went well.
+        """
+        course = self._m.file.read()
+        if course is None or not course.changed:
+            raise NotNeeded("nothing was changed: there is nothing to roll back")
+        if not self._m.entered:
+            raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
+        if course.ended in _OVER or (course.ended and not self.by_hand):
+            raise NotNeeded(f"upgrade {course.id} has ended: {course.ended}; there is nothing to roll back")
+        if self._never_began(course):
+            self._m.file.update(acting="", ended=End.UNTOUCHED)
+            raise NotNeeded("helm never began the change: there is nothing to roll back")
+        if course.decided:
+            raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
+        decision = decide(self._situation())
+        if decision.action not in _GOES_BACK or not (self._m.policy.roll_back or self.by_hand):
+            self._m.file.update(ended=End.LEFT)
+        else:
+            self._m.file.update(decided=decision.rule.id, ended="")
+        return decision
+
+    def target(self) -> int:
+        """Return the revision that is gone back to: the last that was deployed when the baseline was taken (SOP 4.2).
+
+        Raises:
+            NotNeeded: nothing leads back, or Helm never began the change.
+            ReleaseError: revisions of somebody else came after the upgrade's own, or Helm has lost the revision.
+        """
+        course = self.require()
+        known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
+        own = {*course.revisions, *((course.acting_from + 1,) if course.acting else ())}
+        if foreign := [number for number in known if number > course.revision and number not in own]:
+            raise ReleaseError(
+                f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
+                "somebody has changed the release since: roll it back by hand (helm history, helm rollback)",
+            )
+        if course.revision not in known:
+            raise ReleaseError(
+                f"helm has no revision {course.revision} of {self._m.name} any more",
+                f"uninstall, and rebuild it from the backup: pytest suites/reinstall --backup={course.backup}",
+            )
+        history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
+        deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+        if deployed[-1:] != [course.revision]:
+            raise BackupError(
+                f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
+                "look at helm-history.txt in it, and go back by hand",
+            )
+        return course.revision
+
+    def require(self) -> Course:
+        """Return the course, if the way back was chosen and is not at its end.
+
+        Raises:
+            NotNeeded: nothing leads back.
+        """
+        course = self._m.file.read()
+        if course is None or not course.decided or course.ended or not self._m.entered:
+            raise NotNeeded("nothing leads back: see the decision")
+        return course
+
+    def _never_began(self, course: Course) -> bool:
+        """Whether Helm failed, or was killed, before it made a revision."""
+        listed = self._m.listed()
+        return not course.revisions and (listed.revision, listed.status) == (course.revision, "deployed")
+
+    def _since(self, named: Backup | RemoteBackup) -> Course:
+        """Return the course of whatever has happened to the release since a backup was taken."""
+        manifest = named.manifest
+        later = [entry.revision for entry in self._m.helm.history(self._m.name) if entry.revision > manifest.revision]
+        return Course(
+            id=token_hex(4),
+            begun=now(),
+            revision=manifest.revision,
+            version=manifest.version,
+            target=self._m.listed().version,
+            digest="",
+            backup=named.name,
+            claims={agent.deployment: agent.claim_uid for agent in manifest.agents if agent.claim_uid},
+            revisions=tuple(later),
+        )
