@@ -46,11 +46,12 @@ _HOLDS = (
     Access("list", "replicasets", "apps"),
 )
 """What a helper pod takes."""
+_LOCKS = tuple(Access(verb, "leases", "coordination.k8s.io") for verb in ("get", "create", "patch", "delete"))
 _CHANGES = (
     *_COPIES,
     *_HOLDS,
+    *_LOCKS,
     *rollout.NEEDED,
-    *(Access(verb, "leases", "coordination.k8s.io") for verb in ("get", "create", "patch", "delete")),
     *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),  # helm's own records too
     *(Access(verb, "configmaps") for verb in ("create", "patch", "delete")),
     *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch", "delete")),
@@ -76,6 +77,7 @@ _NEEDED = {
     "restore": (
         *_COPIES,
         *_HOLDS,
+        *_LOCKS,
         Access("patch", "deployments", "apps"),
         Access("patch", "persistentvolumeclaims"),
         Access("create", "secrets"),

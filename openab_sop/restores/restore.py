@@ -16,6 +16,7 @@ from openab_sop.agents.agent import Agent
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.items import Selection
+from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, NotFound, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
@@ -36,6 +37,9 @@ class Restoration:
         selection: what is brought back.
         journal: where each action is recorded.
         only: Deployments of the agents that it is confined to; None for all of the backup's.
+
+    Attributes:
+        lease: the lock of the release; whoever restores on its own takes it.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Restoration:
         self.selection = selection
         self._journal = journal
         self._only = only
+        self.lease = Lease(release.cluster, release.name)
         self._helpers = ExitStack()
         self._held: list[Held] = []
         self._aside: Path | None = None
@@ -192,7 +197,7 @@ class Restoration:
                 f"see {self._aside}",
             )
         started: list[str] = []
-        for agent, _ in self._concerned():
+        for agent, _ in self._concerned() if self._stopped else ():  # what another run has stopped is not ours
             with self._journal.action("start agent", agent=agent.deployment):
                 started += [agent.deployment] if standstill.start(self.release.cluster, agent) else []
         self._running = True
@@ -202,6 +207,8 @@ class Restoration:
 
     def status(self) -> Status:
         """Tell what became of the release, should the run not have passed."""
+        if self.lease.refused:
+            return Status.HELD
         if self._touched and not self._proved:
             return Status.STUCK
         if not self._stopped:

@@ -27,6 +27,11 @@ def test_backup_is_of_this_release(restoration: Restoration, evidence: Evidence)
     evidence("to restore", restoration.selection)
 
 
+def test_release_is_held(restoration: Restoration, evidence: Evidence) -> None:
+    """5.1 No other run maintains this release: its lock is ours."""
+    evidence("lock", restoration.lease.acquire())
+
+
 def test_agents_are_stopped(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 The agents stand still: nothing writes to a volume that is restored."""
     evidence("replicas before", restoration.stop())

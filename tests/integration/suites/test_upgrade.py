@@ -164,6 +164,9 @@ def test_two_runs_at_once(release: Upgrading) -> None:
         second = release.run("suites/upgrade", "--target-version=0.8.2", "--approval=auto")
         assert second.status == 14, second.output
         assert "another maintenance run holds the release" in second.output
+        backup = release.suites.backups()[0].name
+        third = release.run("suites/restore", f"--backup={backup}")
+        assert third.status == 14, third.output
         assert first.wait(DEADLINE) == 0
     assert (release.chart(), release.leftovers()) == ("0.8.2 deployed", "")
 
