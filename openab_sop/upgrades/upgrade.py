@@ -67,7 +67,7 @@ class Upgrade:
         course = self.maintenance.file.read()
         if reply:
             reply.require_awaited(course)
-        if course is None or course.ended:
+        if course is None or course.ended or self._is_stale(course):
             return self._begin()
         if course.target != str(self.target.version):
             raise ReleaseError(
@@ -168,6 +168,11 @@ class Upgrade:
             f"OpenAB: upgrade of {self.release.name} is done",
             f"{self.release.name} runs {course.target}, before {course.version}. Outage: {outages(course)}.",
         )
+
+    def _is_stale(self, course: Course) -> bool:
+        """Whether nothing was changed, and what is asked for or runs now is something else."""
+        now_runs = self.maintenance.listed().revision
+        return not course.changed and (course.target, course.revision) != (str(self.target.version), now_runs)
 
     def _begin(self) -> str:
         now_listed = self.maintenance.listed()

@@ -141,6 +141,42 @@ def test_a_bot_that_stays_silent_is_rolled_back_and_escalation_changes_nothing(r
     assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.2 deployed", True, "")
 
 
+def test_configuration_that_is_gone_is_restored_and_the_upgrade_goes_on(release: Upgrading) -> None:
+    assert release.run("suites", "--target-version=0.8.2").status == 10
+    release.shell("rm .kiro/steering/rules.md; echo { >.kiro/agents/default.json")
+    before = release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}")
+    done = release.run("suites/upgrade", "--target-version=0.8.2", "--answer=stable:CONFIRMED")
+    assert done.status == 0, done.output
+    assert "rules.md" in done.evidence("test_stable_has_its_configuration")
+    assert (release.chart(), release.kept(), release.leftovers()) == ("0.8.2 deployed", True, "")
+    assert release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}") != before
+
+
+def test_a_backup_that_cannot_carry_an_upgrade(release: Upgrading) -> None:
+    """Damaged, of another revision, half there: each is told before anything is touched."""
+    upgrade = ("suites/upgrade", "--target-version=0.8.2")
+    assert release.run("suites/backup").status == 0
+    (backup,) = release.suites.backups()
+    archive = backup / "openab-kiro" / "pvc-data" / "home.tar"
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+    damaged = release.run(*upgrade)
+    assert (damaged.status, "home.tar" in damaged.output) == (1, True), damaged.output
+    archive.write_bytes(whole)
+    manifest = backup / "backup.json"
+    aside = manifest.rename(backup / "aside")
+    missing = release.run(*upgrade)
+    assert (missing.status, "has no backup of release openab" in missing.output) == (1, True), missing.output
+    aside.rename(manifest)
+    release.world.helm(
+        ["upgrade", "openab", release.world.package("0.8.0"), f"--namespace={release.namespace}", "--reuse-values"]
+    )
+    older = release.run(*upgrade)
+    assert (older.status, "it is of revision 1" in older.output) == (1, True), older.output
+    assert "pytest suites/backup" in older.output
+    assert (release.chart(), release.leftovers()) == ("0.8.0 deployed", "")
+
+
 def test_nobody_answers_in_time(release: Upgrading) -> None:
     """At the pre-release's gate the way back follows; at the last one the verified stable version stays."""
     status, shown = at_terminal(release, "suites", "--target-version=0.8.1", "--answer-timeout=1", says={})
