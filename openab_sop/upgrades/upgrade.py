@@ -83,7 +83,7 @@ class Upgrade:
             BackupError: there is none.
         """
         m, course = self.maintenance, self.maintenance.course
-        if not course.backup:
+        if not course.when("baseline taken"):
             course = m.file.update(backup=self._newest().name)
         backup = m.baseline()
         findings = list(proof.prove(backup).findings)
@@ -91,7 +91,6 @@ class Upgrade:
             stale = f"it is of revision {backup.manifest.revision}"
             runs = f"revision {course.revision}, which this upgrade starts from"
             findings.insert(0, Finding(f"backup {course.backup}", stale, runs, RETAKE))
-            m.file.update(backup="")
         return Verdict(f"backup {course.backup} of revision {backup.manifest.revision}", tuple(findings))
 
     def dry_run(self) -> Verdict:
