@@ -136,6 +136,8 @@ def judged(field: Field) -> Iterator[dict[str, Judged]]:
         plain = field.values()["agents"]["kiro"]
         field.install(case.name, "0.8.1", {"agents": {"kiro": {**plain, **case.before}}})
         agent = field.agent(case.name)
+        if case.before:  # it shouts: the old version's log must have it
+            wait_for(lambda: "/fatal" in field.kubectl("logs", f"deploy/{agent.deployment}"))
         before = health.baseline(field.cluster, agent, case.patterns) if case.compared else Baseline()
         field.upgrade(case.name, case.version, {"agents": {"kiro": {**plain, **case.after}}})
         judgement = health.await_healthy(
