@@ -43,6 +43,9 @@ class Given:
     how: str
     when: str
 
+    def __str__(self) -> str:
+        return f"{self.word} by {self.who}, {self.how}, {self.when}"
+
 
 @dataclass(frozen=True)
 class Before:

@@ -13,7 +13,7 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.cluster import orphans
 from openab_sop.errors import NotNeeded, ReleaseError
-from openab_sop.releases.course import Course, End
+from openab_sop.releases.course import Course, End, Given
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.rollouts.outage import OutageWatch
@@ -147,7 +147,7 @@ class Phase:
         )
         return seen
 
-    def ask(self, ask: Ask) -> Answer:
+    def ask(self, ask: Ask) -> Given:
         """Ask whether the bot answers (SOP 3.3); an answer of NO-RESPONSE leads to ``restart_and_ask``.
 
         Raises:
@@ -158,10 +158,10 @@ class Phase:
         course = self._course
         if (said := course.said(self.name)) and (course.awaiting != self.name or course.when(self._restarted)):
             self._heed(Answer(said.word))  # a run that was killed right after it may not have heeded it
-            raise NotNeeded(f"{said.word} by {said.who} at {said.when}")
+            raise NotNeeded(str(said))
         return self._heed(ask(self.name, self._question()))
 
-    def restart_and_ask(self, ask: Ask) -> Answer:
+    def restart_and_ask(self, ask: Ask) -> Given:
         """Restart agents that gave no answer, and ask again (SOP 4.1).
 
         Raises:
@@ -242,10 +242,11 @@ class Phase:
             f"do a conversation and tool calls work?\n{words}"
         )
 
-    def _heed(self, answer: Answer | None) -> Answer:
+    def _heed(self, answer: Answer | None) -> Given:
         self.situation = replace(self.situation, answer=answer)
-        if answer is Answer.CONFIRMED or (answer is Answer.NO_RESPONSE and not self.situation.restarted):
-            return answer
+        given = self._course.said(self.name)
+        if given and (answer is Answer.CONFIRMED or (answer is Answer.NO_RESPONSE and not self.situation.restarted)):
+            return given
         said = f"a human said {answer.value}" if answer else "nobody answered in time"
         self.situation = replace(self.situation, failed=(said,))
         if answer is None and not self._then:  # a verified stable version stays (SOP 3.3)

@@ -43,10 +43,10 @@ def test_prerelease_is_verified(prerelease: Phase, hosts: Mapping[str, Host], ev
 @pytest.mark.gate
 def test_prerelease_is_confirmed(prerelease: Phase, human: Human, evidence: Evidence) -> None:
     """3.3 A human tries the bot in the chat and confirms, or not."""
-    evidence("answer", prerelease.ask(human).value)
+    evidence("answer", prerelease.ask(human))
 
 
 @pytest.mark.gate
 def test_prerelease_is_confirmed_after_a_restart(prerelease: Phase, human: Human, evidence: Evidence) -> None:
     """4.1 Agents that gave no answer are restarted, and the human is asked again."""
-    evidence("answer", prerelease.restart_and_ask(human).value)
+    evidence("answer", prerelease.restart_and_ask(human))

@@ -43,10 +43,10 @@ def test_stable_is_verified(stable: Phase, hosts: Mapping[str, Host], evidence: 
 @pytest.mark.gate
 def test_stable_is_confirmed(stable: Phase, human: Human, evidence: Evidence) -> None:
     """3.3 A human tries the bot in the chat and confirms, or not."""
-    evidence("answer", stable.ask(human).value)
+    evidence("answer", stable.ask(human))
 
 
 @pytest.mark.gate
 def test_stable_is_confirmed_after_a_restart(stable: Phase, human: Human, evidence: Evidence) -> None:
     """4.1 Agents that gave no answer are restarted, and the human is asked again."""
-    evidence("answer", stable.restart_and_ask(human).value)
+    evidence("answer", stable.restart_and_ask(human))

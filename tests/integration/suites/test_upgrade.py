@@ -70,7 +70,7 @@ def test_a_human_at_the_terminal_leads_it_through_a_beta(release: Upgrading) -> 
         ("prerelease", "CONFIRMED", "terminal"),
         ("stable", "CONFIRMED", "terminal"),
     ]
-    assert all(answer["who"] for answer in answers)
+    assert all(answer["who"] in (report / "report.html").read_text() for answer in answers)
     assert "outage" in (report / "report.html").read_text()
 
 
@@ -175,6 +175,20 @@ def test_a_backup_that_cannot_carry_an_upgrade(release: Upgrading) -> None:
     assert (older.status, "it is of revision 1" in older.output) == (1, True), older.output
     assert "pytest suites/backup" in older.output
     assert (release.chart(), release.leftovers()) == ("0.8.0 deployed", "")
+
+
+def test_a_bad_version_is_left_on_purpose_and_rolled_back_days_later(release: Upgrading) -> None:
+    target = ("suites", "--target-version=0.9.0-migration-fails.1", "--approval=auto")
+    stopped = release.run(*target, "--on-failure=stop")
+    assert (stopped.status, release.chart()) == (15, "0.9.0-migration-fails.1 deployed"), stopped.output
+    assert not release.ready()
+    back = release.run("suites/rollback")
+    assert back.status == 0, back.output
+    assert back.verdicts()["test_data_are_restored"] == "passed"
+    assert (release.chart(), release.ready(), release.kept(), release.leftovers()) == ("0.8.0 deployed", True, True, "")
+    assert release.database()[:2] == ("ok", "1")
+    nothing = release.run("suites/rollback")
+    assert (nothing.status, "no upgrade of openab is known" in nothing.output) == (1, True), nothing.output
 
 
 def test_nobody_answers_in_time(release: Upgrading) -> None:

@@ -35,6 +35,7 @@ class Story:
         said: what the last run says.
         rule: the row of the decision table; empty if none was asked for.
         image: the tag of the image that runs in the end, if not that version's own.
+        seen: what the step that judges the stable version recorded.
         name: what the story is called, if not as its target.
         restored: the step that restored the home on the way back; empty if none did.
     """
@@ -50,6 +51,7 @@ class Story:
     start: str = "0.8.1"
     restored: str = ""
     image: str = ""
+    seen: str = ""
     name: str = ""
 
 
@@ -82,6 +84,14 @@ STORIES = {
             name="what it logs is a panic",
         ),
         Story("0.9.0-same-image.1", 0, "0.9.0-same-image.1", "verdict: passed", image="0.8.1"),
+        Story(
+            "0.9.0-config-only.1",
+            0,
+            "0.9.0-config-only.1",
+            "verdict: passed",
+            image="0.8.1",
+            seen="restarted: openab-kiro",
+        ),
         Story("0.9.0-ignores-sigterm.1", 0, "0.9.0-ignores-sigterm.1", "verdict: passed"),
         Story("0.9.0-no-image.1", 1, "0.8.1", "0.9.0-no-image.1"),
         Story("0.9.0-no-tar.1", 12, "0.8.1", "a human said ROLLBACK", "rollback-asked", answers=("stable:ROLLBACK",)),
@@ -159,6 +169,8 @@ def test_the_release_ends_up_on_a_version_that_works(name: str, told: dict[str, 
     assert release.leftovers() == ""
     for agent in (f"openab-{agent}" for agent in story.agents):
         assert release.kept(agent)
+    if story.seen:
+        assert story.seen in end.last.evidence("test_stable_runs_well")
     if story.rule:
         assert f"rule {story.rule})" in end.last.output
         assert f"{story.runs}" in end.last.output
