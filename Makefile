@@ -6,7 +6,7 @@ demo: .venv/ready  ## a release on the project's own Kubernetes, upgraded well a
 
 test: .venv/ready  ## unit, plugin and integration tests, these on a real node
 	scripts/test-tools
-	.venv/bin/pytest tests
+	.venv/bin/pytest tests --numprocesses=2 --dist=loadfile
 
 check: .venv/ready  ## style and types
 	.venv/bin/ruff check .

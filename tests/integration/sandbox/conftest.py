@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from uuid import uuid4
@@ -24,7 +25,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def own_box(image: Path) -> Generator[Sandbox]:
     """A sandbox that these tests may break; nothing may be left of it in the end."""
-    box = Sandbox(STATES / "test-1")
+    box = Sandbox(STATES / f"test-{os.environ.get('PYTEST_XDIST_WORKER', '1')}")
     box.down()
     box.up(print, optional=["snapshots"])
     box.load(image)
