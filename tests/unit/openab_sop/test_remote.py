@@ -170,6 +170,7 @@ def test_a_killed_upload_is_no_backup_and_goes_with_the_next_run(
         ("another-machine/1/1", STALE * 2, True),
         (DEAD, timedelta(), True),
     ],
+    ids=["ours", "another machine's", "another machine's, old", "dead"],
 )
 def test_whose_upload_is_dead(
     store: Recording, send: Callable[..., Backup], journal: Journal, by: str, age: timedelta, stale: bool
