@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from tempfile import TemporaryFile
 
@@ -93,6 +93,14 @@ class Stream:
             self.process.stdin.flush()
         except BrokenPipeError:
             pass
+
+    def finish(self, timeout: float) -> None:
+        """Close the command's standard input, and give it so many seconds to end by itself."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(timeout)
 
     def errors(self) -> str:
         """Return the last of what the command has written to its standard error."""

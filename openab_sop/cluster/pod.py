@@ -32,6 +32,8 @@ class ScriptFailed(PodError):
         self.status = status
 
 
+FINISH = 2
+"""Seconds that an exec gets to end after its output was acknowledged."""
 CHUNK = 1 << 16
 """Bytes asked for at once."""
 
@@ -120,7 +122,12 @@ class Pod:
         transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
         with stream([*argv, *command], env={**self.cluster.env, **transport}) as process:
             process.write(given)
-            yield Output(self, process, mark.encode(), progress, limit)
+            output = Output(self, process, mark.encode(), progress, limit)
+            try:
+                yield output
+            finally:
+                if output.acknowledged:  # else the pod's side would wait for it until the node closes the stream
+                    process.finish(FINISH)
 
     def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
         """Run a script of ours to its end and return its output.
@@ -143,6 +150,7 @@ class Output:
 
     def __init__(self, pod: Pod, process: Stream, mark: bytes, progress: Progress, limit: int) -> None:
         self.received = 0
+        self.acknowledged = False
         self._limit = limit
         self._progress = progress
         self._pod = pod
@@ -189,6 +197,7 @@ class Output:
         said = self._held[start + len(self._mark) :].strip()
         status = int(said) if said.isdigit() else -1
         self._process.write(b"\n")
+        self.acknowledged = True
         if status != 0:
             raise ScriptFailed(
                 f"a command in pod {self._pod.name} failed with status {status}: {self.stderr()}",

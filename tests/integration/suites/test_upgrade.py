@@ -9,6 +9,7 @@ import select
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -214,11 +215,24 @@ def test_two_runs_at_once(release: Upgrading) -> None:
         second = release.run("suites/upgrade", "--target-version=0.8.2", "--approval=auto")
         assert second.status == 14, second.output
         assert "another maintenance run holds the release" in second.output
-        backup = release.suites.backups()[0].name
-        third = release.run("suites/restore", f"--backup={backup}")
-        assert third.status == 14, third.output
         assert first.wait(DEADLINE) == 0
     assert (release.chart(), release.leftovers()) == ("0.8.2 deployed", "")
+
+
+def test_a_restore_waits_for_whoever_holds_the_release(release: Upgrading, tmp_path: Path) -> None:
+    assert release.run("suites/backup").status == 0
+    (backup,) = release.suites.backups()
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "elsewhere/1/1", "leaseDurationSeconds": 600, "acquireTime": now, "renewTime": now}
+    metadata = {"name": "openab-sop-openab", "namespace": release.namespace}
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+    (tmp_path / "lease.json").write_text(json.dumps(lease))
+    release.kubectl("create", f"--filename={tmp_path / 'lease.json'}")
+    held = release.run("suites/restore", f"--backup={backup}")
+    assert (held.status, "elsewhere/1/1" in held.output) == (14, True), held.output
+    release.kubectl("delete", "lease", "openab-sop-openab")
+    assert release.run("suites/restore", f"--backup={backup}").status == 0
+    assert (release.ready(), release.kept(), release.leftovers()) == (True, True, "")
 
 
 def test_edits_by_hand_and_revisions_of_others_are_named(release: Upgrading) -> None:

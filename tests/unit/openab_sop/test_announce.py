@@ -87,7 +87,7 @@ def test_one_that_is_gone_does_not_keep_the_others() -> None:
 
 def test_a_hanging_webhook_does_not_keep_the_process(tmp_path: object) -> None:
     code = (
-        "import sys; from openab_sop import announce; announce.DEADLINE = 0.5;"
+        "import sys; from openab_sop.targets import announce; announce.DEADLINE = 0.5;"
         "print(announce.Announcer.to([sys.argv[1]]).send('title', 'body'))"
     )
     with serving(lambda _: Says(b"x" * 10_000, pieces=10_000, pause=0.05)) as server:
