@@ -143,9 +143,9 @@ class Bench:
 
     def _run(self, command: list[str]) -> None:
         env = {**self._env, "HELM_NAMESPACE": NAMESPACE}
-        done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode != 0 and command[0] != "sh":
-            raise SystemExit(done.stdout)
+            raise SystemExit(done.stdout.decode(errors="replace"))
 
     def _shims(self, env: dict[str, str]) -> Path:
         """Make commands that count how often they are started; both sides pay for it alike."""
