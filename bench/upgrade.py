@@ -59,8 +59,9 @@ class Bench:
         world.fill_home(NAMESPACE, AGENT)
 
     def back(self) -> None:
-        """Roll back to the old version."""
-        self._world.helm(["rollback", "openab", "1", "--namespace", NAMESPACE])
+        """Bring the old version back."""
+        package = self._world.package(BEFORE)  # no rollback: Helm keeps ten revisions, and there are more
+        self._world.helm(["upgrade", "openab", package, "--namespace", NAMESPACE, "--reuse-values"])
         self._world.kubectl("--namespace", NAMESPACE, "rollout", "status", f"deploy/{AGENT}", "--timeout=60s")
 
     def ours(self) -> Cost:
