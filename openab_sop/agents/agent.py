@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from openab_sop import redact
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, ReleaseError
@@ -97,6 +98,13 @@ def environment(deployment: Object) -> Iterator[tuple[str, str]]:
     pod = part(deployment, *_POD)
     for container in parts(pod, "initContainers") + parts(pod, "containers"):
         yield from ((e["name"], e["value"]) for e in parts(container, "env") if e.get("value"))
+
+
+def learn_environment(deployment: Object) -> None:
+    """Mask from now on what a Deployment's containers get under names that sound secret."""
+    for name, value in environment(deployment):
+        if redact.is_secret_name(name):
+            redact.learn(value)
 
 
 def _claims(pod: Object) -> dict[str, str]:

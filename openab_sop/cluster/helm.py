@@ -108,6 +108,10 @@ class Helm:
         listed = cast(list[dict[str, str]], json.loads(self._run("list", *every, "--max=0", "--output=json")))
         return [_listed(row) for row in listed]
 
+    def find(self, release: str) -> Listed | None:
+        """Return what helm lists of a release now, whatever its status; None if it is not there."""
+        return next((listed for listed in self.releases() if listed.name == release), None)
+
     def history(self, release: str) -> list[HistoryEntry]:
         """Return the revisions that helm still knows, oldest first (SOP 2.7)."""
         rows = cast(list[dict[str, Any]], json.loads(self.history_json(release)))

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from openab_sop import redact
-from openab_sop.agents.agent import CONTAINERS, Agent, environment, is_agent, references
+from openab_sop.agents.agent import CONTAINERS, Agent, is_agent, learn_environment, references
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
@@ -141,9 +141,7 @@ def _learn_secrets(helm: Helm, listed: Listed, deployments: list[Object], names:
     """Learn what must never be shown before anything else is done: whatever fails later may quote it."""
     helm.values(listed.name, listed.revision)
     for deployment in deployments:
-        for name, value in environment(deployment):
-            if redact.is_secret_name(name):
-                redact.learn(value)
+        learn_environment(deployment)
     for name in names:
         with suppress(NotFound, Forbidden):
             redact.learn_secret(helm.cluster.get("Secret", name))

@@ -9,7 +9,7 @@ from typing import cast
 import yaml
 
 from openab_sop import redact
-from openab_sop.agents.agent import Agent, environment
+from openab_sop.agents.agent import Agent, learn_environment
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.errors import BackupError
 from openab_sop.objects import Object
@@ -71,9 +71,7 @@ class Blueprint:
         for path in self.source.directory.glob("secret-*.yaml"):
             redact.learn_secret(_parsed(path))
         for deployment in self.deployments.values():
-            for name, value in environment(deployment):
-                if redact.is_secret_name(name):
-                    redact.learn(value)
+            learn_environment(deployment)
 
 
 def _read(path: Path) -> str:

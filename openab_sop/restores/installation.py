@@ -29,7 +29,7 @@ class Installation:
 
     def listed(self) -> Listed | None:
         """What helm says of it now, whatever its state; None if it is not there."""
-        return next((listed for listed in self.helm.releases() if listed.name == self.blueprint.release), None)
+        return self.helm.find(self.blueprint.release)
 
     def is_foreign(self, listed: Listed) -> bool:
         """Tell whether it is anything else than what a rebuild from this backup made, or began to make."""

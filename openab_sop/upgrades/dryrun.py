@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openab_sop import redact
-from openab_sop.agents.agent import CONTAINERS, environment
+from openab_sop.agents.agent import CONTAINERS, learn_environment
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ClusterError, Conflict
 from openab_sop.objects import Object, parts
@@ -52,9 +52,7 @@ def render(helm: Helm, release: str, chart: Path, values: Path) -> Rendered:
     for item in rendered.manifest.of_kind("Secret"):
         redact.learn_secret(item.body)
     for item in rendered.manifest.of_kind("Deployment"):
-        for name, value in environment(item.body):
-            if redact.is_secret_name(name):
-                redact.learn(value)
+        learn_environment(item.body)
     return rendered
 
 

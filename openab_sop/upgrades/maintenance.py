@@ -81,9 +81,8 @@ class Maintenance:
         Raises:
             ReleaseError: it is gone.
         """
-        for found in self.helm.releases():
-            if found.name == self.name:
-                return found
+        if found := self.helm.find(self.name):
+            return found
         raise ReleaseError(f"release {self.name} is gone", "pytest suites/rebuild --backup=DIR brings it back")
 
     def release(self) -> Release:
