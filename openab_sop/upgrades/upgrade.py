@@ -161,7 +161,11 @@ class Upgrade:
         return replace(phase.situation, restored=True, restarted=True)  # both had their chance on the way here
 
     def complete(self) -> str:
-        """Tell that it is done, with the outage that was measured (SOP 3.6); the upgrade ends."""
+        """Tell that it is done, with the outage that was measured (SOP 3.6); the upgrade ends.
+
+        The lock goes first: a run that is killed in here leaves none, and the next one, with nothing to do, takes none.
+        """
+        self.maintenance.lease.release()
         course = self.maintenance.file.mark("completed", ended=End.DONE)
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} is done",

@@ -6,11 +6,14 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -217,6 +220,31 @@ def test_two_runs_at_once(release: Upgrading) -> None:
         assert "another maintenance run holds the release" in second.output
         assert first.wait(DEADLINE) == 0
     assert (release.chart(), release.leftovers()) == ("0.8.2 deployed", "")
+
+
+def test_a_run_that_is_killed_while_it_tells_the_end_leaves_no_lock(release: Upgrading) -> None:
+    """The next run has nothing to do, so it would not take the lock over and give it back."""
+
+    class Killer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            if b"is done" in self.rfile.read(int(self.headers["Content-Length"])):
+                run.kill()
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the test's output is not the place."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Killer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        upgrade = ("suites", "--target-version=0.8.2", "--approval=auto")
+        argv = release.suites.argv(*release.argv(*upgrade, f"--announce=json://127.0.0.1:{server.server_port}/"))
+        with subprocess.Popen(argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL) as run:
+            assert run.wait(DEADLINE) == -signal.SIGKILL
+        server.shutdown()
+    again = release.run(*upgrade)
+    assert (again.status, "already on 0.8.2" in again.output) == (0, True), again.output
+    assert release.leftovers() == ""
 
 
 def test_a_restore_waits_for_whoever_holds_the_release(release: Upgrading, tmp_path: Path) -> None:

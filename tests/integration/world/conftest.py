@@ -88,16 +88,19 @@ class Place:
         return self.kubectl("logs", pod["metadata"]["name"])
 
     def wait_for_log(self, release: str, text: str, timeout: float = 30) -> str:
-        """The agent's log once it has `text`."""
+        """The agent's log once it has `text`; read once: a restart right after it would begin another."""
+        last = ""
 
         def there() -> bool:
+            nonlocal last
             try:
-                return text in self.log(release)
+                last = self.log(release)
             except (SandboxError, ValueError):  # no container or no pod yet
                 return False
+            return text in last
 
         until(f"{text!r} in the log of {release}", there, timeout=timeout, next_step="kubectl logs")
-        return self.log(release)
+        return last
 
     def execute(self, deployment: str, *command: object) -> str:
         """The output of a command in the agent's container."""
