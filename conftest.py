@@ -10,6 +10,7 @@ pytest_plugins = (
     "fixtures.cluster",
     "fixtures.release",
     "fixtures.target",
+    "fixtures.plan",
     "fixtures.backup",
     "fixtures.restore",
     "fixtures.upgrade",

@@ -46,6 +46,13 @@ _HOLDS = (
     Access("list", "replicasets", "apps"),
 )
 """What a helper pod takes."""
+_PLANS = (
+    *_COPIES,
+    Access("create", "pods"),
+    *(Access("patch", kind) for kind in ("secrets", "configmaps", "persistentvolumeclaims")),
+    *(Access(verb, "deployments", "apps") for verb in ("create", "patch")),
+)
+"""Dry runs take the rights of what they try; they store nothing."""
 _LOCKS = tuple(Access(verb, "leases", "coordination.k8s.io") for verb in ("get", "create", "patch", "delete"))
 _CHANGES = (
     *_COPIES,
@@ -72,6 +79,7 @@ _NEEDED = {
     "preparation": _PREPARES,
     "target": (*_PREPARES, Access("get", "persistentvolumeclaims")),
     "backup": _COPIES,
+    "plan": _PLANS,
     "upgrade": _CHANGES,
     "rollback": _CHANGES,
     "restore": (

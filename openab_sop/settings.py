@@ -35,6 +35,7 @@ class Settings:
         approval: who confirms at gates: "ask", "pause" or "auto".
         answer_timeout: seconds that a human at the terminal gets.
         on_failure: what follows a failed gate after a change: "rollback" or "stop".
+        accept, reason: ids of findings of the plan that are let pass, and why (SOP 3.1).
         may_vanish: patterns of names in a home that may be gone after an upgrade (SOP 3.5).
         limits, patterns: how health is judged (SOP 3.2).
         full: whether to read everything from the pods, although an earlier backup has some of it.
@@ -66,6 +67,8 @@ class Settings:
     approval: str
     answer_timeout: float
     on_failure: str
+    accept: tuple[str, ...]
+    reason: str
     may_vanish: tuple[str, ...]
     limits: Limits
     patterns: Patterns

@@ -55,10 +55,11 @@ def version() -> str:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a chart's Chart.yaml says of it."""
+    """What a chart's Chart.yaml says of it; ``app`` is the version of what it installs, empty if it does not say."""
 
     name: str
     version: str
+    app: str = ""
 
 
 PULL = 120
@@ -73,7 +74,7 @@ def chart_at(path: Path) -> Chart:
     """
     try:
         said = yaml.safe_load(run(["helm", "show", "chart", str(path)]).stdout)
-        return Chart(str(said["name"]), str(said["version"]))
+        return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
     except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SourceError(f"{path} is no Helm chart", f"look at it with: helm show chart {path}") from error
 

@@ -193,8 +193,23 @@ class Cluster:
             "PATCH", f"{self._path(kind)}/{quote(name)}", change, "application/merge-patch+json", fieldManager=MANAGER
         ).body
 
-    def try_apply(self, body: Object, manager: str, *, force: bool) -> None:
+    def look_up(self, body: Object) -> Object:
+        """Return the object that another one names by kind and name; it may be of any kind that the cluster serves."""
+        return self._call("GET", f"{self._collection(body)}/{quote(str(body['metadata']['name']))}").body
+
+    def try_create(self, kind: str, body: Object) -> None:
+        """Have the API judge an object as it would be created; nothing is stored (dryRun=All, SOP 3.1).
+
+        Raises:
+            ClusterError: the API would refuse it; Conflict: one of its name is there.
+        """
+        self._call("POST", self._path(kind), body, fieldManager=MANAGER, dryRun="All")
+
+    def try_apply(self, body: Object, manager: str, *, force: bool) -> Object:
         """Have the API judge an object as server-side apply would send it; nothing is stored (dryRun=All, SOP 3.1).
+
+        Returns:
+            The object as it would be.
 
         Args:
             body: any object, of a kind that the cluster may or may not serve; it lands in its own namespace, else ours.
@@ -207,7 +222,7 @@ class Cluster:
         name = quote(str(body["metadata"]["name"]))
         query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All"}
         path = f"{self._collection(body)}/{name}"
-        self._call("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml", **query)
+        return self._call("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml", **query).body
 
     def _collection(self, body: Object) -> str:
         """Return the path below which the API keeps an object's kind, as the API itself tells it."""
@@ -281,6 +296,7 @@ _PATHS = {
     "VolumeSnapshotClass": "/apis/snapshot.storage.k8s.io/v1/volumesnapshotclasses",
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
     "Event": "/api/v1/namespaces/{namespace}/events",
+    "ResourceQuota": "/api/v1/namespaces/{namespace}/resourcequotas",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
 

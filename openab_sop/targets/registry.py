@@ -27,6 +27,15 @@ MOST_PAGES = 200
 LARGEST = 1 << 20
 """Bytes of a page, or of a token's answer."""
 
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+"""Kinds of manifests that an image has; a registry tells one that is not accepted as not found."""
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 
@@ -68,17 +77,33 @@ class Registry:
                 )
         raise SourceError(f"{web.shown(url)} has no last page", "name another source with --chart")
 
+    def has(self, repository: str, reference: str) -> bool:
+        """Tell whether a repository has what a tag or digest names.
+
+        Raises:
+            SourceError: it may not be read, or the registry answers with something else.
+        """
+        answer = self._authorized(f"{self.address}/v2/{repository}/manifests/{reference}", _MANIFESTS)
+        if answer.status not in (200, 404):
+            raise _refusal(answer)
+        return answer.status == 200
+
     def _get(self, url: str) -> web.Answer:
-        answer = self._ask(url)
-        if answer.status == 401:
-            self._authorization = self._authorize(answer.headers.get("WWW-Authenticate") or "")
-            answer = self._ask(url)
+        answer = self._authorized(url)
         if answer.status != 200:
             raise _refusal(answer)
         return answer
 
-    def _ask(self, url: str) -> web.Answer:
-        return web.get(url, _with(self._authorization), largest=LARGEST)
+    def _authorized(self, url: str, accepted: str = "") -> web.Answer:
+        answer = self._ask(url, accepted)
+        if answer.status == 401:
+            self._authorization = self._authorize(answer.headers.get("WWW-Authenticate") or "")
+            answer = self._ask(url, accepted)
+        return answer
+
+    def _ask(self, url: str, accepted: str) -> web.Answer:
+        wanted = {"Accept": accepted} if accepted else {}
+        return web.get(url, _with(self._authorization) | wanted, largest=LARGEST)
 
     def _authorize(self, challenge: str) -> str:
         """Return what to send with a request: a token that the registry's own server gives, or name and password."""

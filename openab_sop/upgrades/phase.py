@@ -13,13 +13,14 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.cluster import orphans
 from openab_sop.errors import NotNeeded, ReleaseError
+from openab_sop.plans import dryrun
+from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.rollouts.outage import OutageWatch
-from openab_sop.upgrades import dryrun, fingerprint
+from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
-from openab_sop.upgrades.dryrun import Rendered
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.upgrades.repair import restart, restore_config

@@ -13,12 +13,13 @@ from openab_sop.backups.backup import Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.plans import dryrun
+from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
 from openab_sop.targets.target import Target
-from openab_sop.upgrades import dryrun, fingerprint
+from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import Reply
-from openab_sop.upgrades.dryrun import Rendered
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.phase import Phase
 from openab_sop.upgrades.recovery import Situation

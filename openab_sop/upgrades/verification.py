@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from openab_sop.agents.container import Host, process_alive
 from openab_sop.backups.backup import Backup
 from openab_sop.objects import parts
+from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import volume_since
 from openab_sop.upgrades import fingerprint
-from openab_sop.upgrades.dryrun import Rendered
 from openab_sop.verdict import Finding, Verdict
 
 

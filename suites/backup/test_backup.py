@@ -13,12 +13,19 @@ from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
+from openab_sop import readiness
 from openab_sop.agents.container import missing_tools
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
+from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
 
 collecting = pytest.mark.collecting
+
+
+def test_backup_has_room(release: Release, settings: Settings, evidence: Evidence) -> None:
+    """0.5 The homes of all agents fit under the backup root together."""
+    evidence("the homes take", f"{readiness.check_room(release, settings.backup_root)} bytes")
 
 
 @collecting

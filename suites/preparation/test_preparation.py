@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fixtures.audit import Audit, Evidence
-from openab_sop import readiness
 from openab_sop.cluster.helm import Listed
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.orphans import wait_for_orphans
@@ -31,11 +30,6 @@ def test_agents_are_resolved(release: Release, evidence: Evidence) -> None:
 def test_current_version_is_known(release: Release, evidence: Evidence) -> None:
     """1.3 The current chart version and revision are known."""
     evidence("current", release)
-
-
-def test_backup_has_room(release: Release, settings: Settings, evidence: Evidence) -> None:
-    """0.5 The homes of all agents fit under the backup root together."""
-    evidence("the homes take", f"{readiness.check_room(release, settings.backup_root)} bytes")
 
 
 def test_session_is_stored(release: Release, settings: Settings, audit: Audit, evidence: Evidence) -> None:

@@ -1,0 +1,106 @@
+"""What each user-supplied value does in a chart, tried by rendering with and without it.
+
+Charts accept keys that their defaults do not list, so nothing but a rendering tells whether a value has an effect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import yaml
+
+from openab_sop.cluster.helm import Helm
+from openab_sop.errors import ToolError
+from openab_sop.objects import Object, part
+from openab_sop.plans.plan import Effect
+from openab_sop.releases.manifest import Manifest
+
+
+def probe(helm: Helm, release: str, before: Path, after: Path, values: Object) -> tuple[Effect, ...]:
+    """Try every value of a release in two charts (helm template; nothing is asked of the cluster).
+
+    In the second chart only those are tried whose answer a rule asks for: what has an effect in the first, and names.
+
+    Args:
+        before, after: archives of the charts.
+        values: the user-supplied values.
+    """
+    if _sources(before) == _sources(after):
+        return ()
+    old, new = _Chart(helm, release, before, values), _Chart(helm, release, after, values)
+
+    def tried(path: tuple[str, ...]) -> Effect:
+        had = old.heeds(path)
+        return Effect(path, had, (had or path[-1].endswith("Override")) and new.heeds(path))
+
+    with ThreadPoolExecutor(os.cpu_count()) as several:
+        return tuple(several.map(tried, leaves(values)))
+
+
+def leaves(values: Object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every value that is no map; a list is one value."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(cast(Object, value), (*above, key))
+        else:
+            yield (*above, key)
+
+
+def without(values: Object, path: tuple[str, ...]) -> Object:
+    """Return values without the one at a path."""
+    key, *rest = path
+    if not rest:
+        return {name: value for name, value in values.items() if name != key}
+    return {**values, key: without(values[key], tuple(rest))}
+
+
+class _Chart:
+    """A chart with the release's values, and what it renders from them."""
+
+    def __init__(self, helm: Helm, release: str, chart: Path, values: Object) -> None:
+        self._helm, self._release, self._chart, self._values = helm, release, chart, values
+        self._whole = self._render(values)
+
+    def heeds(self, path: tuple[str, ...]) -> bool:
+        """Tell whether something else is rendered without a value; so it is if nothing can be."""
+        return self._render(without(self._values, path)) != self._whole
+
+    def _render(self, values: Object) -> str:
+        text = yaml.safe_dump(values, sort_keys=False)
+        try:
+            manifest = Manifest.parse(self._helm.template(self._release, self._chart, text))
+        except ToolError as refused:
+            return refused.problem
+        return json.dumps([_plain(item.body) for item in manifest.objects], sort_keys=True)
+
+
+def _plain(body: Object) -> Object:
+    """An object without checksums of values, which change with every value whether or not it does anything."""
+    template = part(body, "spec", "template")
+    if not template:
+        return body
+    metadata = part(template, "metadata")
+    kept = {k: v for k, v in part(metadata, "annotations").items() if not k.startswith("checksum/")}
+    spec = {**part(body, "spec"), "template": {**template, "metadata": {**metadata, "annotations": kept}}}
+    return {**body, "spec": spec}
+
+
+def _sources(chart: Path) -> dict[str, bytes]:
+    """What a chart renders from: its files but those that only say which version it is."""
+    with tarfile.open(chart) as archive:
+        files = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
+        rendering = {name for name in files if name.startswith(("templates/", "charts/")) or name == "values.yaml"}
+        return {name: _content(archive, files[name]) for name in rendering - {"templates/NOTES.txt"}}
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    stream = archive.extractfile(member)
+    assert stream is not None
+    data = stream.read()
+    return json.dumps(yaml.safe_load(data), sort_keys=True).encode() if member.name.endswith("/values.yaml") else data

@@ -1,0 +1,95 @@
+"""The plan as a page for people: findings first, then old and new of each object side by side, secrets masked."""
+
+from __future__ import annotations
+
+from difflib import HtmlDiff
+from html import escape
+
+from openab_sop.objects import Object, as_yaml
+from openab_sop.plans.judgement import Judgement
+from openab_sop.plans.plan import Plan
+from openab_sop.plans.rule import Harm
+from openab_sop.redact import MASK, mask
+
+WIDTH = 76
+"""Characters of a line before it is broken."""
+_STYLE = """
+body { font-family: sans-serif; max-width: 110em; margin: 1em auto; padding: 0 1em; color: #222 }
+table { border-collapse: collapse; width: 100% } td, th { border: 1px solid #ccc; padding: .3em .5em; text-align: left;
+vertical-align: top } .blocks { background: #fdd } .warns { background: #ffd } .accepted { background: #eef }
+table.diff { font-family: monospace; font-size: 85% } td.diff_header { color: #888; text-align: right }
+.diff_next { display: none } .diff_add { background: #cfc }
+.diff_chg { background: #ffb } .diff_sub { background: #fcc }
+summary { cursor: pointer; font-family: monospace; margin: .5em 0 }
+"""
+
+
+def page(judgement: Judgement) -> str:
+    """Return a self-contained HTML page; it holds no value of a Secret, and nothing that was learned to be secret."""
+    first = judgement.plans[0]
+    title = f"Plan: {first.release} from {first.current.version} to {_targets(judgement)}"
+    findings = "".join(map(_row, judgement.harms)) or "<tr><td colspan='5'>nothing was found</td></tr>"
+    head = "".join(f"<th>{name}</th>" for name in ("Finding", "Observed", "Expected", "Why it hurts", "Next"))
+    objects = "".join(map(_objects, judgement.plans))
+    return (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1><p>{escape(judgement.summary)}</p>"
+        f"<table id='findings'><tr>{head}</tr>{findings}</table>{objects}</body></html>\n"
+    )
+
+
+def _targets(judgement: Judgement) -> str:
+    return ", then ".join(str(plan.target.version) for plan in judgement.plans)
+
+
+def _row(harm: Harm) -> str:
+    kind = "accepted" if harm.accepted else str(harm.rule.severity)
+    said = f"accepted: {harm.accepted}" if harm.accepted else str(harm.rule.severity)
+    finding = harm.finding
+    cells = (
+        f"{harm.id}\n{said}\n{', '.join(harm.versions)}",
+        finding.observed,
+        finding.expected,
+        harm.rule.why,
+        finding.next_step,
+    )
+    row = "".join(f"<td>{escape(mask(cell)).replace(chr(10), '<br>')}</td>" for cell in cells)
+    return f"<tr class='{kind}'>{row}</tr>"
+
+
+def _objects(plan: Plan) -> str:
+    """Every object that differs, side by side: deleted ones have no right side, new ones no left."""
+    parts = [f"<h2>{escape(str(plan.current.version))} and {escape(str(plan.target.version))}</h2>"]
+    differ = HtmlDiff(wrapcolumn=WIDTH)
+    for key in {**plan.old, **plan.new}:
+        old, new = _lines(plan.old.get(key), plan.new.get(key))
+        if old == new:
+            continue
+        what = "is kept" if key not in plan.new and not plan.is_deleted(key) else "is deleted"
+        how = "changes" if old and new else "is new" if new else what
+        table = differ.make_table(old, new, "now", "then", context=True, numlines=2)
+        parts.append(f"<details open><summary>{escape(' '.join(key))} {how}</summary>{table}</details>")
+    return "".join(parts)
+
+
+def _lines(old: Object | None, new: Object | None) -> tuple[list[str], list[str]]:
+    """Both sides as lines of YAML; of a Secret it is only told which keys change."""
+    return _shown(_without_secrets(old, new)), _shown(_without_secrets(new, old))
+
+
+def _shown(body: Object | None) -> list[str]:
+    return mask(as_yaml(body).decode()).splitlines() if body else []
+
+
+def _without_secrets(body: Object | None, beside: Object | None) -> Object | None:
+    if body is None or body.get("kind") != "Secret":
+        return body
+    hidden = dict(body)
+    for field in ("data", "stringData"):
+        theirs: Object = (beside or {}).get(field) or {}
+        values: Object = body.get(field) or {}
+        hidden[field] = {
+            key: MASK if beside is None or theirs.get(key) == value else f"{MASK} (changes)"
+            for key, value in values.items()
+        }
+    return hidden

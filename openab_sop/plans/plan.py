@@ -1,0 +1,162 @@
+"""A plan: from a release's revision to a chart version, as facts; rules judge it, and nothing acts on it (SOP 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from openab_sop.objects import Object, part
+from openab_sop.plans.workload import Workload
+from openab_sop.releases.manifest import Manifest
+from openab_sop.targets.version import Version
+
+Key = tuple[str, str]
+"""Kind and name of an object in the release's namespace."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a chart says of itself: name, version, and the version of what it installs."""
+
+    name: str
+    version: Version
+    app: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An object of the target that the API would not take, sent with dryRun=All.
+
+    Attributes:
+        reason: "edited" (others own its fields), "unknown" (no such kind), "quota", or "refused".
+        said: the API's words.
+    """
+
+    kind: str
+    name: str
+    reason: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a user-supplied value does in each chart: whether the rendered objects differ without it."""
+
+    path: tuple[str, ...]
+    before: bool
+    after: bool
+
+    def __str__(self) -> str:
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True)
+class Change:
+    """The two sides of one agent; one of them may be missing."""
+
+    before: Workload | None
+    after: Workload | None
+
+    @property
+    def name(self) -> str:
+        """Name of its Deployment, the present one if it changes."""
+        side = self.before or self.after
+        assert side is not None
+        return side.name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """From a revision to a chart version.
+
+    Attributes:
+        status: Helm's word for the current revision.
+        current, target: the charts.
+        values: the user-supplied values.
+        before: Helm's record of the current revision.
+        after: the target as rendered with the values, without its hooks.
+        hooks: what the target would run or make around the upgrade.
+        unrenderable: why the target cannot be rendered with the values; then ``after`` is empty.
+        live: objects that are on the cluster now, of those that either side has or refers to.
+        restored: each object of ``before`` as the API would have it if it were applied again (dryRun=All).
+        refusals: what of the target the API would not take.
+        effects: what the user-supplied values do.
+        volumes: the PersistentVolume of each claim, by the claim's name; without those that may not be seen.
+        classes: storage classes by name; None if they may not be seen.
+        images: whether an image of the target can be had, by reference: "there" (a node has it), "offered" (its
+            registry has it), "missing" (it has not), "unknown".
+        running: image reference and image id of each agent's container that runs, by Deployment.
+        present: paths in an agent's home that rules ask for and that are there with something in them, by Deployment.
+        unwell: why an agent is not well now, by Deployment.
+        quotas: the namespace's ResourceQuotas.
+    """
+
+    release: str
+    namespace: str
+    status: str
+    current: Chart
+    target: Chart
+    values: Object
+    before: Manifest
+    after: Manifest
+    hooks: Manifest = field(default=Manifest(()))
+    unrenderable: str = ""
+    live: Mapping[Key, Object] = field(default_factory=dict[Key, Object])
+    restored: Mapping[Key, Object] = field(default_factory=dict[Key, Object])
+    refusals: tuple[Refusal, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    volumes: Mapping[str, Object] = field(default_factory=dict[str, Object])
+    classes: Mapping[str, Object] | None = None
+    images: Mapping[str, str] = field(default_factory=dict[str, str])
+    running: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    present: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    unwell: Mapping[str, str] = field(default_factory=dict[str, str])
+    quotas: tuple[Object, ...] = ()
+
+    @cached_property
+    def agents(self) -> tuple[Change, ...]:
+        """Every agent of either side, paired by the Deployment's name; what is left, by the chart's label."""
+        olds, news = _agents(self.before), _agents(self.after)
+        pairs = [Change(olds[name], news.get(name)) for name in olds]
+        alone = {new.component: new for name, new in news.items() if name not in olds and new.component}
+        paired = [
+            Change(pair.before, alone.pop(pair.before.component))
+            if pair.before and pair.after is None and pair.before.component in alone
+            else pair
+            for pair in pairs
+        ]
+        taken = {pair.after.name for pair in paired if pair.after}
+        return (*paired, *(Change(None, new) for name, new in news.items() if name not in taken))
+
+    @cached_property
+    def staying(self) -> tuple[tuple[Workload, Workload], ...]:
+        """The agents that both sides have: as they are, and as they would be."""
+        return tuple((pair.before, pair.after) for pair in self.agents if pair.before and pair.after)
+
+    @cached_property
+    def old(self) -> Mapping[Key, Object]:
+        """Helm's record by kind and name."""
+        return {(item.kind, item.name): item.body for item in self.before.objects}
+
+    @cached_property
+    def new(self) -> Mapping[Key, Object]:
+        """The target by kind and name."""
+        return {(item.kind, item.name): item.body for item in self.after.objects}
+
+    def is_deleted(self, key: Key) -> bool:
+        """Tell whether Helm deletes an object: the target has it no more, and no policy keeps it.
+
+        Source: https://helm.sh/docs/howto/charts_tips_and_tricks/ (resource-policy); Helm asks the live object.
+        """
+        return key in self.old and key not in self.new and not is_kept(self.live.get(key) or self.old[key])
+
+
+def is_kept(body: Object) -> bool:
+    """Tell whether an object's policy keeps Helm from deleting it."""
+    return part(body, "metadata", "annotations").get("helm.sh/resource-policy") == "keep"
+
+
+def _agents(manifest: Manifest) -> dict[str, Workload]:
+    found = [Workload(item.body) for item in manifest.of_kind("Deployment")]
+    return {workload.name: workload for workload in found if workload.is_agent}

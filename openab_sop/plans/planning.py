@@ -1,0 +1,77 @@
+"""Draws the plan of an upgrade once, has it judged, and leaves it as a page and for programs (SOP 3.1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openab_sop import storage
+from openab_sop.errors import NotNeeded
+from openab_sop.plans.judgement import Judgement, judge
+from openab_sop.plans.page import page
+from openab_sop.plans.survey import Survey
+from openab_sop.redact import mask
+from openab_sop.releases.course import Course
+from openab_sop.releases.release import Release
+from openab_sop.targets.target import Target
+
+PAGE, FACTS = "plan.html", "plan.json"
+
+
+@dataclass
+class Planning:
+    """The plan of one upgrade.
+
+    Attributes:
+        target: where it leads; a pre-release on the way is planned too.
+        course: the upgrade that is under way, if one is.
+        accepted: by id of a finding, why it is let pass.
+        directory: where ``plan.html`` and ``plan.json`` are left.
+    """
+
+    release: Release
+    target: Target
+    course: Course | None
+    accepted: Mapping[str, str]
+    directory: Path
+    _judgement: Judgement | None = field(default=None)
+
+    @property
+    def judgement(self) -> Judgement:
+        """What the rules say, once it is drawn.
+
+        Raises:
+            NotNeeded: the upgrade has changed the release already: it was planned before that.
+        """
+        if self.course and self.course.changed:
+            raise NotNeeded(f"upgrade {self.course.id} is under way since {self.course.begun}: it was planned before")
+        assert self._judgement is not None
+        return self._judgement
+
+    def draw(self) -> str:
+        """Read everything, ask every rule, leave the page; returns in words what was found where.
+
+        Raises:
+            NotNeeded: as ``judgement``.
+            SettingsError: something was accepted that was not found.
+            SopError: the cluster does not answer.
+        """
+        if not (self.course and self.course.changed):
+            survey = Survey(self.release)
+            charts = (self.target.prerelease_chart, self.target.chart)
+            self._judgement = judge([survey.plan(chart) for chart in charts if chart], self.accepted)
+            facts = json.dumps(self._judgement.as_json(), indent=2, ensure_ascii=False)
+            storage.replace(self.directory / FACTS, mask(facts).encode() + b"\n")
+            storage.replace(self.directory / PAGE, page(self._judgement).encode())
+        return f"{self.judgement.summary}; old and new side by side: {self.directory / PAGE}"
+
+    def about(self, subject: str) -> Judgement:
+        """Return what was found of one thing, a key of ``rules.SUBJECTS``; raises as ``judgement`` does."""
+        return self.judgement.about(subject)
+
+    def highlights(self) -> dict[str, str]:
+        """Return what must not be overlooked, by what it is."""
+        accepted = {f"accepted {harm.id}": harm.accepted for harm in self.judgement.harms if harm.accepted}
+        return {"plan": f"{self.judgement.summary}: {self.directory / PAGE}", **accepted}

@@ -1,0 +1,19 @@
+"""Known ways in which an upgrade hurts, a file for each kind; pure: a plan in, findings out."""
+
+from __future__ import annotations
+
+from openab_sop.plans.rule import Rule
+from openab_sop.plans.rules import cluster, configuration, data, drift, images, path, restarts, volumes, workloads
+
+SUBJECTS: dict[str, tuple[Rule, ...]] = {
+    "volumes": volumes.RULES,
+    "workloads": workloads.RULES,
+    "images": images.RULES,
+    "configuration": configuration.RULES,
+    "restarts": restarts.RULES,
+    "drift": drift.RULES,
+    "cluster": cluster.RULES,
+    "data": data.RULES,
+    "path": path.RULES,
+}
+"""Every rule, by what it looks at, in the order in which a report has them."""

@@ -1,0 +1,186 @@
+"""What the cluster, or the release as it is, has against the upgrade."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from openab_sop.cluster.kube import quantity
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.plans.plan import Plan
+from openab_sop.plans.rule import blocks, warns
+from openab_sop.plans.workload import Workload
+from openab_sop.targets.capacity import requests
+from openab_sop.verdict import Finding
+
+_CLAIM = "PersistentVolumeClaim"
+_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+_HARMFUL = re.compile(r"\bdelete\b|\brm\s+-|\buninstall\b|--force\b|\bpatch\b")
+_HOOK = "helm.sh/hook"
+_NAMES = {"count/pods": "pods", "cpu": "requests.cpu", "memory": "requests.memory"}
+"""Names of a quota that mean the same as others."""
+
+
+@blocks("does-not-render", "Helm stops before it has sent anything; there is nothing to judge either.")
+def does_not_render(plan: Plan) -> Iterator[Finding]:
+    """The target cannot be rendered with the release's values."""
+    if plan.unrenderable:
+        yield Finding(
+            str(plan.target.version),
+            plan.unrenderable,
+            "a chart that takes the release's values",
+            "helm show values CHART tells what it wants; helm upgrade the version that runs with such values first",
+        )
+
+
+@blocks("release-not-deployed", "Helm refuses to upgrade it, or goes on from a state that never worked.")
+def release_not_deployed(plan: Plan) -> Iterator[Finding]:
+    """The current revision is pending or failed."""
+    if plan.status != "deployed":
+        yield Finding(
+            plan.release, f"its current revision is {plan.status}", "deployed", "bring it back: pytest suites/rollback"
+        )
+
+
+@blocks("agent-unwell", "There is no working version to come back to, and no knowing what the upgrade breaks.")
+def agent_unwell(plan: Plan) -> Iterator[Finding]:
+    """An agent does not run well before anything was done."""
+    for name, seen in plan.unwell.items():
+        yield Finding(name, seen, "an agent that runs well now", f"kubectl describe deployment {name}; mend it first")
+
+
+@blocks("kind-unknown", "Helm stops before it sends anything: this cluster does not serve the API version.")
+def kind_unknown(plan: Plan) -> Iterator[Finding]:
+    """An object of the target is of a kind that the cluster does not serve."""
+    for refusal in plan.refusals:
+        if refusal.reason == "unknown":
+            yield Finding(
+                f"{refusal.kind}/{refusal.name}", refusal.said, "a kind that it serves", "kubectl api-versions"
+            )
+
+
+@blocks("object-refused", "Helm would stop in the middle, with some objects new and some old.")
+def object_refused(plan: Plan) -> Iterator[Finding]:
+    """The API refuses an object of the target: admission, a policy, a field that may not change."""
+    for refusal in plan.refusals:
+        selector = refusal.kind == "Deployment" and "selector" in refusal.said
+        if refusal.reason == "refused" and refusal.kind not in (_CLAIM, "Pod") and not selector:
+            yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "an object that the API takes", _VALUES)
+
+
+@blocks("pod-refused", "The Deployment is taken and its pod is not: the old one stops, and none comes.")
+def pod_refused(plan: Plan) -> Iterator[Finding]:
+    """The API refuses a pod as the target's Deployment would make it: pod security, limit ranges."""
+    for refusal in plan.refusals:
+        if refusal.reason == "refused" and refusal.kind == "Pod":
+            yield Finding(refusal.name, refusal.said, "a pod that the API takes", _VALUES)
+
+
+@blocks("quota-exceeded", "The old pod stops, and the new one, or its volume, is not admitted.")
+def quota_exceeded(plan: Plan) -> Iterator[Finding]:
+    """What the target asks for, less what the old pods give back, goes beyond a ResourceQuota."""
+    for refusal in plan.refusals:
+        if refusal.reason == "quota" and refusal.kind != "Pod":
+            yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "room in the quota", _QUOTA)
+    freed = _sum([old for old, _ in plan.staying if old.name in plan.running])
+    wanted = _sum([change.after for change in plan.agents if change.after])
+    for quota in plan.quotas:
+        used = part(quota, "status", "used")
+        for name, hard in part(quota, "status", "hard").items():
+            key = _NAMES.get(name, name)
+            more = wanted.get(key, Decimal(0)) - freed.get(key, Decimal(0))
+            if more > 0 and quantity(used.get(name, "0")) + more > quantity(hard):
+                yield Finding(
+                    f"{quota['metadata']['name']}.{name}",
+                    f"{used.get(name, 0)} of {hard} are used, and the target wants {more} more",
+                    "room in the quota",
+                    _QUOTA,
+                )
+
+
+@blocks("storage-class-missing", "The claim stays Pending, and so does its pod.")
+def storage_class_missing(plan: Plan) -> Iterator[Finding]:
+    """A claim that the target makes names a class that the cluster has not, or no class where there is no default."""
+    for (kind, name), body in plan.new.items():
+        if kind != _CLAIM or (kind, name) in plan.live or plan.classes is None:
+            continue
+        wanted = at(body, "spec", "storageClassName")
+        defaults = [c for c in plan.classes.values() if part(c, "metadata", "annotations").get(_DEFAULT) == "true"]
+        if (wanted and wanted not in plan.classes) or (wanted is None and not defaults):
+            seen = (
+                f"the cluster has no storage class {wanted}" if wanted else "the cluster has no default storage class"
+            )
+            yield Finding(name, seen, "a class that makes its volume", "set persistence.storageClass in the values")
+
+
+@blocks("hook-deletes", "It runs in the middle of the upgrade, and Helm neither shows nor undoes what it deletes.")
+def hook_deletes(plan: Plan) -> Iterator[Finding]:
+    """A hook replaces an object that is there, or runs a command that deletes."""
+    for item in plan.hooks.objects:
+        subject = f"{item.kind}/{item.name}"
+        if not _runs_in_upgrade(item.body):
+            continue
+        if item.kind not in ("Job", "Pod") and (item.kind, item.name) in {*plan.live, *plan.old}:
+            yield Finding(subject, "the target makes it anew by a hook", "an object that stays", _ASK)
+        elif command := _harmful(item.body):
+            yield Finding(subject, f"it runs {command!r}", "a hook that deletes nothing", _ASK)
+
+
+@warns("hook-runs", "What it does is in no manifest; a failure of it fails the upgrade.")
+def hook_runs(plan: Plan) -> Iterator[Finding]:
+    """A hook runs something around the upgrade."""
+    for item in plan.hooks.objects:
+        if item.kind in ("Job", "Pod") and _runs_in_upgrade(item.body) and not _harmful(item.body):
+            yield Finding(f"{item.kind}/{item.name}", "the target runs it around the upgrade", "no hook", _ASK)
+
+
+RULES = (
+    does_not_render,
+    release_not_deployed,
+    agent_unwell,
+    kind_unknown,
+    object_refused,
+    pod_refused,
+    quota_exceeded,
+    storage_class_missing,
+    hook_deletes,
+    hook_runs,
+)
+
+_VALUES = "bring the values to what the cluster allows, or ask who set the policy"
+_QUOTA = "kubectl describe resourcequota; have it raised, or lower resources in the values"
+_ASK = "read it in the chart; ask its authors before you accept it"
+
+
+def _runs_in_upgrade(body: Object) -> bool:
+    hooks = str(part(body, "metadata", "annotations").get(_HOOK, ""))
+    return any(hook.strip() in ("pre-upgrade", "post-upgrade") for hook in hooks.split(","))
+
+
+def _harmful(body: Object) -> str:
+    """Return the command of a hook that deletes something; empty if none does, as far as can be seen."""
+    spec = part(body, "spec", "template", "spec") or part(body, "spec")
+    for container in parts(spec, "initContainers") + parts(spec, "containers"):
+        words = " ".join(map(str, [*(container.get("command") or ()), *(container.get("args") or ())]))
+        if _HARMFUL.search(words):
+            return words[:100]
+    return ""
+
+
+def _sum(workloads: list[Workload]) -> Mapping[str, Decimal]:
+    """What the pods of Deployments take of a quota, by the quota's names."""
+    total: dict[str, Decimal] = {}
+    for workload in workloads:
+        for name, amount in _amounts(workload.pod).items():
+            total[name] = total.get(name, Decimal(0)) + amount * workload.replicas
+    return total
+
+
+def _amounts(pod: Object) -> dict[str, Decimal]:
+    asked = requests(pod)
+    amounts = {name if name == "pods" else f"requests.{name}": amount for name, amount in asked.items()}
+    for container in parts(pod, "containers"):
+        for name, amount in part(container, "resources", "limits").items():
+            amounts[f"limits.{name}"] = amounts.get(f"limits.{name}", Decimal(0)) + quantity(amount)
+    return amounts

@@ -1,0 +1,87 @@
+"""What is on the volume, and whether the new version finds it, sees it and may read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from openab_sop.plans.plan import Plan
+from openab_sop.plans.rule import blocks
+from openab_sop.targets.version import Version
+from openab_sop.verdict import Finding
+
+
+@dataclass(frozen=True)
+class Move:
+    """A file of the home that is expected elsewhere from a version on; paths are relative to the home."""
+
+    since: str
+    old: str
+    new: str
+
+
+MOVES: tuple[Move, ...] = ()
+"""By the project's release notes and sources."""
+
+
+@blocks("file-moved", "The new version looks for the file at another place and goes on without it, silently.")
+def file_moved(plan: Plan) -> Iterator[Finding]:
+    """A file is where the new version does not look for it any more, and not where it does."""
+    for old, new in plan.staying:
+        present = plan.present.get(old.name, frozenset())
+        for move in due(plan):
+            if move.old in present and move.new not in present:
+                yield Finding(
+                    f"{new.name}.{move.old}",
+                    f"it is on the volume; from {move.since} on it is read from {move.new}",
+                    f"{move.new} in the home",
+                    f"copy it before the upgrade: kubectl exec deploy/{new.name} -- cp -a {move.old} {move.new}",
+                )
+
+
+@blocks("file-covered", "The agent's own file is still on the volume, and the agent sees another one in its place.")
+def file_covered(plan: Plan) -> Iterator[Finding]:
+    """The target mounts something over a file of the home."""
+    for old, new in plan.staying:
+        for path in sorted(new.covered - old.covered):
+            if path in plan.present.get(old.name, frozenset()):
+                yield Finding(
+                    f"{new.name}.{path}",
+                    "the target mounts a file of its own over it",
+                    "the agent's own file",
+                    "take over what it says into the values, then move it away; or leave out agentsMd",
+                )
+
+
+@blocks("user-changed", "The agent may not read or write what it wrote itself.")
+def user_changed(plan: Plan) -> Iterator[Finding]:
+    """The agent would run as another user, and nothing gives that one the volume."""
+    for old, new in plan.staying:
+        (was, group), (would, given) = old.user, new.user
+        if new.claim and was is not None and would is not None and was != would and would != 0 and given is None:
+            yield Finding(
+                new.name,
+                f"it would run as user {would}, without fsGroup",
+                f"user {was}" if group is None else f"user {was}, group {group}",
+                "set podSecurityContext.runAsUser or fsGroup in the values",
+            )
+
+
+RULES = (file_moved, file_covered, user_changed)
+
+
+def due(plan: Plan) -> Iterator[Move]:
+    """Yield the moves that this plan goes through."""
+    for move in MOVES:
+        since = Version.parse(move.since)
+        if plan.current.version.is_older_than(since) and not plan.target.version.is_older_than(since):
+            yield move
+
+
+def asked(plan: Plan) -> dict[str, list[str]]:
+    """Return the paths of each home that these rules want to know of, by Deployment as it is now."""
+    wanted: dict[str, list[str]] = {}
+    for old, new in plan.staying:
+        moves = [path for move in due(plan) for path in (move.old, move.new)]
+        wanted[old.name] = [*moves, *sorted(new.covered - old.covered)]
+    return wanted

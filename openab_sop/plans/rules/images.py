@@ -1,0 +1,89 @@
+"""Whether the image that runs after the upgrade is the one that the version promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from openab_sop.plans.plan import Plan
+from openab_sop.plans.rule import blocks, warns
+from openab_sop.plans.workload import is_floating, repository
+from openab_sop.verdict import Finding
+
+_SAME_FLAVOUR = {"agent-broker": "openab"}
+"""Former names of images, and their present ones: the same thing under another name."""
+
+
+@blocks("image-unchanged", "The chart's version moves and the agent's does not: an outage for nothing.")
+def image_unchanged(plan: Plan) -> Iterator[Finding]:
+    """The very same image would run, because values or chart fix its tag or digest."""
+    if plan.current.version == plan.target.version:
+        return
+    for old, new in plan.staying:
+        if old.image == new.image and not is_floating(new.image):
+            yield Finding(
+                new.name,
+                f"it would run {new.image}, as it does now",
+                f"the image of {plan.target.app or plan.target.version}",
+                "take the tag out of the values (image, image.tag), or accept that nothing but the chart changes",
+            )
+
+
+@blocks("image-cached", "The node has an image of this name already and asks for no newer one: an outage for nothing.")
+def image_cached(plan: Plan) -> Iterator[Finding]:
+    """The reference may mean a newer image, but kubelet keeps to the one that it has."""
+    for old, new in plan.staying:
+        if old.image == new.image and is_floating(new.image) and new.pull_policy != "Always":
+            yield Finding(
+                new.name,
+                f"it would run {new.image} with imagePullPolicy {new.pull_policy}: what the node has",
+                f"the image of {plan.target.app or plan.target.version}",
+                "name a version in the values, or set imagePullPolicy to Always",
+            )
+
+
+@warns("image-floats", "What runs is decided at each start of the pod, not by this upgrade.")
+def image_floats(plan: Plan) -> Iterator[Finding]:
+    """The reference may mean another image at the next start."""
+    for _, new in plan.staying:
+        if is_floating(new.image) and new.pull_policy == "Always":
+            yield Finding(
+                new.name, f"it would run {new.image}", "an image of one version", "name a version in the values"
+            )
+
+
+@blocks("image-flavour", "The agent silently becomes another one: its command and tools are not in that image.")
+def image_flavour(plan: Plan) -> Iterator[Finding]:
+    """The image would be another one by name, wherever it comes from."""
+    for old, new in plan.staying:
+        was, would = (_flavour(side.image) for side in (old, new))
+        if was != would:
+            yield Finding(
+                new.name,
+                f"it would run {new.image}",
+                f"{repository(old.image)} of a newer version",
+                "name the agent's image in its values",
+            )
+
+
+@blocks("image-missing", "The old pod stops first: with an image that nobody has, none comes after it.")
+def image_missing(plan: Plan) -> Iterator[Finding]:
+    """No node has the image, and its registry has it neither."""
+    for change in plan.agents:
+        if change.after and plan.images.get(change.after.image) == "missing":
+            yield Finding(
+                change.name,
+                f"{change.after.image} is on no node, and its registry does not offer it to this caller",
+                "an image that can be pulled",
+                "have it published, or name another image in the values",
+            )
+
+
+RULES = (image_unchanged, image_cached, image_floats, image_flavour, image_missing)
+
+
+def _flavour(image: str) -> str:
+    last = repository(image).rpartition("/")[2]
+    for former, present in _SAME_FLAVOUR.items():
+        if last == former or last.startswith(f"{former}-"):
+            return present + last.removeprefix(former)
+    return last

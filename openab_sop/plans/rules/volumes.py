@@ -1,0 +1,178 @@
+"""The fate of every agent's volume: whether the agent finds its files after the upgrade, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from openab_sop.objects import at
+from openab_sop.plans.plan import Plan, is_kept
+from openab_sop.plans.rule import blocks, warns
+from openab_sop.plans.workload import Workload
+from openab_sop.verdict import Finding
+
+CLAIM = "PersistentVolumeClaim"
+_KEEP = "kubectl annotate pvc {claim} helm.sh/resource-policy=keep keeps it; then bring it into the target's values"
+
+
+@blocks("claim-deleted", "Helm deletes a claim that left the chart, and what the agent knows goes with it.")
+def claim_deleted(plan: Plan) -> Iterator[Finding]:
+    """A claim of an agent is in the record, not in the target, and nothing keeps it."""
+    for claim, agent in _claims(plan).items():
+        if plan.is_deleted((CLAIM, claim)):
+            yield Finding(
+                claim,
+                f"the claim of {agent} leaves the release and is deleted; {_fate(plan, claim)}",
+                "a claim that stays",
+                _KEEP.format(claim=claim) + " (persistence.existingClaim)",
+            )
+
+
+@blocks("claim-orphaned", "The agent starts on an empty volume as if it were new; its own lies beside it, unused.")
+def claim_orphaned(plan: Plan) -> Iterator[Finding]:
+    """The claim stays, and the agent gets another one."""
+    for old, new in plan.staying:
+        if old.claim and new.claim and old.claim != new.claim and not plan.is_deleted((CLAIM, old.claim)):
+            there = "which is there already" if (CLAIM, new.claim) in plan.live else "a new, empty one"
+            yield Finding(
+                new.name,
+                f"its claim would be {new.claim}, {there}; {old.claim} stays behind",
+                f"claim {old.claim}",
+                f"set persistence.existingClaim={old.claim} in the agent's values, if the target has that",
+            )
+
+
+@blocks("claim-replaced", "The agent starts on an empty volume as if it were new.")
+def claim_replaced(plan: Plan) -> Iterator[Finding]:
+    """A live claim is bound to no volume any more, or is being deleted already: the upgrade would meet nothing."""
+    for claim, agent in _claims(plan).items():
+        live = plan.live.get((CLAIM, claim))
+        if live and (live["metadata"].get("deletionTimestamp") or at(live, "status", "phase") == "Lost"):
+            yield Finding(
+                claim,
+                f"the claim of {agent} is being deleted, or has lost its volume",
+                "a claim that is Bound",
+                f"find out who did that: kubectl describe pvc {claim}",
+            )
+
+
+@blocks("claim-refused", "Helm would stop in the middle: a claim cannot be changed in this way once it is made.")
+def claim_refused(plan: Plan) -> Iterator[Finding]:
+    """The API does not take the claim as the target has it: other class, other access mode, smaller."""
+    for refusal in plan.refusals:
+        if refusal.kind == CLAIM and refusal.reason == "refused":
+            yield Finding(
+                refusal.name,
+                refusal.said,
+                "a claim that the API takes",
+                "bring storageClass, accessModes and size in the values to what the claim has now",
+            )
+
+
+@blocks(
+    "persistence-off", "What the agent writes from now on is gone with its next restart, and its files are not there."
+)
+def persistence_off(plan: Plan) -> Iterator[Finding]:
+    """An agent that had a claim would have none."""
+    for old, new in plan.staying:
+        if old.claim and new.claim is None:
+            yield Finding(
+                new.name,
+                f"it would run without a claim; it has {old.claim} now",
+                "its home on a claim",
+                "set persistence.enabled=true in the agent's values, or find out what the target calls it",
+            )
+
+
+@blocks("home-moved", "The volume is there, but the agent looks for its files at another place in it.")
+def home_moved(plan: Plan) -> Iterator[Finding]:
+    """A part of the home would be read from another place of the same volume, or from none."""
+    for old, new in plan.staying:
+        if old.home is None or new.home is None or old.claim is None or old.claim != new.claim:
+            continue
+        moved = (part for part in _parts(old) if old.where(old.home / part) != new.where(new.home / part))
+        if part := next(moved, None):
+            yield Finding(
+                new.name,
+                f"{new.home / part} would be {_place(new, new.home / part)}; what the agent knows is "
+                f"{_place(old, old.home / part)}",
+                "every part of the home where it was on the volume",
+                "move the files on the volume first, or set mount path and working directory in the values",
+            )
+
+
+@warns("home-renamed", "The files are found, but what names them by their whole path is not right any more.")
+def home_renamed(plan: Plan) -> Iterator[Finding]:
+    """HOME has another path, and holds the same files."""
+    for old, new in plan.staying:
+        if old.home and new.home and old.home != new.home and old.claim:
+            yield Finding(new.name, f"its home would be {new.home}", str(old.home), "look for whole paths in its files")
+
+
+@blocks("claim-missing", "The pod waits for ever for a claim that is not there.")
+def claim_missing(plan: Plan) -> Iterator[Finding]:
+    """The target mounts a claim that neither it nor the cluster has."""
+    for change in plan.agents:
+        for mount in change.after.mounts if change.after else ():
+            if (CLAIM, mount.claim) not in plan.new and (CLAIM, mount.claim) not in plan.live:
+                yield Finding(
+                    change.name,
+                    f"it would mount claim {mount.claim}, which is not there",
+                    "a claim that exists",
+                    f"check persistence.existingClaim; kubectl get pvc {mount.claim}",
+                )
+
+
+@warns("protection-lost", "Nothing keeps Helm from deleting the claim the next time it leaves the chart.")
+def protection_lost(plan: Plan) -> Iterator[Finding]:
+    """The target takes the keep policy off a claim that has it."""
+    for claim in _claims(plan):
+        key = (CLAIM, claim)
+        if key in plan.new and key in plan.old and is_kept(plan.old[key]) and not is_kept(plan.new[key]):
+            yield Finding(
+                claim,
+                "the target has no keep policy for it",
+                "helm.sh/resource-policy: keep",
+                f"after the upgrade: kubectl annotate pvc {claim} helm.sh/resource-policy=keep",
+            )
+
+
+RULES = (
+    claim_deleted,
+    claim_orphaned,
+    claim_replaced,
+    claim_refused,
+    persistence_off,
+    home_moved,
+    home_renamed,
+    claim_missing,
+    protection_lost,
+)
+
+
+def _claims(plan: Plan) -> dict[str, str]:
+    """Every claim that agents have now, and the agent."""
+    return {change.before.claim: change.name for change in plan.agents if change.before and change.before.claim}
+
+
+def _parts(workload: Workload) -> Iterator[PurePosixPath]:
+    """Yield the parts of a home, relative to it, that claims hold: "." for the whole."""
+    for mount in workload.mounts:
+        assert workload.home is not None
+        if mount.path.is_relative_to(workload.home):
+            yield mount.path.relative_to(workload.home)
+        elif workload.home.is_relative_to(mount.path):
+            yield PurePosixPath()
+
+
+def _place(workload: Workload, path: PurePosixPath) -> str:
+    where = workload.where(path)
+    return f"at {where[1]} of claim {where[0]}" if where else "on no claim"
+
+
+def _fate(plan: Plan, claim: str) -> str:
+    volume = plan.volumes.get(claim)
+    if volume is None:
+        return "its volume goes the way that its reclaim policy says"
+    policy = at(volume, "spec", "persistentVolumeReclaimPolicy")
+    return "its volume too (reclaim policy Delete)" if policy == "Delete" else f"its volume stays (policy {policy})"

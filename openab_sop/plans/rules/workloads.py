@@ -1,0 +1,131 @@
+"""Whether the Deployments of the target are those that run, as many and replaced as before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from openab_sop.objects import at
+from openab_sop.plans.plan import Plan
+from openab_sop.plans.rule import blocks, warns
+from openab_sop.verdict import Finding
+
+
+@warns(
+    "chart-renamed", "Names and labels are made from the chart's name: tools that look for the old one find nothing."
+)
+def chart_renamed(plan: Plan) -> Iterator[Finding]:
+    """The target is of another chart name; what that harms, other rules say."""
+    if plan.current.name != plan.target.name:
+        yield Finding(
+            plan.release,
+            f"its chart would be {plan.target.name}",
+            plan.current.name,
+            "fullnameOverride and nameOverride in the values keep the names; see the other findings",
+        )
+
+
+@blocks(
+    "agent-renamed",
+    "A new Deployment comes up while the old one goes: for a moment two bots, or none, and other names.",
+)
+def agent_renamed(plan: Plan) -> Iterator[Finding]:
+    """The same agent of the values gets a Deployment of another name."""
+    for old, new in plan.staying:
+        if old.name != new.name:
+            yield Finding(
+                old.name,
+                f"its Deployment would be {new.name}",
+                old.name,
+                "fullnameOverride, or the agent's nameOverride, in the values keeps the name",
+            )
+
+
+@blocks("agent-vanishes", "The agent is gone after the upgrade; nobody answers in its channels.")
+def agent_vanishes(plan: Plan) -> Iterator[Finding]:
+    """An agent is in the record and not in the target."""
+    for change in plan.agents:
+        if change.after is None:
+            yield Finding(
+                change.name,
+                "the target does not have it: its Deployment is deleted",
+                "every agent that runs",
+                "find out how the target's values name agents: helm show values CHART",
+            )
+
+
+@blocks("agent-appears", "An agent that nobody asked for starts with an empty home, or crashes for want of a token.")
+def agent_appears(plan: Plan) -> Iterator[Finding]:
+    """An agent is in the target and not in the record, although the values are the same."""
+    for change in plan.agents:
+        if change.before is None and change.after and change.after.replicas:
+            yield Finding(
+                change.name,
+                "the target adds it, with the same values",
+                "the agents that run",
+                "switch it off in the values: agents.NAME.enabled=false",
+            )
+
+
+@blocks("agent-off", "The agent is scaled to nothing; nobody answers in its channels.")
+def agent_off(plan: Plan) -> Iterator[Finding]:
+    """An agent would have no pod."""
+    for old, new in plan.staying:
+        if old.replicas and not new.replicas:
+            yield Finding(new.name, "it would have 0 replicas", "1", "set its replicas in the values")
+
+
+@blocks("several-writers", "Two pods write to one volume: databases break, and the bot answers twice.")
+def several_writers(plan: Plan) -> Iterator[Finding]:
+    """An agent would have more than one replica."""
+    for old, new in plan.staying:
+        if new.replicas > 1 and new.replicas > old.replicas:
+            yield Finding(new.name, f"it would have {new.replicas} replicas", "1", "set its replicas in the values")
+
+
+@blocks("strategy-changed", "The new pod starts while the old one writes to the same volume, or waits for it for ever.")
+def strategy_changed(plan: Plan) -> Iterator[Finding]:
+    """Pods would no longer be replaced one after the other, with a volume for one writer."""
+    for old, new in plan.staying:
+        if new.claim and old.strategy == "Recreate" and new.strategy != "Recreate":
+            yield Finding(new.name, f"its strategy would be {new.strategy}", "Recreate", "set strategy in the values")
+
+
+@blocks("selector-changed", "A Deployment's selector cannot be changed: Helm would stop in the middle.")
+def selector_changed(plan: Plan) -> Iterator[Finding]:
+    """The labels by which a Deployment knows its pods are others."""
+    for key, old in plan.old.items():
+        if key[0] == "Deployment" and key in plan.new:
+            was, would = at(old, "spec", "selector"), at(plan.new[key], "spec", "selector")
+            if was != would:
+                yield Finding(
+                    key[1],
+                    f"its selector would be {would}",
+                    str(was),
+                    "nameOverride keeps it; or go by: pytest suites/reinstall --target-version=X",
+                )
+
+
+@blocks("override-honoured", "A name in the values that had no effect so far takes effect now: everything is renamed.")
+def override_honoured(plan: Plan) -> Iterator[Finding]:
+    """An overriding name was ignored, and is not any more."""
+    for effect in plan.effects:
+        if effect.path[-1].endswith("Override") and effect.after and not effect.before:
+            yield Finding(
+                str(effect),
+                "it was ignored so far, and the target goes by it",
+                "names that stay",
+                "take it out of the values, or go by: pytest suites/reinstall --target-version=X",
+            )
+
+
+RULES = (
+    chart_renamed,
+    override_honoured,
+    agent_renamed,
+    agent_vanishes,
+    agent_appears,
+    agent_off,
+    several_writers,
+    strategy_changed,
+    selector_changed,
+)

@@ -1,0 +1,254 @@
+"""Reads everything that a plan consists of and changes nothing: reads, renderings, dry runs of the API (SOP 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from openab_sop.agents.agent import Agent
+from openab_sop.cluster import helm as helms
+from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound, SopError, SourceError, ToolError
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.plans.dryrun import HELM, render
+from openab_sop.plans.effects import probe
+from openab_sop.plans.plan import Chart, Key, Plan, Refusal
+from openab_sop.plans.rules import data
+from openab_sop.releases import rebuild
+from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.releases.release import Release
+from openab_sop.targets.registry import Registry
+from openab_sop.targets.version import Version
+
+RECENT = timedelta(minutes=10)
+"""An agent that has crashed within this time is not well, however it looks now."""
+_PRESENT = 'for path; do [ -s "./$path" ] && printf "%s\\0" "$path"; done || :'
+_HOOK = "helm.sh/hook"
+_CLAIM = "PersistentVolumeClaim"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is read once, whichever versions a release may go to.
+
+    Args:
+        release: as it is now.
+    """
+
+    release: Release
+
+    def plan(self, archive: Path) -> Plan:
+        """Read what there is to know of the way to a chart version.
+
+        Args:
+            archive: the packaged chart.
+
+        Raises:
+            SopError: the cluster does not answer, or Helm's record cannot be read.
+        """
+        release = self.release
+        record = rebuild.record(release.cluster, release.name, release.revision)
+        text = release.helm.values(release.name, release.revision)
+        with TemporaryDirectory(prefix="openab-sop-") as name:
+            current = Path(name, "current.tgz")
+            current.write_bytes(rebuild.chart_archive(record))
+            drawn = Plan(
+                release=release.name,
+                namespace=release.namespace,
+                status=release.status,
+                current=chart_of(current),
+                target=chart_of(archive),
+                values=yaml.safe_load(text) or {},
+                before=Manifest.parse(release.helm.manifest(release.name, release.revision)),
+                after=Manifest(()),
+            )
+            try:
+                rendered = self._render(archive, text, Path(name)).objects
+            except ToolError as refused:
+                return replace(drawn, unrenderable=refused.problem)
+            effects = probe(release.helm, release.name, current, archive, drawn.values)
+        hooks = tuple(item for item in rendered if _HOOK in part(item.body, "metadata", "annotations"))
+        after = Manifest(tuple(item for item in rendered if item not in hooks))
+        drawn = replace(drawn, after=after, hooks=Manifest(hooks), effects=effects)
+        return self._observed(drawn, force=not rebuild.is_server_side(record))
+
+    def _render(self, archive: Path, values: str, scratch: Path) -> Manifest:
+        """Have Helm render the target; a release that is pending it renders without the cluster."""
+        release = self.release
+        if release.status.startswith("pending"):
+            return Manifest.parse(release.helm.template(release.name, archive, values))
+        given = scratch / "values.yaml"
+        given.touch(mode=0o600)
+        given.write_text(values)
+        return render(release.helm, release.name, archive, given).manifest
+
+    def _observed(self, plan: Plan, *, force: bool) -> Plan:
+        cluster = self.release.cluster
+        live = dict(_live(cluster, plan))
+        return replace(
+            plan,
+            live=live,
+            restored=dict(_restored(cluster, plan.before.objects)),
+            refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
+            volumes=dict(_volumes(cluster, live)),
+            classes=_classes(cluster),
+            images=dict(_images(cluster, plan)),
+            running=dict(_running(cluster, self.release.agents)),
+            present=dict(_present(cluster, self.release.agents, plan)),
+            unwell=dict(_unwell(cluster, self.release.agents)),
+            quotas=_quotas(cluster),
+        )
+
+
+def chart_of(archive: Path) -> Chart:
+    """Read what a packaged chart says of itself.
+
+    Raises:
+        SourceError: it is none.
+    """
+    said = helms.chart_at(archive)
+    return Chart(said.name, Version.parse(said.version), said.app)
+
+
+def _live(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, Object]]:
+    """Look up every object of either side, the claims that agents mount, and what their pods refer to."""
+    wanted: dict[Key, Object] = {**plan.old, **plan.new, **{(i.kind, i.name): i.body for i in plan.hooks.objects}}
+    for change in plan.agents:
+        for side in filter(None, (change.before, change.after)):
+            wanted |= {(_CLAIM, mount.claim): _named("v1", _CLAIM, mount.claim) for mount in side.mounts}
+            for kind in ("Secret", "ConfigMap"):
+                wanted |= {(kind, name): _named("v1", kind, name) for name, *_ in side.references(kind)}
+    for key, body in wanted.items():
+        with suppress(NotFound, Forbidden):
+            yield key, cluster.look_up(body)
+
+
+def _restored(cluster: Cluster, objects: Sequence[ManifestObject]) -> Iterator[tuple[Key, Object]]:
+    for item in objects:
+        with suppress(ClusterError):  # what the API does not take tells nothing of drift
+            yield (item.kind, item.name), cluster.try_apply(item.body, HELM, force=True)
+
+
+def _refused(cluster: Cluster, plan: Plan, *, force: bool) -> Iterator[Refusal]:
+    for item in (*plan.after.objects, *plan.hooks.objects):
+        try:
+            cluster.try_apply(item.body, HELM, force=force)
+        except ClusterError as error:
+            yield Refusal(item.kind, item.name, _reason(error), error.problem)
+
+
+def _refused_pods(cluster: Cluster, plan: Plan) -> Iterator[Refusal]:
+    """Have the API judge a pod of each agent: pod security, limit ranges and quotas count for pods only."""
+    for change in plan.agents:
+        if change.after and change.after.replicas:
+            template = change.after.template
+            metadata = {**part(template, "metadata"), "name": f"{change.after.name}-plan"}
+            body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": part(template, "spec")}
+            try:
+                cluster.try_create("Pod", body)
+            except Conflict:
+                continue
+            except ClusterError as error:
+                yield Refusal("Pod", change.after.name, _reason(error), error.problem)
+
+
+def _reason(error: ClusterError) -> str:
+    if isinstance(error, Conflict):
+        return "edited"
+    if isinstance(error, NotFound):
+        return "unknown"
+    return "quota" if "exceeded quota" in error.problem else "refused"
+
+
+def _volumes(cluster: Cluster, live: dict[Key, Object]) -> Iterator[tuple[str, Object]]:
+    for (kind, name), body in live.items():
+        if kind == _CLAIM and (volume := at(body, "spec", "volumeName")):
+            with suppress(NotFound, Forbidden):
+                yield name, cluster.get("PersistentVolume", volume)
+
+
+def _classes(cluster: Cluster) -> dict[str, Object] | None:
+    try:
+        return {found["metadata"]["name"]: found for found in cluster.all("StorageClass")}
+    except Forbidden:
+        return None
+
+
+def _quotas(cluster: Cluster) -> tuple[Object, ...]:
+    with suppress(Forbidden):
+        return tuple(cluster.all("ResourceQuota"))
+    return ()
+
+
+def _images(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Ask nodes and registries for each image of the target; kubelet pulls with rights that we may not have."""
+    with suppress(Forbidden):
+        nodes = cluster.all("Node")
+        there = {name for node in nodes for image in parts(node, "status", "images") for name in image["names"]}
+        for image in {change.after.image for change in plan.agents if change.after}:
+            yield image, "there" if image in there else _offered(image)
+
+
+def _offered(image: str) -> str:
+    host, slash, path = image.partition("/")
+    if not slash or not ("." in host or ":" in host):
+        return "unknown"  # a short name: what it means is the node's to say
+    name, _, digest = path.partition("@")
+    last = name.rpartition("/")[2]
+    tag = last.partition(":")[2]
+    repository = name.removesuffix(f":{tag}") if tag else name
+    try:
+        return "offered" if Registry.at(host).has(repository, digest or tag or "latest") else "missing"
+    except SourceError:
+        return "unknown"
+
+
+def _running(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for agent in agents:
+        with suppress(SopError):
+            pod = agent.pod(cluster)
+            yield agent.deployment, (pod.image, pod.image_id)
+
+
+def _present(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tuple[str, frozenset[str]]]:
+    """Ask in the running agent which of the paths that matter have something in them."""
+    wanted = data.asked(plan)
+    for agent in agents:
+        if paths := wanted.get(agent.deployment):
+            with suppress(SopError):  # an agent that does not run is told by another rule
+                found = agent.pod(cluster).capture(_PRESENT, agent.home, *paths).decode(errors="surrogateescape")
+                yield agent.deployment, frozenset(filter(None, found.split("\0")))
+
+
+def _unwell(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[tuple[str, str]]:
+    for agent in agents:
+        pods = [p for p in cluster.list("Pod", agent.selector) if not p["metadata"].get("deletionTimestamp")]
+        seen = [text for pod in pods if (text := _trouble(pod, agent.container))]
+        if not pods or seen:
+            yield agent.deployment, "; ".join(seen) or "it has no pod"
+
+
+def _trouble(pod: Object, container: str) -> str:
+    """Return why a pod's agent is not well; empty if it is."""
+    for status in parts(pod, "status", "containerStatuses"):
+        if status["name"] != container:
+            continue
+        state = part(status, "state")
+        if "running" not in state:
+            reasons = [str(part(state, word).get("reason") or word) for word in state]
+            return f"pod {pod['metadata']['name']}: {', '.join(reasons) or 'not running'}"
+        ended = part(status, "lastState", "terminated")
+        if ended.get("exitCode") and datetime.now(UTC) - datetime.fromisoformat(ended["finishedAt"]) < RECENT:
+            return f"it was restarted {status['restartCount']} times, last after exit code {ended['exitCode']}"
+        return "" if status.get("ready") else f"pod {pod['metadata']['name']} is not Ready"
+    return f"pod {pod['metadata']['name']} is {at(pod, 'status', 'phase')}"
+
+
+def _named(version: str, kind: str, name: str) -> Object:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}}

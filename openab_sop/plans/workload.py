@@ -1,0 +1,197 @@
+"""A Deployment as rules look at it: what of it decides which data an agent finds and what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from openab_sop.agents.agent import CONTAINERS, is_agent
+from openab_sop.objects import Object, at, part, parts
+
+_POD = ("spec", "template", "spec")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A claim, or a part of it, in an agent's container; ``path`` is absolute, ``inside`` relative to the claim."""
+
+    claim: str
+    path: PurePosixPath
+    inside: PurePosixPath
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment, rendered or live."""
+
+    body: Object
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.body["metadata"]["name"])
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it is an agent's and not a companion's (SOP 1.2)."""
+        return is_agent(self.body)
+
+    @property
+    def component(self) -> str:
+        """The key of the agent in the values, as the chart labels it; empty if it does not."""
+        return str(part(self.body, "metadata", "labels").get("app.kubernetes.io/component") or "")
+
+    @property
+    def pod(self) -> Object:
+        """The pod's spec."""
+        return part(self.body, *_POD)
+
+    @property
+    def template(self) -> Object:
+        """The whole template of its pods: a pod is replaced if this changes, and only then."""
+        return part(self.body, "spec", "template")
+
+    @property
+    def containers(self) -> list[Object]:
+        """Its containers, those that run before the others too."""
+        return parts(self.pod, "initContainers") + parts(self.pod, "containers")
+
+    @property
+    def container(self) -> Object:
+        """The agent's container, of a companion the first one."""
+        every = parts(self.pod, "containers")
+        return next((c for c in every if c.get("name") in CONTAINERS), every[0] if every else {})
+
+    @property
+    def image(self) -> str:
+        """Reference of the image that the agent runs."""
+        return str(self.container.get("image") or "")
+
+    @property
+    def pull_policy(self) -> str:
+        """When kubelet pulls it, with Kubernetes' default where nothing is said."""
+        said = self.container.get("imagePullPolicy")
+        return str(said or ("Always" if is_floating(self.image) else "IfNotPresent"))
+
+    @property
+    def replicas(self) -> int:
+        """How many pods it wants."""
+        said = at(self.body, "spec", "replicas")
+        return 1 if said is None else int(said)
+
+    @property
+    def strategy(self) -> str:
+        """How its pods are replaced, with Kubernetes' default where nothing is said."""
+        return str(at(self.body, "spec", "strategy", "type") or "RollingUpdate")
+
+    @property
+    def variables(self) -> Mapping[str, Object]:
+        """Variables of the agent's container by name."""
+        return {str(entry["name"]): entry for entry in parts(self.container, "env")}
+
+    @property
+    def home(self) -> PurePosixPath | None:
+        """HOME, else where its only claim is mounted; None if it cannot be told."""
+        said = self.variables.get("HOME", {}).get("value")
+        mounts = self.mounts
+        if said:
+            return PurePosixPath(str(said))
+        return mounts[0].path if len({mount.path for mount in mounts}) == 1 else None
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """Where claims are in the agent's container."""
+        return tuple(
+            Mount(
+                claims[mount["name"]],
+                PurePosixPath(mount["mountPath"]),
+                PurePosixPath(str(mount.get("subPath") or ".")),
+            )
+            for claims in [self._claims]
+            for mount in parts(self.container, "volumeMounts")
+            if mount["name"] in claims
+        )
+
+    def where(self, path: PurePosixPath) -> tuple[str, PurePosixPath] | None:
+        """Return the claim that holds a path of the container, and the path inside it; None if no claim does."""
+        holding = [mount for mount in self.mounts if path.is_relative_to(mount.path)]
+        if not holding:
+            return None
+        nearest = max(holding, key=lambda mount: len(mount.path.parts))
+        return nearest.claim, nearest.inside / path.relative_to(nearest.path)
+
+    @property
+    def claim(self) -> str | None:
+        """The claim that holds the home; None without persistence."""
+        if self.home is None:
+            return self.mounts[0].claim if self.mounts else None
+        found = self.where(self.home)
+        if found:
+            return found[0]
+        below = [mount.claim for mount in self.mounts if mount.path.is_relative_to(self.home)]
+        return below[0] if below else None
+
+    @property
+    def covered(self) -> frozenset[str]:
+        """Paths in the home, relative to it, where something that is no claim is mounted."""
+        home = self.home
+        if home is None:
+            return frozenset()
+        paths = [
+            PurePosixPath(m["mountPath"])
+            for m in parts(self.container, "volumeMounts")
+            if m["name"] not in self._claims
+        ]
+        return frozenset(str(path.relative_to(home)) for path in paths if path.is_relative_to(home) and path != home)
+
+    @property
+    def user(self) -> tuple[int | None, int | None]:
+        """Uid that the agent runs as, and the group that kubelet gives its volume; None where the image decides."""
+        pod, own = part(self.pod, "securityContext"), part(self.container, "securityContext")
+        return own.get("runAsUser", pod.get("runAsUser")), pod.get("fsGroup")
+
+    def references(self, kind: str) -> Iterator[tuple[str, str | None, str]]:
+        """Yield what its pods cannot start without: name, key (None for the whole) and who needs it.
+
+        Args:
+            kind: "Secret" or "ConfigMap".
+        """
+        word = "secret" if kind == "Secret" else "configMap"
+        for container in self.containers:
+            for variable in parts(container, "env"):
+                source = part(variable, "valueFrom", f"{word}KeyRef")
+                if source and not source.get("optional"):
+                    yield str(source["name"]), str(source["key"]), f"variable {variable['name']}"
+            for origin in parts(container, "envFrom"):
+                source = part(origin, f"{word}Ref")
+                if source and not source.get("optional"):
+                    yield str(source["name"]), None, "variables"
+        for volume in parts(self.pod, "volumes"):
+            for source in (volume, *parts(volume, "projected", "sources")):
+                reference = part(source, word)
+                if reference and not reference.get("optional"):
+                    yield str(reference.get("secretName") or reference["name"]), None, f"volume {volume['name']}"
+
+    @property
+    def _claims(self) -> dict[str, str]:
+        names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(self.pod, "volumes"))
+        return {str(volume): str(claim) for volume, claim in names if claim}
+
+
+def is_floating(image: str) -> bool:
+    """Tell whether an image's reference may mean another image tomorrow: no digest, and no tag or ``latest``."""
+    return "@" not in image and tag(image) in ("", "latest")
+
+
+def tag(image: str) -> str:
+    """Return the tag of an image's reference; empty if it has none. A registry's port is none."""
+    last = image.partition("@")[0].rpartition("/")[2]
+    return last.partition(":")[2]
+
+
+def repository(image: str) -> str:
+    """Return an image's reference without tag and digest."""
+    plain = image.partition("@")[0]
+    head, slash, last = plain.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
