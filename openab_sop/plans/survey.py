@@ -94,7 +94,7 @@ class Survey:
         return replace(
             plan,
             live=live,
-            restored=dict(_restored(cluster, plan.before.objects)),
+            restored=dict(_restored(self.release, plan.before.objects)),
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
             classes=_classes(cluster),
@@ -129,10 +129,19 @@ def _live(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, Object]]:
             yield key, cluster.look_up(body)
 
 
-def _restored(cluster: Cluster, objects: Sequence[ManifestObject]) -> Iterator[tuple[Key, Object]]:
+def _restored(release: Release, objects: Sequence[ManifestObject]) -> Iterator[tuple[Key, Object]]:
     for item in objects:
         with suppress(ClusterError):  # what the API does not take tells nothing of drift
-            yield (item.kind, item.name), cluster.try_apply(item.body, HELM, force=True)
+            body = _as_helm_sends(item.body, release)
+            yield (item.kind, item.name), release.cluster.try_apply(body, HELM, force=True)
+
+
+def _as_helm_sends(body: Object, release: Release) -> Object:
+    """Add what Helm adds to each object of a release, which its manifest does not say."""
+    metadata = part(body, "metadata")
+    annotations = {**part(metadata, "annotations"), **rebuild.ownership(release.name, release.namespace)}
+    labels = {**part(metadata, "labels"), **rebuild.HELMS_LABEL}
+    return {**body, "metadata": {**metadata, "annotations": annotations, "labels": labels}}
 
 
 def _refused(cluster: Cluster, plan: Plan, *, force: bool) -> Iterator[Refusal]:

@@ -31,8 +31,8 @@ _CLUSTERS_OWN = (
 """Beginnings of annotations that a cluster, or a tool on it, noted on an object for itself."""
 _BOUND = ("volumeName", "dataSource", "dataSourceRef", "storageClassName")
 """What of a claim's spec tells where its old volume came from."""
-_OWNERSHIP = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
-"""Annotations by which Helm knows what it may adopt (helm/helm, ``pkg/action/validate.go``)."""
+HELMS_LABEL = {"app.kubernetes.io/managed-by": "Helm"}
+"""The label that Helm puts on each object."""
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -107,9 +107,14 @@ def claim_anew(stored: Object, rendered: Object | None, class_name: str | None, 
     if class_name is not None:
         spec["storageClassName"] = class_name
     if rendered:
-        claim["metadata"]["labels"] |= {"app.kubernetes.io/managed-by": "Helm"}
-        claim["metadata"]["annotations"] |= dict(zip(_OWNERSHIP, owner, strict=True))
+        claim["metadata"]["labels"] |= HELMS_LABEL
+        claim["metadata"]["annotations"] |= ownership(*owner)
     return {**claim, "spec": spec}
+
+
+def ownership(release: str, namespace: str) -> dict[str, str]:
+    """Return the annotations by which Helm knows its own objects (helm/helm, ``pkg/action/validate.go``)."""
+    return {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
 
 
 def storage_class(wanted: str | None, classes: Sequence[Object]) -> str | None:

@@ -78,7 +78,23 @@ def image_missing(plan: Plan) -> Iterator[Finding]:
             )
 
 
-RULES = (image_unchanged, image_cached, image_floats, image_flavour, image_missing)
+@warns(
+    "image-untold",
+    "Whether the node can have it shows when it is pulled: before the old pod stops, if that is permitted.",
+)
+def image_untold(plan: Plan) -> Iterator[Finding]:
+    """No node is known to have the image, and its registry could not be asked from here."""
+    for change in plan.agents:
+        if change.after and plan.images.get(change.after.image) == "unknown":
+            yield Finding(
+                change.name,
+                f"{change.after.image} is on no node, and its registry does not answer this machine",
+                "an image that can be pulled",
+                "pytest suites/upgrade pulls it while the old version serves",
+            )
+
+
+RULES = (image_unchanged, image_cached, image_floats, image_flavour, image_missing, image_untold)
 
 
 def _flavour(image: str) -> str:
