@@ -12,6 +12,7 @@ from typing import Any
 
 from sandbox import Sandbox
 from world.endpoint.client import Control
+from world.harms import package_harm
 from world.publish import Progress, Publisher
 from world.tools import Tools
 from world.versions import IMAGE_PREFIX, Source, family
@@ -88,6 +89,11 @@ class World:
     def package(self, version: str) -> Path:
         """The packaged chart of a version. Raises LookupError if there is no such version."""
         return self._publisher.archive(family().find(version))
+
+    def harmful(self, name: str, directory: Path) -> Path:
+        """Package the bad chart of this name in ``harms.toml`` below a new directory. Raises KeyError."""
+        registry = self.registry().removeprefix("oci://").partition("/")[0]
+        return package_harm(family(), name, registry, directory, self.helm)
 
     def publish(self, progress: Progress) -> None:
         """Build, load and publish every version, and start the endpoint; quick when nothing changed.
