@@ -46,4 +46,3 @@ def _edit(path: Path, old: str, new: str) -> None:
     if old and text.count(old) != 1:
         raise ValueError(f"{path.name} has {old!r} {text.count(old)} times")
     path.write_text(text.replace(old, new) if old else text + new)
-
