@@ -158,10 +158,7 @@ def outcomes(
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(SIDE_BY_SIDE) as several:
         patch.setenv("PATH", f"{status.bin}{os.pathsep}{os.environ['PATH']}")
         root = tmp_path_factory.mktemp("harms")
-        yield {
-            rule: several.submit(tell, world, status, rule, story, subdirectory(root, rule))
-            for rule, story in STORIES.items()
-        }
+        yield {rule: several.submit(tell, world, status, rule, subdirectory(root, rule)) for rule in STORIES}
 
 
 @pytest.mark.parametrize("rule", STORIES)
