@@ -96,9 +96,9 @@ class Suites:
 
 @pytest.fixture(scope="session")
 def box() -> Sandbox:
-    """The sandbox of this checkout, up."""
+    """The sandbox of this checkout, up; its audit log tells what a suite has really asked for."""
     box = Sandbox()
-    box.up(progress=print)
+    box.up(progress=print, audit=True)
     return box
 
 

@@ -22,6 +22,9 @@ SIDE_BY_SIDE = 3
 BEFORE, AFTER = "test_data_are_restored", "test_new_claims_are_filled"
 """Steps that restore: before the old version starts, or into the claim that came with it."""
 CONFIRMED = ("--approval=auto",)
+SAME_IMAGE = ("--accept=image-unchanged:openab-kiro", "--reason=to see what comes of it")
+CLAIM_DELETED = ("--accept=claim-deleted:openab-kiro", "--reason=to see what comes of it")
+"""The plan names these before anything is touched."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,13 @@ STORIES = {
             ("--panic-pattern=ERROR",),
             name="what it logs is a panic",
         ),
-        Story("0.9.0-same-image.1", 0, "0.9.0-same-image.1", "verdict: passed", image="0.8.1"),
+        Story("0.9.0-same-image.1", 0, "0.9.0-same-image.1", "verdict: passed", options=SAME_IMAGE, image="0.8.1"),
         Story(
             "0.9.0-config-only.1",
             0,
             "0.9.0-config-only.1",
             "verdict: passed",
+            options=SAME_IMAGE,
             image="0.8.1",
             seen="restarted: openab-kiro",
         ),
@@ -106,7 +110,14 @@ STORIES = {
         ),
         Story("0.9.0-one-agent-panics.1", 11, "0.8.1", "openab-claude", "crash-or-pending", agents=("kiro", "claude")),
         Story(
-            "0.9.0-renames-claim.1", 11, "0.6.4", "is another than before", "volume-lost", start="0.6.4", restored=AFTER
+            "0.9.0-renames-claim.1",
+            11,
+            "0.6.4",
+            "is another than before",
+            "volume-lost",
+            CLAIM_DELETED,
+            start="0.6.4",
+            restored=AFTER,
         ),
         Story("0.9.0", 11, "0.8.1", "status 101", "crash-or-pending"),
         Story("0.9.1", 11, "0.8.1", "status 101", "crash-or-pending"),
