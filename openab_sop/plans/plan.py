@@ -78,6 +78,7 @@ class Plan:
         after: the target as rendered with the values, without its hooks.
         hooks: what the target would run or make around the upgrade.
         unrenderable: why the target cannot be rendered with the values; then ``after`` is empty.
+        refused: why Helm itself would not go on, although the target can be rendered.
         live: objects that are on the cluster now, of those that either side has or refers to.
         restored: each object of ``before`` as the API would have it if it were applied again (dryRun=All).
         refusals: what of the target the API would not take.
@@ -102,6 +103,7 @@ class Plan:
     after: Manifest
     hooks: Manifest = field(default=Manifest(()))
     unrenderable: str = ""
+    refused: str = ""
     live: Mapping[Key, Object] = field(default_factory=dict[Key, Object])
     restored: Mapping[Key, Object] = field(default_factory=dict[Key, Object])
     refusals: tuple[Refusal, ...] = ()

@@ -69,24 +69,30 @@ class Survey:
                 after=Manifest(()),
             )
             try:
-                rendered = self._render(archive, text, Path(name)).objects
-            except ToolError as refused:
-                return replace(drawn, unrenderable=refused.problem)
+                rendered, refused = self._render(archive, text, Path(name))
+            except ToolError as error:
+                return replace(drawn, unrenderable=error.problem)
             effects = probe(release.helm, release.name, current, archive, drawn.values)
-        hooks = tuple(item for item in rendered if _HOOK in part(item.body, "metadata", "annotations"))
-        after = Manifest(tuple(item for item in rendered if item not in hooks))
-        drawn = replace(drawn, after=after, hooks=Manifest(hooks), effects=effects)
+        hooks = tuple(item for item in rendered.objects if _HOOK in part(item.body, "metadata", "annotations"))
+        after = Manifest(tuple(item for item in rendered.objects if item not in hooks))
+        drawn = replace(drawn, after=after, hooks=Manifest(hooks), refused=refused, effects=effects)
         return self._observed(drawn, force=not rebuild.is_server_side(record))
 
-    def _render(self, archive: Path, values: str, scratch: Path) -> Manifest:
-        """Have Helm render the target; a release that is pending it renders without the cluster."""
+    def _render(self, archive: Path, values: str, scratch: Path) -> tuple[Manifest, str]:
+        """Have Helm render the target as it would send it; else without the cluster, and why it would not.
+
+        Raises:
+            ToolError: it cannot be rendered at all.
+        """
         release = self.release
-        if release.status.startswith("pending"):
-            return Manifest.parse(release.helm.template(release.name, archive, values))
         given = scratch / "values.yaml"
         given.touch(mode=0o600)
         given.write_text(values)
-        return render(release.helm, release.name, archive, given).manifest
+        try:
+            return render(release.helm, release.name, archive, given).manifest, ""
+        except ToolError as refused:
+            offline = Manifest.parse(release.helm.template(release.name, archive, values))
+            return offline, "" if release.status.startswith("pending") else refused.problem
 
     def _observed(self, plan: Plan, *, force: bool) -> Plan:
         cluster = self.release.cluster

@@ -116,6 +116,15 @@ def world(box: Sandbox) -> World:
     return world
 
 
+@pytest.fixture(scope="session")
+def helm3(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory in which ``helm`` is helm 3."""
+    box.up(progress=print, optional=["helm3"])
+    directory = tmp_path_factory.mktemp("helm3")
+    (directory / "helm").symlink_to(box.status().bin / "helm3")
+    return directory
+
+
 @contextmanager
 def new_namespace(world: World) -> Generator[str]:
     """A namespace with a name of its own; gone afterwards."""

@@ -34,6 +34,16 @@ def does_not_render(plan: Plan) -> Iterator[Finding]:
         )
 
 
+@blocks(
+    "helm-refuses",
+    "Helm stops before it sends anything: at objects that are not the release's, or kinds that it cannot map.",
+)
+def helm_refuses(plan: Plan) -> Iterator[Finding]:
+    """The target can be rendered, and Helm would not submit it to this cluster."""
+    if plan.refused:
+        yield Finding(plan.release, plan.refused, "an upgrade that Helm begins", "do what it says, then run again")
+
+
 @blocks("release-not-deployed", "Helm refuses to upgrade it, or goes on from a state that never worked.")
 def release_not_deployed(plan: Plan) -> Iterator[Finding]:
     """The current revision is pending or failed."""
@@ -137,6 +147,7 @@ def hook_runs(plan: Plan) -> Iterator[Finding]:
 
 RULES = (
     does_not_render,
+    helm_refuses,
     release_not_deployed,
     agent_unwell,
     kind_unknown,

@@ -100,14 +100,14 @@ def delete_claim(ground: Ground) -> None:
     ground.kubectl("delete", CLAIM, "openab-kiro", "--wait=false")
 
 
-def edit_secret(manager: str) -> Callable[[Ground], None]:
+def renew_token(ground: Ground) -> None:
     """Somebody renews the token by hand."""
-    patch = '{"stringData": {"discord-bot-token": "renewed-by-hand"}}'
+    ground.kubectl("patch", "secret", "openab-kiro", '--patch={"stringData": {"discord-bot-token": "renewed-by-hand"}}')
 
-    def edit(ground: Ground) -> None:
-        ground.kubectl("patch", "secret", "openab-kiro", f"--patch={patch}", f"--field-manager={manager}")
 
-    return edit
+def make_more(ground: Ground) -> None:
+    """Somebody else has an object of the name that a later chart wants."""
+    ground.kubectl("create", "configmap", "openab-more")
 
 
 def token_taken_back(ground: Ground, _: Seen) -> bool:
@@ -116,7 +116,7 @@ def token_taken_back(ground: Ground, _: Seen) -> bool:
 
 def label_claim(ground: Ground) -> None:
     labels = '{"metadata": {"labels": {"app.kubernetes.io/version": "by-hand"}}}'
-    ground.kubectl("patch", CLAIM, "openab-kiro", f"--patch={labels}", "--field-manager=helm")
+    ground.kubectl("patch", CLAIM, "openab-kiro", f"--patch={labels}")
 
 
 def label_lost(ground: Ground, _: Seen) -> bool:
@@ -142,6 +142,7 @@ def restrict(ground: Ground) -> None:
 
 
 def limit(ground: Ground) -> None:
+    """A quota that has room for the agent as it is."""
     ground.kubectl("create", "quota", "small", "--hard=requests.memory=100Mi")
 
 
@@ -158,8 +159,8 @@ def job_ran(ground: Ground, _: Seen) -> bool:
     return ground.find("job", "openab-before").get("status", {}).get("succeeded") == 1
 
 
-def secret_made_anew(ground: Ground, before: Seen) -> bool:
-    return ground.find("secret")["metadata"]["uid"] != before.secret
+def secret_lost(ground: Ground, before: Seen) -> bool:
+    return ground.find("secret").get("metadata", {}).get("uid") != before.secret
 
 
 def helm_uninstall_takes_the_claim(ground: Ground, _: Seen) -> bool:

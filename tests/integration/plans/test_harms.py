@@ -36,6 +36,7 @@ class Story:
         values: of the agent, on top of those that make it connect; ``top``: of the chart.
         prepare: what is done after the installation, and before the plan.
         well: whether the release is to be waited for, and gets the marker.
+        by_helm3: whether helm 3 has made the release: it is never applied server-side.
     """
 
     harm: Harm | None
@@ -45,6 +46,7 @@ class Story:
     top: Mapping[str, Any] = field(default_factory=dict[str, Any])
     prepare: Callable[[Ground], None] = nothing
     well: bool = True
+    by_helm3: bool = False
 
 
 NUMBERS = {"discord": {"allowedChannels": ["1097261234567890123"]}}
@@ -73,7 +75,7 @@ STORIES: dict[str, Story] = {
     "image-flavour": Story(h.other_image),
     "image-missing": Story(h.never_runs),
     "image-untold": Story(h.never_runs, "0.9.0-no-image.1"),
-    "adapter-off": Story(h.in_config("[discord]", there=False), "0.8.0", "0.7.0", {"discord": {"enabled": None}}),
+    "adapter-off": Story(h.in_config("[discord]", there=False), values={"discord": {"enabled": None}}),
     "setting-gone": Story(h.in_config("[reactions]", there=False), "0.9.0-config-only.1"),
     "setting-changed": Story(h.in_config("max_sessions = 2")),
     "setting-type": Story(h.never_runs),
@@ -84,19 +86,20 @@ STORIES: dict[str, Story] = {
     "variable-gone": Story(h.without_variable, values={"env": {"GH_HOST": "git.example.test"}}),
     "value-ignored": Story(h.in_config("session_ttl_hours = 24"), values={"pool": {"sessionTtlHours": 7}}),
     "not-restarted": Story(h.runs_on, "0.9.0-config-only.1"),
-    "edit-overwritten": Story(h.token_taken_back, "0.8.2", prepare=h.edit_secret("helm")),
-    "edit-lost": Story(h.label_lost, "0.8.2", prepare=h.label_claim),
-    "edit-in-the-way": Story(None, "0.8.2", prepare=h.edit_secret("kubectl-edit")),
+    "edit-overwritten": Story(h.token_taken_back, "0.8.2", prepare=h.renew_token, by_helm3=True),
+    "edit-lost": Story(h.label_lost, "0.8.2", prepare=h.label_claim, by_helm3=True),
+    "edit-in-the-way": Story(None, "0.8.2", prepare=h.renew_token),
     "object-gone": Story(h.there("configmap", "openab-kiro"), "0.8.2", prepare=h.delete_config),
     "does-not-render": Story(None),
+    "helm-refuses": Story(None, prepare=h.make_more),
     "release-not-deployed": Story(h.failed_before, "0.8.2", prepare=h.fail_once),
     "agent-unwell": Story(h.still_unwell, "0.9.0-refuses-arguments.1", "0.9.0-panics-at-start.1", well=False),
     "kind-unknown": Story(None),
     "object-refused": Story(None),
     "pod-refused": Story(h.no_pod, prepare=h.restrict),
-    "quota-exceeded": Story(h.no_pod, values={"resources": {"requests": {"memory": "60Mi"}}}, prepare=h.limit),
+    "quota-exceeded": Story(h.no_pod, prepare=h.limit),
     "storage-class-missing": Story(h.pending),
-    "hook-deletes": Story(h.secret_made_anew),
+    "hook-deletes": Story(h.secret_lost),
     "hook-runs": Story(h.job_ran),
     "file-covered": Story(h.covered, "0.8.0", "0.7.0", {"agentsMd": "# From the chart\n"}, prepare=h.own_instructions),
     "user-changed": Story(h.cannot_write),
@@ -126,7 +129,7 @@ class Outcome:
     harmed: bool
 
 
-def tell(world: World, status: Status, rule: str, scratch: Path) -> Outcome:
+def tell(world: World, status: Status, helm3: Path, rule: str, scratch: Path) -> Outcome:
     story = STORIES[rule]
     agent = merged(world.agent_values(), story.values)
     agent = merged(agent, {"env": {"OPENAB_WRITE_INTERVAL": "0"}})
@@ -135,7 +138,10 @@ def tell(world: World, status: Status, rule: str, scratch: Path) -> Outcome:
     chart = world.package(story.to) if story.to else world.harmful(rule, subdirectory(scratch, "chart"))
     with new_namespace(world) as namespace:
         ground = Ground(world, status, namespace, scratch, values, "openab" if single else "openab-kiro")
-        world.install("openab", namespace, story.start, values, wait=story.well)
+        if story.by_helm3:
+            assert ground.helm("install", world.package(story.start), "--wait", helm=helm3 / "helm") == ""
+        else:
+            world.install("openab", namespace, story.start, values, wait=story.well)
         if story.well:
             ground.shell(f"echo '{MARKER}' >marker")
         else:
@@ -153,12 +159,19 @@ def tell(world: World, status: Status, rule: str, scratch: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def outcomes(
-    world: World, status: Status, tmp_path_factory: pytest.TempPathFactory
+    world: World,
+    status: Status,
+    helm3: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[dict[str, Future[Outcome]]]:
+    """Every story that is asked for, told or being told."""
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(SIDE_BY_SIDE) as several:
         patch.setenv("PATH", f"{status.bin}{os.pathsep}{os.environ['PATH']}")
         root = tmp_path_factory.mktemp("harms")
-        yield {rule: several.submit(tell, world, status, rule, subdirectory(root, rule)) for rule in STORIES}
+        asked = " ".join(item.nodeid for item in request.session.items)
+        told = [rule for rule in STORIES if f"[{rule}]" in asked]
+        yield {rule: several.submit(tell, world, status, helm3, rule, subdirectory(root, rule)) for rule in told}
 
 
 @pytest.mark.parametrize("rule", STORIES)

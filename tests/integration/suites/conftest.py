@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Sandbox, Status, enclosure
+from sandbox import Status, enclosure
 from sandbox.processes import Records
 from tests.integration.conftest import Run, Suites, new_namespace
 from world import World
@@ -72,15 +72,6 @@ class Volumes:
 def volumes(world: World, status: Status) -> Volumes:
     """Finds the directories behind claims."""
     return Volumes(world, status)
-
-
-@pytest.fixture(scope="session")
-def helm3(box: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory in which ``helm`` is helm 3."""
-    box.up(progress=print, optional=["helm3"])
-    directory = tmp_path_factory.mktemp("helm3")
-    (directory / "helm").symlink_to(box.status().bin / "helm3")
-    return directory
 
 
 @pytest.fixture(scope="session")
