@@ -11,6 +11,7 @@ from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rule import blocks, warns
 from openab_sop.plans.workload import Workload
+from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")
@@ -242,8 +243,8 @@ def _is_mangled(value: object) -> bool:
 
 
 def _quoted(path: str, value: object) -> str:
-    """A setting's value, cut short; what may be a secret is masked where it is shown."""
-    text = repr(value)
+    """A setting's value, masked before it is cut short: half a secret is not known for one."""
+    text = MASK if is_secret_name(path) else mask(repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from openab_sop import redact
 from openab_sop.plans.plan import Effect, Plan
 from openab_sop.plans.rules import configuration
 from tests.unit.openab_sop.plans.drawn import (
@@ -251,6 +252,15 @@ def test_a_missing_reference_says_who_needs_it_and_why() -> None:
 def test_a_long_value_is_cut() -> None:
     (found,) = configuration.setting_changed.judge(given("'a'", f"'{'b' * 300}'"))
     assert len(found.observed) < 100
+
+
+def test_no_secret_is_quoted() -> None:
+    """Neither under a name that sounds secret, nor the half of one that a cut would leave unknown."""
+    redact.learn("a-known-secret-" * 9)
+    for setting in (f"bot_token = '{'x' * 9}%s'", f"x = '{'a-known-secret-' * 9}%s'"):
+        (found,) = configuration.setting_changed.judge(said(f"[a]\n{setting % 1}\n", f"[a]\n{setting % 2}\n"))
+        assert not any(word in str(found) for word in ("xxxxxx", "a-known"))
+        assert redact.MASK in found.observed
 
 
 def test_a_companion_may_have_what_it_likes() -> None:
