@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import HtmlDiff
 from html import escape
+from typing import cast
 
 from openab_sop.objects import Object, as_yaml, part
 from openab_sop.plans.judgement import Judgement
@@ -78,7 +79,16 @@ def _lines(old: Object | None, new: Object | None) -> tuple[list[str], list[str]
 
 
 def _shown(body: Object | None) -> list[str]:
-    return mask(as_yaml(body).decode()).splitlines() if body else []
+    return mask(as_yaml(cast(Object, _masked(body))).decode()).splitlines() if body else []
+
+
+def _masked(value: object) -> object:
+    """Mask each text before YAML quotes it, and spells a token in a file otherwise than the file."""
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in cast(Object, value).items()}
+    if isinstance(value, list):
+        return [_masked(inner) for inner in cast(list[object], value)]
+    return mask(value) if isinstance(value, str) else value
 
 
 def _without_secrets(body: Object | None, before: Object | None) -> Object | None:

@@ -231,7 +231,7 @@ def _kind(value: object) -> str:
 
 def _is_spelt_as_float(was: object, would: object) -> bool:
     """Tell whether a whole number went through a float (1000000 is 1e+06 then): TOML has both, and readers differ."""
-    return isinstance(was, int) and isinstance(would, float) and was == would
+    return isinstance(was, int) and isinstance(would, float) and would.is_integer() and int(would) == was
 
 
 def _is_mangled(value: object) -> bool:

@@ -136,7 +136,8 @@ def now(
 
 def then(*others: Object, **tweaks: Any) -> Side:
     """The same, of the next version."""
-    return now(*others, **{"image": "ghcr.io/openabdev/openab:0.8.2", **tweaks})
+    given: dict[str, Any] = {"image": "ghcr.io/openabdev/openab:0.8.2", **tweaks}
+    return now(*others, **given)
 
 
 def drawn(
@@ -155,7 +156,7 @@ def drawn(
     old, new = now() if before is None else before, then() if after is None else after
     there = _keyed(old) | _keyed(live)
     current, target = (Chart(name, Version.parse(text), text) for name, text in zip(charts, versions, strict=True))
-    given = {"status": "deployed", "values": {}, **facts}
+    given: dict[str, Any] = {"status": "deployed", "values": {}, **facts}
     return Plan(
         release="rel",
         namespace="chat",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -138,6 +138,8 @@ def test_an_edit_is_named_by_its_place_and_never_by_its_value() -> None:
 
 
 def test_of_many_edits_few_are_named() -> None:
-    many = {f"k{number}": "x" for number in range(9)}
-    (found,) = drift.edit_overwritten.judge(edited(secret(**many), secret(**dict.fromkeys(many, "y"))))
+    many: dict[str, Any] = {f"k{number}": "x" for number in range(9)}
+    (found,) = drift.edit_overwritten.judge(
+        edited(secret(**many), secret(**cast(dict[str, Any], dict.fromkeys(many, "y"))))
+    )
     assert found.observed.endswith("data.k4 and 4 more")

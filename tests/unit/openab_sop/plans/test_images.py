@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from openab_sop.plans.plan import Plan
@@ -11,11 +13,11 @@ from tests.unit.openab_sop.plans.drawn import deployment, drawn, now, then, told
 HOST = "ghcr.io/openabdev"
 DIGEST, ANOTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
 NEW = f"{HOST}/openab:0.8.2"
-ALWAYS = {"imagePullPolicy": "Always"}
-PRESENT = {"imagePullPolicy": "IfNotPresent"}
+ALWAYS: dict[str, Any] = {"imagePullPolicy": "Always"}
+PRESENT: dict[str, Any] = {"imagePullPolicy": "IfNotPresent"}
 
 
-def moved(old: str, new: str, versions: tuple[str, str] = ("0.8.1", "0.8.2"), **more: str) -> Plan:
+def moved(old: str, new: str, versions: tuple[str, str] = ("0.8.1", "0.8.2"), **more: Any) -> Plan:
     """The agent's image changes."""
     return drawn(now(image=old, more=more), then(image=new, more=more), versions=versions)
 

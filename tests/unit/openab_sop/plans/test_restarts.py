@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from openab_sop.plans.plan import Plan
@@ -17,7 +19,7 @@ MOUNTED = {
 }
 
 
-def same(before: dict[str, object], after: dict[str, object]) -> Plan:
+def same(before: dict[str, Any], after: dict[str, Any]) -> Plan:
     """An upgrade within one version, so that not even the image changes."""
     return drawn(now(**before), now(**after), versions=("0.8.1", "0.8.1"))
 
