@@ -46,7 +46,7 @@ def limited(hard: dict[str, str], used: dict[str, str], was: str, would: str, **
     old, new = ({"resources": {"requests": {"cpu": cpu}, "limits": {"cpu": cpu}}} for cpu in (was, would))
     quota = thing("ResourceQuota", "quota", status={"hard": hard, "used": used})
     tweaks: dict[str, Any] = facts.pop("tweaks", {})
-    given = {"running": RUNS, **facts}
+    given: dict[str, Any] = {"running": RUNS, **facts}
     return drawn(now(more=old, **tweaks), then(more=new, **tweaks), quotas=(quota,), **given)
 
 
