@@ -139,7 +139,6 @@ def test_an_edit_is_named_by_its_place_and_never_by_its_value() -> None:
 
 def test_of_many_edits_few_are_named() -> None:
     many: dict[str, Any] = {f"k{number}": "x" for number in range(9)}
-    (found,) = drift.edit_overwritten.judge(
-        edited(secret(**many), secret(**cast(dict[str, Any], dict.fromkeys(many, "y"))))
-    )
+    others: dict[str, Any] = dict.fromkeys(many, "y")
+    (found,) = drift.edit_overwritten.judge(edited(secret(**many), secret(**others)))
     assert found.observed.endswith("data.k4 and 4 more")

@@ -99,6 +99,10 @@ def test_a_secret_that_comes_or_goes_is_not_shown_either() -> None:
         assert coded(OLD).rstrip("=") not in html
 
 
+def test_a_secret_of_which_only_a_value_changes_is_there() -> None:
+    assert "Secret rel-kiro changes" in summaries(shown(drawn(after=then(keys=secret(token=coded(NEW))))))
+
+
 def test_a_secret_that_does_not_change_is_left_out() -> None:
     assert not any("Secret" in summary for summary in summaries(shown(drawn())))
 
