@@ -30,9 +30,9 @@ class Judgement:
     @property
     def summary(self) -> str:
         """How many findings there are of each kind, in words."""
-        told = sum(harm.rule.severity is Severity.WARNS for harm in self.harms)
-        accepted = sum(bool(harm.accepted) for harm in self.harms)
-        counts = {"block": len(self.stopping), "accepted": accepted, "warn": told - accepted}
+        accepted = [harm for harm in self.harms if harm.accepted]
+        warn = len(self.harms) - len(self.stopping) - len(accepted)
+        counts = {"block": len(self.stopping), "accepted": len(accepted), "warn": warn}
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no findings"
 
     @property
@@ -95,7 +95,8 @@ def judge(plans: Sequence[Plan], accepted: Mapping[str, str]) -> Judgement:
     for plan in plans:
         for harm in _harms(plan):
             seen = found.get(harm.id, harm)
-            found[harm.id] = replace(seen, versions=(*seen.versions, str(plan.target.version)))
+            versions = dict.fromkeys((*seen.versions, str(plan.target.version)))
+            found[harm.id] = replace(seen, versions=tuple(versions))
     if unknown := sorted(accepted.keys() - found.keys()):
         raise SettingsError(
             f"--accept={unknown[0]}: the plan has no such finding",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from difflib import HtmlDiff
 from html import escape
+from typing import cast
 
-from openab_sop.objects import Object, as_yaml
+from openab_sop.objects import Object, as_yaml, part
 from openab_sop.plans.judgement import Judgement
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rule import Harm
@@ -74,22 +75,29 @@ def _objects(plan: Plan) -> str:
 
 def _lines(old: Object | None, new: Object | None) -> tuple[list[str], list[str]]:
     """Both sides as lines of YAML; of a Secret it is only told which keys change."""
-    return _shown(_without_secrets(old, new)), _shown(_without_secrets(new, old))
+    return _shown(_without_secrets(old, old)), _shown(_without_secrets(new, old))
 
 
 def _shown(body: Object | None) -> list[str]:
-    return mask(as_yaml(body).decode()).splitlines() if body else []
+    return mask(as_yaml(cast(Object, _masked(body))).decode()).splitlines() if body else []
 
 
-def _without_secrets(body: Object | None, beside: Object | None) -> Object | None:
+def _masked(value: object) -> object:
+    """Mask each text before YAML quotes it, and spells a token in a file otherwise than the file."""
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in cast(Object, value).items()}
+    if isinstance(value, list):
+        return [_masked(inner) for inner in cast(list[object], value)]
+    return mask(value) if isinstance(value, str) else value
+
+
+def _without_secrets(body: Object | None, before: Object | None) -> Object | None:
     if body is None or body.get("kind") != "Secret":
         return body
     hidden = dict(body)
     for field in ("data", "stringData"):
-        theirs: Object = (beside or {}).get(field) or {}
-        values: Object = body.get(field) or {}
+        was = part(before or body, field)
         hidden[field] = {
-            key: MASK if beside is None or theirs.get(key) == value else f"{MASK} (changes)"
-            for key, value in values.items()
+            key: MASK if was.get(key) == value else f"{MASK} (changes)" for key, value in part(body, field).items()
         }
     return hidden

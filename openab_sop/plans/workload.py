@@ -104,13 +104,12 @@ class Workload:
         """Where claims are in the agent's container."""
         return tuple(
             Mount(
-                claims[mount["name"]],
+                self.claims[mount["name"]],
                 PurePosixPath(mount["mountPath"]),
                 PurePosixPath(str(mount.get("subPath") or ".")),
             )
-            for claims in [self._claims]
             for mount in parts(self.container, "volumeMounts")
-            if mount["name"] in claims
+            if mount["name"] in self.claims
         )
 
     def where(self, path: PurePosixPath) -> tuple[str, PurePosixPath] | None:
@@ -129,8 +128,7 @@ class Workload:
         found = self.where(self.home)
         if found:
             return found[0]
-        below = [mount.claim for mount in self.mounts if mount.path.is_relative_to(self.home)]
-        return below[0] if below else None
+        return next((mount.claim for mount in self.mounts if mount.path.is_relative_to(self.home)), None)
 
     @property
     def covered(self) -> frozenset[str]:
@@ -139,9 +137,7 @@ class Workload:
         if home is None:
             return frozenset()
         paths = [
-            PurePosixPath(m["mountPath"])
-            for m in parts(self.container, "volumeMounts")
-            if m["name"] not in self._claims
+            PurePosixPath(m["mountPath"]) for m in parts(self.container, "volumeMounts") if m["name"] not in self.claims
         ]
         return frozenset(str(path.relative_to(home)) for path in paths if path.is_relative_to(home) and path != home)
 
@@ -174,7 +170,8 @@ class Workload:
                     yield str(reference.get("secretName") or reference["name"]), None, f"volume {volume['name']}"
 
     @property
-    def _claims(self) -> dict[str, str]:
+    def claims(self) -> Mapping[str, str]:
+        """Every claim of its pods, by the name of the volume that it is there."""
         names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(self.pod, "volumes"))
         return {str(volume): str(claim) for volume, claim in names if claim}
 

@@ -16,9 +16,10 @@ from openab_sop.verdict import Finding
 
 _CLAIM = "PersistentVolumeClaim"
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
-_HARMFUL = re.compile(r"\bdelete\b|\brm\s+-|\buninstall\b|--force\b|\bpatch\b")
+_HARMFUL = re.compile(r"\bdelete\b|(?<![-\w])rm\s|\buninstall\b|--force\b|\bpatch\b")
 _HOOK = "helm.sh/hook"
-_NAMES = {"count/pods": "pods", "cpu": "requests.cpu", "memory": "requests.memory"}
+_SELECTOR = ("spec", "selector")
+_NAMES = {"count/pods": "pods", **{name: f"requests.{name}" for name in ("cpu", "memory", "ephemeral-storage")}}
 """Names of a quota that mean the same as others."""
 
 
@@ -74,8 +75,9 @@ def kind_unknown(plan: Plan) -> Iterator[Finding]:
 def object_refused(plan: Plan) -> Iterator[Finding]:
     """The API refuses an object of the target: admission, a policy, a field that may not change."""
     for refusal in plan.refusals:
-        selector = refusal.kind == "Deployment" and "selector" in refusal.said
-        if refusal.reason == "refused" and refusal.kind not in (_CLAIM, "Pod") and not selector:
+        old, new = (side.get((refusal.kind, refusal.name), {}) for side in (plan.old, plan.new))
+        told = refusal.kind == "Deployment" and old and at(old, *_SELECTOR) != at(new, *_SELECTOR)  # selector-changed
+        if refusal.reason == "refused" and refusal.kind not in (_CLAIM, "Pod") and not told:
             yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "an object that the API takes", _VALUES)
 
 
@@ -93,7 +95,7 @@ def quota_exceeded(plan: Plan) -> Iterator[Finding]:
     for refusal in plan.refusals:
         if refusal.reason == "quota" and refusal.kind != "Pod":
             yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "room in the quota", _QUOTA)
-    freed = _sum([old for old, _ in plan.staying if old.name in plan.running])
+    freed = _sum([old for old, new in plan.staying if old.name in plan.running and new.strategy == "Recreate"])
     wanted = _sum([change.after for change in plan.agents if change.after])
     for quota in plan.quotas:
         used = part(quota, "status", "used")
@@ -126,12 +128,13 @@ def storage_class_missing(plan: Plan) -> Iterator[Finding]:
 
 @blocks("hook-deletes", "It runs in the middle of the upgrade, and Helm neither shows nor undoes what it deletes.")
 def hook_deletes(plan: Plan) -> Iterator[Finding]:
-    """A hook replaces an object that is there, or runs a command that deletes."""
+    """A hook replaces an object that is there and that is no earlier hook's, or runs a command that deletes."""
     for item in plan.hooks.objects:
         subject = f"{item.kind}/{item.name}"
         if not _runs_in_upgrade(item.body):
             continue
-        if item.kind not in ("Job", "Pod") and (item.kind, item.name) in {*plan.live, *plan.old}:
+        there = plan.live.get((item.kind, item.name)) or plan.old.get((item.kind, item.name))
+        if there and item.kind not in ("Job", "Pod") and (item.kind == _CLAIM or not _hooks(there)):
             yield Finding(subject, "the target makes it anew by a hook", "an object that stays", _ASK)
         elif command := _harmful(item.body):
             yield Finding(subject, f"it runs {command!r}", "a hook that deletes nothing", _ASK)
@@ -165,8 +168,11 @@ _ASK = "read it in the chart; ask its authors before you accept it"
 
 
 def _runs_in_upgrade(body: Object) -> bool:
-    hooks = str(part(body, "metadata", "annotations").get(_HOOK, ""))
-    return any(hook.strip() in ("pre-upgrade", "post-upgrade") for hook in hooks.split(","))
+    return any(hook.strip() in ("pre-upgrade", "post-upgrade") for hook in _hooks(body).split(","))
+
+
+def _hooks(body: Object) -> str:
+    return str(part(body, "metadata", "annotations").get(_HOOK, ""))
 
 
 def _harmful(body: Object) -> str:

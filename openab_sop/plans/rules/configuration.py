@@ -11,6 +11,7 @@ from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rule import blocks, warns
 from openab_sop.plans.workload import Workload
+from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")
@@ -53,7 +54,7 @@ def setting_gone(plan: Plan) -> Iterator[Finding]:
 def setting_changed(plan: Plan) -> Iterator[Finding]:
     """A setting would have another value of the same type."""
     for name, path, was, would in _changed(plan):
-        if _kind(was) == _kind(would) and not _is_mangled(would):
+        if _kind(was) == _kind(would) and was != would and not _is_mangled(would):
             yield Finding(f"{name}.{path}", f"it would be {_quoted(path, would)}", _quoted(path, was), _LOOK)
 
 
@@ -61,7 +62,9 @@ def setting_changed(plan: Plan) -> Iterator[Finding]:
 def setting_type(plan: Plan) -> Iterator[Finding]:
     """A setting would have a value of another type."""
     for name, path, was, would in _changed(plan):
-        if _kind(was) != _kind(would) and not _is_mangled(would):
+        if _is_spelt_as_float(was, would) and not _is_mangled(would):
+            yield Finding(f"{name}.{path}", f"it would be the float {would}", f"the whole number {was}", _LOOK)
+        elif _kind(was) != _kind(would) and not _is_mangled(would):
             yield Finding(f"{name}.{path}", f"it would be {_kind(would)}", _kind(was), _LOOK)
 
 
@@ -83,8 +86,8 @@ def unreadable(plan: Plan) -> Iterator[Finding]:
             yield Finding(key[0], f"{key[1]} would be no TOML", "TOML", "look at it: helm template CHART --values=FILE")
 
 
-@blocks("secret-missing", "The pod waits for ever for a Secret or ConfigMap, or a key of it, that is not there.")
-def secret_missing(plan: Plan) -> Iterator[Finding]:
+@blocks("reference-missing", "The pod waits for ever for a Secret or ConfigMap, or a key of it, that is not there.")
+def reference_missing(plan: Plan) -> Iterator[Finding]:
     """Pods refer to what neither the target brings nor the cluster has."""
     running = [change.after for change in plan.agents if change.after and change.after.replicas]
     for agent in running:
@@ -93,42 +96,38 @@ def secret_missing(plan: Plan) -> Iterator[Finding]:
                 if problem := _missing(plan, kind, name, key):
                     where = f"{name}.{key}" if key else name
                     yield Finding(
-                        agent.name,
+                        f"{agent.name}.{where}",
                         f"{who} needs {kind} {where}: {problem}",
                         "it is there",
                         f"kubectl get {kind} {name}",
                     )
 
 
-@blocks("token-unset", "The configuration names a variable that the container does not have: the agent cannot log in.")
-def token_unset(plan: Plan) -> Iterator[Finding]:
+@blocks(
+    "variable-unset", "The configuration names a variable that the container does not have: the agent cannot log in."
+)
+def variable_unset(plan: Plan) -> Iterator[Finding]:
     """A ``${VARIABLE}`` of the configuration has no value in the target, and has one now."""
     for old, new in plan.staying:
-        if has_whole_sources(new):
-            continue
-        for key, text in _texts(plan.new).items():
-            if key[0] not in _mounted(new):
-                continue
-            before = _VARIABLE.findall(_texts(plan.old).get(key, ""))
-            for variable in dict.fromkeys(_VARIABLE.findall(text)):
-                lost = variable in before and variable in old.variables
-                if variable not in new.variables and (lost or variable not in before):
-                    yield Finding(
-                        f"{new.name}.{variable}",
-                        f"{key[1]} of {key[0]} asks for it, and the container would not have it",
-                        "a variable that is set",
-                        "give the token in the values; or by envFrom, secretEnv",
-                    )
+        asked, before = _asked(plan.new, new), _asked(plan.old, old)
+        for variable, where in asked.items():
+            if not has(new, variable) and (has(old, variable) or variable not in before):
+                yield Finding(
+                    f"{new.name}.{variable}",
+                    f"{where} asks for it, and the container would not have it",
+                    "a variable that is set",
+                    "give the token in the values; or by envFrom, secretEnv",
+                )
 
 
 @blocks("variable-gone", "What the agent or its tools took from it - a login, a path - is missing.")
 def variable_gone(plan: Plan) -> Iterator[Finding]:
     """A variable of the agent's container that comes from a Secret or from the values would be gone."""
     for old, new in plan.staying:
+        asked = _asked(plan.new, new)  # of these variable-unset tells
         for name, entry in old.variables.items():
-            if name not in new.variables and (entry.get("valueFrom") or name in str(plan.values)):
-                if any(f"${{{name}}}" in text for text in _texts(plan.new).values()):
-                    continue  # token-unset tells it
+            given = entry.get("valueFrom") or re.search(rf"\b{re.escape(name)}\b", str(plan.values))
+            if given and has(old, name) and not has(new, name) and name not in asked:
                 yield Finding(f"{new.name}.{name}", "the container would not have it", "as now", _LOOK)
 
 
@@ -152,8 +151,8 @@ RULES = (
     setting_type,
     number_mangled,
     unreadable,
-    secret_missing,
-    token_unset,
+    reference_missing,
+    variable_unset,
     variable_gone,
     value_ignored,
 )
@@ -161,28 +160,34 @@ RULES = (
 _LOOK = "find out in the target's release notes; set it in the values if it has to stay"
 
 
-def has_whole_sources(workload: Workload) -> bool:
-    """Tell whether whole Secrets or ConfigMaps become variables of the agent: their names are not known here."""
-    return bool(workload.container.get("envFrom"))
+def has(workload: Workload, variable: str) -> bool:
+    """Tell whether the agent has a variable, or may: of whole Secrets and ConfigMaps the names are not known here."""
+    entry = workload.variables.get(variable, {})
+    return bool(entry.get("value") or entry.get("valueFrom") or workload.container.get("envFrom"))
+
+
+def _asked(side: Mapping[tuple[str, str], Object], agent: Workload) -> dict[str, str]:
+    """Every variable that an agent's configuration names, and where."""
+    texts = _mounted(side, agent).items()
+    return {name: f"{file} of {map_}" for (map_, file), text in texts for name in _VARIABLE.findall(text)}
 
 
 def _configurations(plan: Plan) -> Iterator[tuple[str, Object, Object]]:
-    """Yield each configuration that both sides have and that can be read: name, as it is, as it would be."""
-    olds, news = _texts(plan.old), _texts(plan.new)
-    renamed = {old.name: new.name for old, new in plan.staying}
-    for (name, file), text in olds.items():
-        other = news.get((renamed.get(name, name), file))
-        old, new = _parsed(text), _parsed(other) if other is not None else None
-        if old is not None and new is not None:
-            yield name, old, new
+    """Yield each configuration that both sides have and that can be read: whose, as it is, as it would be."""
+    for before, after in plan.staying:
+        news = {file: text for (_, file), text in _mounted(plan.new, after).items()}
+        for (_, file), text in _mounted(plan.old, before).items():
+            old, new = _parsed(text), _parsed(news[file]) if file in news else None
+            if old is not None and new is not None:
+                yield after.name, old, new
 
 
 def _changed(plan: Plan) -> Iterator[tuple[str, str, object, object]]:
     for name, old, new in _configurations(plan):
         was = _flat(old)
-        yield from (
-            (name, path, was[path], would) for path, would in _flat(new).items() if was.get(path, would) != would
-        )
+        for path, would in _flat(new).items():
+            if path in was and (type(was[path]) is not type(would) or was[path] != would):  # to Python, 1 is true
+                yield name, path, was[path], would
 
 
 def _texts(side: Mapping[tuple[str, str], Object]) -> dict[tuple[str, str], str]:
@@ -224,6 +229,11 @@ def _kind(value: object) -> str:
     return "a list" if isinstance(value, list) else "a date or time"
 
 
+def _is_spelt_as_float(was: object, would: object) -> bool:
+    """Tell whether a whole number went through a float (1000000 is 1e+06 then): TOML has both, and readers differ."""
+    return isinstance(was, int) and isinstance(would, float) and would.is_integer() and int(would) == was
+
+
 def _is_mangled(value: object) -> bool:
     if isinstance(value, list):
         return any(_is_mangled(item) for item in cast(list[object], value))
@@ -233,24 +243,32 @@ def _is_mangled(value: object) -> bool:
 
 
 def _quoted(path: str, value: object) -> str:
-    """A setting's value, cut short; what may be a secret is masked where it is shown."""
-    text = repr(value)
+    """A setting's value, masked before it is cut short: half a secret is not known for one."""
+    text = MASK if is_secret_name(path) else mask(repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def _mounted(workload: Workload) -> set[str]:
-    return {str(part(volume, "configMap").get("name")) for volume in workload.pod.get("volumes") or ()}
+def _mounted(side: Mapping[tuple[str, str], Object], agent: Workload) -> dict[tuple[str, str], str]:
+    names = {name for name, *_ in agent.references("ConfigMap")}
+    return {key: text for key, text in _texts(side).items() if key[0] in names}
 
 
 def _missing(plan: Plan, kind: str, name: str, key: str | None) -> str:
     """Return what is wrong with what a pod refers to; empty if nothing is."""
-    body = plan.new.get((kind, name)) or (None if plan.is_deleted((kind, name)) else plan.live.get((kind, name)))
-    if body is None:
-        return "it would be deleted" if plan.is_deleted((kind, name)) else "it is not there"
-    live = plan.live.get((kind, name)) or {}
-    data: Object = {**part(live, "data"), **part(body, "data"), **part(body, "stringData"), **part(body, "binaryData")}
+    one = (kind, name)
+    if plan.is_deleted(one):
+        return "it would be deleted"
+    if one not in plan.new and one not in plan.live:
+        return "it is not there"
+    data = _data(plan.live.get(one, {}))
+    if one in plan.new:  # Helm takes away the keys that left the chart, and leaves those that others have added
+        data = {k: v for k, v in data.items() if k not in _data(plan.old.get(one, {}))} | _data(plan.new[one])
     if key is not None and key not in data:
         return "it has no such key"
     if key is not None and kind == "Secret" and not data[key]:
         return "it is empty"
     return ""
+
+
+def _data(body: Object) -> Object:
+    return part(body, "data") | part(body, "binaryData") | part(body, "stringData")

@@ -98,8 +98,11 @@ def _differing(live: object, restored: object, above: tuple[str, ...] = ()) -> I
 
 
 def _named(items: list[object]) -> dict[str, object]:
-    """Items of a list by their name, else by their place: the API keeps lists of named things as maps."""
-    return {
-        str(cast(Object, item).get("name", number)) if isinstance(item, dict) else str(number): item
-        for number, item in enumerate(items)
-    }
+    """Items of a list by what the API tells them apart by, else by their place."""
+    return {_name(item) or str(number): item for number, item in enumerate(items)}
+
+
+def _name(item: object) -> str:
+    """One volume may be mounted at several places: a mount's name is its place."""
+    body = cast(Object, item) if isinstance(item, dict) else {}
+    return str(body.get("mountPath") or body.get("name") or "")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rule import blocks, warns
-from openab_sop.plans.workload import is_floating, repository
+from openab_sop.plans.workload import Workload, is_floating, repository
 from openab_sop.verdict import Finding
 
 _SAME_FLAVOUR = {"agent-broker": "openab"}
@@ -16,10 +16,8 @@ _SAME_FLAVOUR = {"agent-broker": "openab"}
 @blocks("image-unchanged", "The chart's version moves and the agent's does not: an outage for nothing.")
 def image_unchanged(plan: Plan) -> Iterator[Finding]:
     """The very same image would run, because values or chart fix its tag or digest."""
-    if plan.current.version == plan.target.version:
-        return
-    for old, new in plan.staying:
-        if old.image == new.image and not is_floating(new.image):
+    for new in _same(plan):
+        if not is_floating(new.image):
             yield Finding(
                 new.name,
                 f"it would run {new.image}, as it does now",
@@ -31,8 +29,8 @@ def image_unchanged(plan: Plan) -> Iterator[Finding]:
 @blocks("image-cached", "The node has an image of this name already and asks for no newer one: an outage for nothing.")
 def image_cached(plan: Plan) -> Iterator[Finding]:
     """The reference may mean a newer image, but kubelet keeps to the one that it has."""
-    for old, new in plan.staying:
-        if old.image == new.image and is_floating(new.image) and new.pull_policy != "Always":
+    for new in _same(plan):
+        if is_floating(new.image) and new.pull_policy != "Always":
             yield Finding(
                 new.name,
                 f"it would run {new.image} with imagePullPolicy {new.pull_policy}: what the node has",
@@ -44,8 +42,8 @@ def image_cached(plan: Plan) -> Iterator[Finding]:
 @warns("image-floats", "What runs is decided at each start of the pod, not by this upgrade.")
 def image_floats(plan: Plan) -> Iterator[Finding]:
     """The reference may mean another image at the next start."""
-    for _, new in plan.staying:
-        if is_floating(new.image) and new.pull_policy == "Always":
+    for old, new in plan.staying:
+        if is_floating(new.image) and (old.image != new.image or new.pull_policy == "Always"):
             yield Finding(
                 new.name, f"it would run {new.image}", "an image of one version", "name a version in the values"
             )
@@ -95,6 +93,17 @@ def image_untold(plan: Plan) -> Iterator[Finding]:
 
 
 RULES = (image_unchanged, image_cached, image_floats, image_flavour, image_missing, image_untold)
+
+
+def _same(plan: Plan) -> Iterator[Workload]:
+    """Yield the agents whose image would be called as it is now, although the chart's version moves."""
+    if plan.current.version != plan.target.version:
+        yield from (new for old, new in plan.staying if _meant(old.image) == _meant(new.image))
+
+
+def _meant(image: str) -> str:
+    """What of an image's reference decides: a digest where there is one, whatever tag is beside it."""
+    return image.partition("@")[2] or image
 
 
 def _flavour(image: str) -> str:

@@ -21,7 +21,7 @@ def not_restarted(plan: Plan) -> Iterator[Finding]:
                 was, would = plan.old.get((kind, name)), plan.new.get((kind, name))
                 if was and would and _data(was) != _data(would):
                     yield Finding(
-                        new.name,
+                        f"{new.name}.{name}",
                         f"{kind} {name} changes, and the pod is not replaced",
                         "a pod that starts with what it was given",
                         "pytest suites/upgrade restarts and judges it; after a plain helm upgrade: "

@@ -17,12 +17,14 @@ _KEEP = "kubectl annotate pvc {claim} helm.sh/resource-policy=keep keeps it; the
 
 @blocks("claim-deleted", "Helm deletes a claim that left the chart, and what the agent knows goes with it.")
 def claim_deleted(plan: Plan) -> Iterator[Finding]:
-    """A claim of an agent is in the record, not in the target, and nothing keeps it."""
-    for claim, agent in _claims(plan).items():
-        if plan.is_deleted((CLAIM, claim)):
+    """A claim is in the record, not in the target, and nothing keeps it; that of a companion is no other."""
+    agents = _claims(plan)
+    for kind, claim in plan.old:
+        if kind == CLAIM and plan.is_deleted((CLAIM, claim)):
             yield Finding(
                 claim,
-                f"the claim of {agent} leaves the release and is deleted; {_fate(plan, claim)}",
+                f"the claim of {agents.get(claim, plan.release)} leaves the release and is deleted; "
+                f"{_fate(plan, claim)}",
                 "a claim that stays",
                 _KEEP.format(claim=claim) + " (persistence.existingClaim)",
             )
@@ -44,13 +46,14 @@ def claim_orphaned(plan: Plan) -> Iterator[Finding]:
 
 @blocks("claim-replaced", "The agent starts on an empty volume as if it were new.")
 def claim_replaced(plan: Plan) -> Iterator[Finding]:
-    """A live claim is bound to no volume any more, or is being deleted already: the upgrade would meet nothing."""
+    """A claim is gone, being deleted, or bound to no volume any more: the upgrade would meet nothing."""
     for claim, agent in _claims(plan).items():
         live = plan.live.get((CLAIM, claim))
-        if live and (live["metadata"].get("deletionTimestamp") or at(live, "status", "phase") == "Lost"):
+        gone = live is None and (CLAIM, claim) in plan.new
+        if gone or at(live or {}, "metadata", "deletionTimestamp") or at(live or {}, "status", "phase") == "Lost":
             yield Finding(
                 claim,
-                f"the claim of {agent} is being deleted, or has lost its volume",
+                f"the claim of {agent} is gone, is being deleted, or has lost its volume",
                 "a claim that is Bound",
                 f"find out who did that: kubectl describe pvc {claim}",
             )
@@ -78,7 +81,7 @@ def persistence_off(plan: Plan) -> Iterator[Finding]:
         if old.claim and new.claim is None:
             yield Finding(
                 new.name,
-                f"it would run without a claim; it has {old.claim} now",
+                f"its home would be on no claim; it is on {old.claim} now",
                 "its home on a claim",
                 "set persistence.enabled=true in the agent's values, or find out what the target calls it",
             )
@@ -86,16 +89,16 @@ def persistence_off(plan: Plan) -> Iterator[Finding]:
 
 @blocks("home-moved", "The volume is there, but the agent looks for its files at another place in it.")
 def home_moved(plan: Plan) -> Iterator[Finding]:
-    """A part of the home would be read from another place of the same volume, or from none."""
+    """A part of the home, or a volume beside it, would be read from another place of a volume, or from none."""
     for old, new in plan.staying:
-        if old.home is None or new.home is None or old.claim is None or old.claim != new.claim:
+        if old.claim is None or old.claim != new.claim:  # another rule's
             continue
-        moved = (part for part in _parts(old) if old.where(old.home / part) != new.where(new.home / part))
-        if part := next(moved, None):
+        moved = ((was, would) for was, would in _places(old, new) if old.where(was) not in (None, new.where(would)))
+        if place := next(moved, None):
+            was, would = place
             yield Finding(
                 new.name,
-                f"{new.home / part} would be {_place(new, new.home / part)}; what the agent knows is "
-                f"{_place(old, old.home / part)}",
+                f"{would} would be {_place(new, would)}; what the agent knows is {_place(old, was)}",
                 "every part of the home where it was on the volume",
                 "move the files on the volume first, or set mount path and working directory in the values",
             )
@@ -113,22 +116,22 @@ def home_renamed(plan: Plan) -> Iterator[Finding]:
 def claim_missing(plan: Plan) -> Iterator[Finding]:
     """The target mounts a claim that neither it nor the cluster has."""
     for change in plan.agents:
-        for mount in change.after.mounts if change.after else ():
-            if (CLAIM, mount.claim) not in plan.new and (CLAIM, mount.claim) not in plan.live:
+        for claim in dict.fromkeys(change.after.claims.values() if change.after else ()):
+            if (CLAIM, claim) not in plan.new and (CLAIM, claim) not in plan.live:
                 yield Finding(
-                    change.name,
-                    f"it would mount claim {mount.claim}, which is not there",
+                    f"{change.name}.{claim}",
+                    f"it would mount claim {claim}, which is not there",
                     "a claim that exists",
-                    f"check persistence.existingClaim; kubectl get pvc {mount.claim}",
+                    f"check persistence.existingClaim; kubectl get pvc {claim}",
                 )
 
 
 @warns("protection-lost", "Nothing keeps Helm from deleting the claim the next time it leaves the chart.")
 def protection_lost(plan: Plan) -> Iterator[Finding]:
     """The target takes the keep policy off a claim that has it."""
-    for claim in _claims(plan):
-        key = (CLAIM, claim)
-        if key in plan.new and key in plan.old and is_kept(plan.old[key]) and not is_kept(plan.new[key]):
+    for key, body in plan.old.items():
+        if key[0] == CLAIM and key in plan.new and is_kept(body) and not is_kept(plan.new[key]):
+            claim = key[1]
             yield Finding(
                 claim,
                 "the target has no keep policy for it",
@@ -152,17 +155,23 @@ RULES = (
 
 def _claims(plan: Plan) -> dict[str, str]:
     """Every claim that agents have now, and the agent."""
-    return {change.before.claim: change.name for change in plan.agents if change.before and change.before.claim}
+    olds = [change.before for change in plan.agents if change.before]
+    return {claim: old.name for old in olds for claim in old.claims.values()}
 
 
-def _parts(workload: Workload) -> Iterator[PurePosixPath]:
-    """Yield the parts of a home, relative to it, that claims hold: "." for the whole."""
-    for mount in workload.mounts:
-        assert workload.home is not None
-        if mount.path.is_relative_to(workload.home):
-            yield mount.path.relative_to(workload.home)
-        elif workload.home.is_relative_to(mount.path):
-            yield PurePosixPath()
+def _places(old: Workload, new: Workload) -> Iterator[tuple[PurePosixPath, PurePosixPath]]:
+    """Yield where volumes are or would be, as paths now and then: what is in the home goes with it."""
+    for side in (old, new):
+        for mount in side.mounts:
+            if side.home is None or old.home is None or new.home is None:
+                yield mount.path, mount.path
+            elif side.home.is_relative_to(mount.path):
+                yield old.home, new.home
+            elif mount.path.is_relative_to(side.home):
+                inside = mount.path.relative_to(side.home)
+                yield old.home / inside, new.home / inside
+            else:
+                yield mount.path, mount.path
 
 
 def _place(workload: Workload, path: PurePosixPath) -> str:

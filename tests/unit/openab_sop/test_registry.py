@@ -132,6 +132,41 @@ def test_a_registry_that_does_not_behave_is_told(answer: Callable[[Asked], Says]
     assert "\n  next: " in str(error.value)
 
 
+MANIFEST = "/v2/charts/openab/manifests/0.8.1"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def manifest(asked: Asked) -> Says:
+    """The manifest of one tag, to those only who take its kind: so registries do."""
+    there = asked.path == MANIFEST and INDEX in asked.headers.get("Accept", "")
+    return Says({"mediaType": INDEX}) if there else Says({"errors": [{"code": "MANIFEST_UNKNOWN"}]}, 404)
+
+
+def test_what_a_tag_names_is_there_or_not() -> None:
+    with serving(manifest) as server:
+        assert Registry.at(server.host).has("charts/openab", "0.8.1")
+        assert not Registry.at(server.host).has("charts/openab", "0.8.2")
+        assert not Registry.at(server.host).has("charts/another", "0.8.1")
+        kinds = server.asked[0].headers["Accept"].split(", ")
+        assert {kind.split(".")[1] for kind in kinds} == {"oci", "docker"}, "indexes and manifests of both families"
+
+
+def test_a_token_is_got_for_a_manifest_too() -> None:
+    with serving(guarded(manifest)) as server:
+        one = Registry.at(server.host)
+        assert one.has("charts/openab", "0.8.1")
+        assert server.paths() == [MANIFEST, "/token", MANIFEST]
+        assert INDEX in server.asked[2].headers["Accept"]
+        assert not one.has("charts/openab", "0.8.2")
+        assert server.paths()[3:] == ["/v2/charts/openab/manifests/0.8.2"], "the token is kept"
+
+
+@pytest.mark.parametrize(("status", "told"), [(401, "may not be read"), (403, "may not be read"), (500, "status 500")])
+def test_a_registry_that_refuses_tells_nothing_of_an_image(status: int, told: str) -> None:
+    with serving(lambda _: Says(status=status)) as server, pytest.raises(SourceError, match=told):
+        Registry.at(server.host).has("charts/openab", "0.8.1")
+
+
 def test_what_is_no_tag_is_passed_over() -> None:
     with serving(lambda _: Says({"tags": ["0.1.0", 7, None, {}]})) as server:
         assert tags(server) == ["0.1.0"]
