@@ -44,8 +44,8 @@ def claim_orphaned(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("claim-replaced", "The agent starts on an empty volume as if it were new.")
-def claim_replaced(plan: Plan) -> Iterator[Finding]:
+@blocks("claim-lost", "The agent starts on an empty volume as if it were new.")
+def claim_lost(plan: Plan) -> Iterator[Finding]:
     """A claim is gone, being deleted, or bound to no volume any more: the upgrade would meet nothing."""
     for claim, agent in _claims(plan).items():
         live = plan.live.get((CLAIM, claim))
@@ -143,7 +143,7 @@ def protection_lost(plan: Plan) -> Iterator[Finding]:
 RULES = (
     claim_deleted,
     claim_orphaned,
-    claim_replaced,
+    claim_lost,
     claim_refused,
     persistence_off,
     home_moved,

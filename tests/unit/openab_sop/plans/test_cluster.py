@@ -57,6 +57,7 @@ def makes(body: Object, classes: dict[str, Object] | None) -> Plan:
 
 CASES: dict[str, tuple[Plan, list[str]]] = {
     "it cannot be rendered": (drawn(after=then(), unrenderable="nil pointer"), ["does-not-render:0.8.2"]),
+    "Helm would not begin": (drawn(refused="invalid ownership metadata"), ["helm-refuses:rel"]),
     "pending": (drawn(status="pending-upgrade"), ["release-not-deployed:rel"]),
     "failed": (drawn(status="failed"), ["release-not-deployed:rel"]),
     "an agent crashes": (drawn(unwell={AGENT: "CrashLoopBackOff"}), ["agent-unwell:rel-kiro"]),

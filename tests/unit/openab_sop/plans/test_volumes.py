@@ -63,12 +63,12 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
         ),
         [],
     ),
-    # claim-replaced
-    "the claim has lost its volume": (drawn(live=[LOST]), ["claim-replaced:rel-kiro"]),
-    "the claim is being deleted": (drawn(live=[ENDING]), ["claim-replaced:rel-kiro"]),
+    # claim-lost
+    "the claim has lost its volume": (drawn(live=[LOST]), ["claim-lost:rel-kiro"]),
+    "the claim is being deleted": (drawn(live=[ENDING]), ["claim-lost:rel-kiro"]),
     "the claim was deleted by hand": (
         drawn(gone=[CLAIM]),
-        ["claim-replaced:rel-kiro", f"object-gone:{'/'.join(CLAIM)}"],
+        ["claim-lost:rel-kiro", f"object-gone:{'/'.join(CLAIM)}"],
     ),
     "the claim is Bound": (drawn(live=[{**claim(), "status": {"phase": "Bound"}}]), []),
     # claim-refused
