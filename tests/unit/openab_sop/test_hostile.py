@@ -211,8 +211,10 @@ def test_a_measure_that_is_none(pod: Local, said: str) -> None:
         listing.used(pod.pod, str(pod.home))
 
 
-def test_digests_that_are_none(pod: Local) -> None:
+@pytest.mark.parametrize("openssl", ["exit 1", "printf 'no digest *./a\\n'", "echo no"])
+def test_digests_that_are_none(pod: Local, openssl: str) -> None:
     (pod.home / "a").touch()
+    pod.tool("openssl", openssl)
     pod.tool("sha256sum", "printf 'no digest *./a\\0'")
     with pytest.raises(PodError, match="digests have a record that is none"):
         list(listing.digests(pod.pod, str(pod.home), ()))
