@@ -159,16 +159,24 @@ def _entry(record: bytes) -> Entry:
             uid=int(uid),
             gid=int(gid),
             size=int(size) if kind == "f" else 0,
-            mtime_ns=int(Decimal(mtime) * 10**9),
+            mtime_ns=_moment(mtime),
             link=os.fsdecode(link),
             inode=inode,
-            ctime_ns=int(Decimal(ctime) * 10**9),
+            ctime_ns=_moment(ctime),
             readable=readable == "yes",
         )
     except (ValueError, ArithmeticError) as error:
         raise PodError(
             f"the pod's listing has a record that is none: {record[:200]!r}", "the image needs GNU find"
         ) from error
+
+
+def _moment(text: str) -> int:
+    """Return nanoseconds since the epoch from seconds with a fraction."""
+    seconds, _, fraction = text.partition(".")
+    if seconds.isdigit() and fraction.isdigit():
+        return int(seconds) * 10**9 + int(fraction[:9].ljust(9, "0"))
+    return int(Decimal(text) * 10**9)
 
 
 def _digest(record: bytes) -> tuple[str, str]:
