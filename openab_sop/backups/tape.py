@@ -194,7 +194,7 @@ class Tape:
         digest, head, left = hashlib.sha256(), b"", size
         while left:
             piece = self._piece(left)
-            head = head or bytes(piece[: len(SQLITE_MAGIC)])
+            head += piece[: len(SQLITE_MAGIC) - len(head)]
             digest.update(piece)
             left -= len(piece)
         return digest.hexdigest(), head
@@ -206,13 +206,13 @@ class Tape:
         for offset, length in [*zip(numbers[::2], numbers[1::2], strict=True), (size, 0)]:
             if offset < at or offset + length > size or length > stored - taken:
                 raise _damaged("the map of a file's holes is wrong")
-            head = head or bytes(min(offset, len(SQLITE_MAGIC)))
+            head += bytes(min(offset - at, len(SQLITE_MAGIC) - len(head)))
             while at < offset:
                 digest.update(_ZEROS[: offset - at])
                 at += min(PIECE, offset - at)
             while at < offset + length:
                 piece = self._piece(offset + length - at)
-                head = head or bytes(piece[: len(SQLITE_MAGIC)])
+                head += piece[: len(SQLITE_MAGIC) - len(head)]
                 digest.update(piece)
                 at += len(piece)
                 taken += len(piece)
