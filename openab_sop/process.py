@@ -94,6 +94,11 @@ class Stream:
         except BrokenPipeError:
             pass
 
+    @property
+    def lives(self) -> bool:
+        """Whether the command still runs."""
+        return self.process.poll() is None
+
     def finish(self, timeout: float) -> None:
         """Close the command's standard input, and give it so many seconds to end by itself."""
         assert self.process.stdin is not None
@@ -102,10 +107,13 @@ class Stream:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout)
 
-    def errors(self) -> str:
-        """Return the last of what the command has written to its standard error."""
-        size = os.fstat(self._errors).st_size
-        return _last(_text(os.pread(self._errors, LOOKED_AT, max(0, size - LOOKED_AT))))
+    def said(self) -> int:
+        """Return how many bytes the command has written to its standard error."""
+        return os.fstat(self._errors).st_size
+
+    def errors(self, since: int = 0) -> str:
+        """Return the last of what the command has written to its standard error, behind so many bytes."""
+        return _last(_text(os.pread(self._errors, LOOKED_AT, max(since, self.said() - LOOKED_AT))))
 
 
 @contextmanager

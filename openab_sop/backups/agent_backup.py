@@ -20,7 +20,7 @@ from openab_sop.backups.home import Base, HomeCopy
 from openab_sop.backups.items import AUTH, ITEMS, Item
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import BackupError, PodError
+from openab_sop.errors import BackupError
 from openab_sop.objects import as_yaml, at
 
 Progress = Callable[[str, int, int], None]
@@ -178,16 +178,16 @@ class AgentBackup:
 
     def _copy_from(self, pod: Pod, progress: Progress) -> CopiedHome:
         name = self.agent.deployment
-        pod, expected = _probed(pod, self.agent.home)
-        if (free := storage.free(self._directory)) < expected + SPARE:
-            raise BackupError(
-                f"the home of {name} takes {expected} bytes, and {self._directory.parent.parent} has {free} free",
-                f"make room, or name {storage.ANOTHER}",
-            )
         into = (self._directory / HOME).parent
         into.mkdir(mode=0o700)
-        with comparison(into) as table:
-            copy = HomeCopy(pod, self.agent.home, self.agent.foreign, Archive(self._directory / HOME), table)
+        with pod.held() as held, comparison(into) as table:
+            expected = listing.used(held, self.agent.home)
+            if (free := storage.free(self._directory)) < expected + SPARE:
+                raise BackupError(
+                    f"the home of {name} takes {expected} bytes, and {self._directory.parent.parent} has {free} free",
+                    f"make room, or name {storage.ANOTHER}",
+                )
+            copy = HomeCopy(held, self.agent.home, self.agent.foreign, Archive(self._directory / HOME), table)
             copy.run(expected, lambda done, total: progress(name, done, total), self._earlier())
             return _summed_up(pod, copy, self._directory / CONTENTS)
 
@@ -208,15 +208,6 @@ class AgentBackup:
             path = target / below if below else target
             storage.private_directory(path.parent)
             extract(self._directory / HOME, entry.offset, path)
-
-
-def _probed(pod: Pod, home: str) -> tuple[Pod, int]:
-    """Return the pod by the fastest way that leads to it, and the bytes that its home takes."""
-    fast = replace(pod, spdy=True)
-    try:
-        return fast, listing.used(fast, home)
-    except PodError:
-        return pod, listing.used(pod, home)
 
 
 def _summed_up(pod: Pod, copy: HomeCopy, contents: Path) -> CopiedHome:

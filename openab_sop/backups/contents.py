@@ -16,7 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-Side = Literal["pod", "copy", "before"]
+Side = Literal["pod", "copy", "before", "base"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
 
 class Comparison:
-    """Lists of entries side by side on disk: what the pod has, what the copy has; what the pod had before."""
+    """Lists of entries side by side on disk: what the pod has and what the copy has; what the pod had before, and what
+    an earlier copy may still have of it."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -103,10 +104,14 @@ class Comparison:
         database.execute("CREATE INDEX inode ON pod (inode)")
         database.create_function("parent", 1, _parent, deterministic=True)
 
-    def add(self, side: Side, entry: Entry) -> None:
-        """Put an entry in; one of the same path on that side gives way to it."""
-        row = (os.fsencode(entry.path), *_VALUES(entry))
-        self._database.execute(f"INSERT OR REPLACE INTO {side} VALUES ({_MARKS})", row)
+    def add(self, side: Side, *entries: Entry) -> None:
+        """Put entries in; one of the same path on that side gives way to it."""
+        self.add_all(side, entries)
+
+    def add_all(self, side: Side, entries: Iterable[Entry]) -> None:
+        """Put entries in as they come, in half the time of one by one."""
+        rows = ((os.fsencode(entry.path), *_VALUES(entry)) for entry in entries)
+        self._database.executemany(f"INSERT OR REPLACE INTO {side} VALUES ({_MARKS})", rows)
 
     def clear(self, side: Side) -> None:
         """Take every entry of a side out."""
@@ -116,9 +121,14 @@ class Comparison:
         """Take a path out, if it is there."""
         self._database.execute(f"DELETE FROM {side} WHERE path = ?", [os.fsencode(path)])
 
-    def digest(self, side: Side, path: str, sha256: str) -> None:
-        """Set the digest of an entry that is there."""
-        self._database.execute(f"UPDATE {side} SET sha256 = ? WHERE path = ?", [sha256, os.fsencode(path)])
+    def digest(self, side: Side, digests: Iterable[tuple[str, str]]) -> None:
+        """Set the digests of entries that are there.
+
+        Args:
+            digests: pairs of path and digest.
+        """
+        rows = ((sha256, os.fsencode(path)) for path, sha256 in digests)
+        self._database.executemany(f"UPDATE {side} SET sha256 = ? WHERE path = ?", rows)
 
     def keep_digests(self) -> None:
         """Give the pod's files the digests that they had before, wherever nothing touched them since."""

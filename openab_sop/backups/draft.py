@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ import openab_sop
 from openab_sop import redact, storage
 from openab_sop.backups import backup, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
-from openab_sop.backups.backup import Backup, Manifest, files_below
+from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.store import Store
@@ -195,15 +195,22 @@ class Draft:
 
     def verify(self) -> Verdict:
         """Judge the whole: every item, every digest, read back from disk, of the revision that still runs (SOP 2.9)."""
-        findings = [*self._changed_release(), *self._incomplete()]
+        findings = list(self._incomplete())
         findings += [finding for part in self._agents if part.is_copied for finding in part.home.copy.findings]
-        if not findings:
-            directory, described = self._created.path, self._described()
-            with storage.told(directory), ThreadPoolExecutor(1) as beside:
-                contents = files_below(directory, beside.map)
-                findings += proof.read_back_homes(directory, described.agents, directory)
-                self._manifest = None if findings else replace(described, contents=tuple(contents))
+        with ThreadPoolExecutor(2) as beside:
+            changed = beside.submit(self._changed_release)
+            contents = () if findings else self._read_back(beside, findings)
+            findings += changed.result()
+        self._manifest = None if findings else replace(self._described(), contents=contents)
         return Verdict(f"backup of {self.release.name}", tuple(findings))
+
+    def _read_back(self, beside: Executor, findings: list[Finding]) -> tuple[StoredFile, ...]:
+        """Read everything back from disk, the homes member by member; returns the files as they are there."""
+        directory = self._created.path
+        with storage.told(directory):
+            contents = files_below(directory, beside.map)
+            findings += proof.read_back_homes(directory, self._described().agents, directory)
+            return tuple(contents)
 
     def seal(self, recipients: Mapping[str, Any]) -> int:
         """Encrypt everything in the backup to the recipients, by their public keys; returns the number of files.
@@ -251,16 +258,19 @@ class Draft:
             if not path.is_file() or path.stat().st_size == 0:
                 yield Finding(name, "missing or empty", "the file that its step writes", "see the failed step above")
 
-    def _changed_release(self) -> Iterator[Finding]:
+    def _changed_release(self) -> list[Finding]:
         release = self.release
         now = release.current()
-        if (now.revision, now.status) != (release.revision, release.status):
-            yield Finding(
+        if (now.revision, now.status) == (release.revision, release.status):
+            return []
+        return [
+            Finding(
                 f"release {release.name}",
                 f"it is now at revision {now.revision}, {now.status}",
                 f"revision {release.revision}, {release.status}, as when this run began",
                 "somebody else works on it: wait until they are done, then run again",
             )
+        ]
 
     def _described(self) -> Manifest:
         release = self.release

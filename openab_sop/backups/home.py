@@ -13,8 +13,9 @@ from pathlib import Path
 
 from openab_sop import storage
 from openab_sop.backups import database, listing
-from openab_sop.backups.archive import TAR, Archive, Member
+from openab_sop.backups.archive import TAR, Archive
 from openab_sop.backups.contents import Comparison, Entry, read
+from openab_sop.backups.tape import Member
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, SopError
 from openab_sop.verdict import Finding
@@ -91,8 +92,8 @@ class HomeCopy:
         """
         self._limit = 4 * expected + ROOM
         if base is None or not self._adopt(base):
-            with ThreadPoolExecutor(1) as beside:
-                digested = beside.submit(self._digest)
+            with self.pod.held() as other, ThreadPoolExecutor(1) as beside:
+                digested = beside.submit(self._digest, other)
                 self._stream(expected, progress)
                 digested.result()
             self._look()
@@ -121,77 +122,93 @@ class HomeCopy:
     def _adopt(self, base: Base) -> bool:
         """Take from an earlier copy what the pod still has.
 
-        Not done if it spares less than half of the bytes, or if the earlier copy is damaged anywhere.
+        Not done if it spares less than half of the bytes, or if the earlier copy is damaged anywhere. It is digested
+        while what has the pod's names and metadata is taken, and the pod digests its own meanwhile: what it then says
+        otherwise is copied again like everything that changed.
         """
-        with ThreadPoolExecutor(1) as beside:
+        with self.pod.held() as other, ThreadPoolExecutor(2) as beside:
+            self.table.add_all("pod", listing.listed(other, self.home, self.foreign))
+            digested = beside.submit(self._digest, other)
             read = beside.submit(storage.digest, base.archive)
-            self._digest()
-        self._look()
-        try:
-            if read.result() != base.sha256:
-                raise BackupError(f"the content of {base.archive} has changed", "do not use it; take a new backup")
-            self._select(base.contents)
-            if self.table.size("before") * 2 < self.table.size("pod"):
-                return False
-            for entry in self.archive.adopt(base.archive, self.table.by_offset("before")):
-                self.table.add("copy", entry)
-        except (BackupError, OSError, ValueError, TypeError) as damage:
-            self.refused_base = str(damage).splitlines()[0]
-            self.archive.clear()
-            self.table.clear("copy")
-            self._pending.clear()
-            return False
-        self.adopted = self.table.size("copy")
-        return True
+            try:
+                is_worth_it = self._take_over(base)
+                if read.result() != base.sha256:
+                    raise BackupError(f"the content of {base.archive} has changed", "do not use it; take a new backup")
+            except (BackupError, OSError, ValueError, TypeError) as damage:
+                self.refused_base = str(damage).splitlines()[0]
+                self.archive.clear()
+                self.table.clear("copy")
+                self._pending.clear()
+                is_worth_it = False
+            digested.result()
+        if is_worth_it:
+            self._look()
+            self.adopted = self.table.size("copy")
+        return is_worth_it
 
-    def _select(self, contents: Path) -> None:
-        """Gather what may be taken from an earlier copy; its databases are copied anew, consistent with their logs."""
-        self.table.clear("before")
-        with contents.open() as lines:
+    def _take_over(self, base: Base) -> bool:
+        """Take what has the pod's names and metadata from an earlier copy; tell whether it is worth it.
+
+        Its databases are copied anew, consistent with their logs.
+        """
+        databases: list[str] = []
+        with base.contents.open() as lines:
             for entry in filter(self._is_unchanged, read(lines)):
                 if entry.note == "database":
-                    self._pending.add(entry.path)
+                    databases.append(entry.path)
                 else:
-                    self.table.add("before", entry)
+                    self.table.add("base", entry)
+        if self.table.size("base") * 2 < self.table.size("pod"):
+            return False
+        self._pending.update(databases)
+        self.table.add_all("copy", self.archive.adopt(base.archive, self.table.by_offset("base")))
+        return True
 
     def _is_unchanged(self, entry: Entry) -> bool:
-        """Whether a file of an earlier copy is the pod's now; links and the logs of databases are copied anew."""
+        """Whether a file of an earlier copy may be the pod's now; links and the logs of databases are copied anew."""
         if entry.type != "f" or entry.hard_link or entry.path.endswith((*database.LOGS, database.INDEX)):
             return False
         theirs = self.table.get("pod", entry.path)
-        return bool(theirs) and not theirs.unlike(entry) and self.table.names("pod", theirs.inode) == 1
+        return (
+            theirs is not None
+            and theirs.unlike(entry) == ["sha256"]  # which the pod has yet to tell
+            and self.table.names("pod", theirs.inode) == 1
+        )
 
     def _take(self, members: Iterator[Member]) -> None:
-        for member in members:
-            entry = self.table.linked("copy", member.entry)
-            if member.database and not entry.path.endswith(database.LOGS):
-                self._pending.add(entry.path)
-            self.table.add("copy", entry)
+        self.table.add_all("copy", map(self._arrived, members))
 
-    def _digest(self) -> None:
+    def _arrived(self, member: Member) -> Entry:
+        entry = self.table.linked("copy", member.entry)
+        if member.database and not entry.path.endswith(database.LOGS):
+            self._pending.add(entry.path)
+        return entry
+
+    def _digest(self, pod: Pod) -> None:
         """Take down what the pod has, in names, metadata and digests: the digests count if ``_look`` then agrees."""
         self.table.clear("before")
-        for entry in listing.listed(self.pod, self.home, self.foreign):
-            self.table.add("before", entry)
-        for path, sha256 in listing.digests(self.pod, self.home, self.foreign):
-            self.table.digest("before", path, sha256)
+        self.table.add_all("before", listing.listed(pod, self.home, self.foreign))
+        self.table.digest("before", listing.digests(pod, self.home, self.foreign))
 
     def _look(self) -> None:
         """Take down what the pod has now, in names and metadata, with the digest of what was not touched since."""
         self.table.clear("pod")
         self.sockets.clear()
         self.findings.clear()
-        for entry in listing.listed(self.pod, self.home, self.foreign):
+        self.table.add_all("pod", self._wanted(listing.listed(self.pod, self.home, self.foreign)))
+        self.table.keep_digests()
+
+    def _wanted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
             if entry.type == "s":
                 self.sockets.append(entry.path)
             elif entry.path == ".":
                 self.table.add("copy", entry)  # the volume's own directory is in no archive, see design
-                self.table.add("pod", entry)
+                yield entry
             elif entry.readable:
-                self.table.add("pod", entry)
+                yield entry
             else:
                 self.findings.append(self._unreadable(entry))
-        self.table.keep_digests()
 
     def _copy_databases(self) -> None:
         while self._pending:
@@ -229,8 +246,7 @@ class HomeCopy:
         for entry in listing.listed_again(self.pod, self.home, paths):
             self.table.add("pod", entry)
             files += [entry.path] if entry.type == "f" else []
-        for path, sha256 in listing.digests_again(self.pod, self.home, files):
-            self.table.digest("pod", path, sha256)
+        self.table.digest("pod", listing.digests_again(self.pod, self.home, files))
         return bool(paths)
 
     def _copy_again(self, groups: Iterable[Sequence[str]]) -> None:

@@ -24,7 +24,15 @@ _PRINT = (
 )
 _LIST = f'find . -maxdepth 0 {_PRINT} && find . -mindepth 1 "$@" {_PRINT}'
 _LIST_SOME = f"""head -c "$1" | xargs -0r sh -c 'find "$@" -maxdepth 0 {_PRINT}' sh"""
-_DIGEST = 'find . -mindepth 1 "$@" -type f -print0 | xargs -0r sha256sum -bz --'
+_KNOWN = hashlib.sha256(b"abc").hexdigest()
+_DIGEST = f"""export LC_ALL=C; odd=$(printf '*[\\\\\\\\\\n]*')
+case $(printf abc | openssl dgst -sha256 -r 2>/dev/null) in
+{_KNOWN}*) find . -mindepth 1 "$@" -type f ! -path "$odd" -print0 | xargs -0r openssl dgst -sha256 -r | tr '\\n' '\\0';;
+*) odd='*';;
+esac
+find . -mindepth 1 "$@" -type f -path "$odd" -print0 | xargs -0r sha256sum -bz --"""
+"""By openssl, where it is there and right: it uses the processor's own SHA instructions, which sha256sum of Debian 12
+does not, and takes a third of the time. It ends its lines with a newline, so odd names are sha256sum's."""
 _DIGEST_SOME = 'head -c "$1" | xargs -0r sha256sum -bz --'
 _PREFIX = 'head -c "$2" -- "$1" | sha256sum'
 _USED = "du -sx --block-size=1 . 2>/dev/null"
@@ -151,16 +159,24 @@ def _entry(record: bytes) -> Entry:
             uid=int(uid),
             gid=int(gid),
             size=int(size) if kind == "f" else 0,
-            mtime_ns=int(Decimal(mtime) * 10**9),
+            mtime_ns=_moment(mtime),
             link=os.fsdecode(link),
             inode=inode,
-            ctime_ns=int(Decimal(ctime) * 10**9),
+            ctime_ns=_moment(ctime),
             readable=readable == "yes",
         )
     except (ValueError, ArithmeticError) as error:
         raise PodError(
             f"the pod's listing has a record that is none: {record[:200]!r}", "the image needs GNU find"
         ) from error
+
+
+def _moment(text: str) -> int:
+    """Return nanoseconds since the epoch from seconds with a fraction."""
+    seconds, _, fraction = text.partition(".")
+    if seconds.isdigit() and fraction.isdigit():
+        return int(seconds) * 10**9 + int(fraction[:9].ljust(9, "0"))
+    return int(Decimal(text) * 10**9)
 
 
 def _digest(record: bytes) -> tuple[str, str]:

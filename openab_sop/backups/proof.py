@@ -107,8 +107,7 @@ def _damaged_home(
     try:
         with comparison(scratch) as table:
             with (directory / agent.deployment / CONTENTS).open() as lines:
-                for entry in read(lines):
-                    table.add("pod", entry)
+                table.add_all("pod", read(lines))
             if quick:
                 yield from _sampled(archive, agent, table, scratch)
             else:
@@ -123,8 +122,8 @@ def _damaged_home(
 def _read_through(archive: Path, agent: StoredAgent, table: Comparison, manifest: Manifest | None) -> Iterator[Finding]:
     file = _listed(manifest, f"{agent.deployment}/{HOME}") if manifest else None
     whole = hashlib.sha256()
-    for member in read_back(archive, whole if file else None):
-        table.add("copy", table.linked("copy", member.entry))
+    members = read_back(archive, whole if file else None)
+    table.add_all("copy", (table.linked("copy", member.entry) for member in members))
     for entry in table.differing():
         if entry.path != ".":
             yield _otherwise(agent, entry)

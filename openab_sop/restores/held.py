@@ -97,7 +97,8 @@ def hold(
     Raises:
         PodError: no helper can be started.
     """
-    with helper_pod(cluster, agent, deployment=deployment, good=stored.image) as pod, comparison(scratch) as table:
+    helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
+    with helper as reached, reached.held() as pod, comparison(scratch) as table:
         directory = source.directory / stored.deployment
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from openab_sop import storage
 from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive, ranges
 from openab_sop.backups.contents import Comparison, Entry, read
@@ -67,18 +68,13 @@ class Volume:
         self._below = below
         self._table = table
         with contents.open() as lines:
-            for entry in read(lines):
-                if entry.path != "." and self._concerned(entry.path):
-                    table.add("copy", entry)
+            table.add_all("copy", filter(self._concerned, read(lines)))
 
     def look(self) -> None:
         """Take down what is on the volume now, in names, metadata and digests."""
         self._table.clear("pod")
-        for entry in listing.listed(self.pod, self.home, self._foreign):
-            if entry.path != "." and self._concerned(entry.path):
-                self._table.add("pod", entry)
-        for path, sha256 in listing.digests(self.pod, self.home, self._foreign):
-            self._table.digest("pod", path, sha256)
+        self._table.add_all("pod", filter(self._concerned, listing.listed(self.pod, self.home, self._foreign)))
+        self._table.digest("pod", listing.digests(self.pod, self.home, self._foreign))
 
     def is_empty(self) -> bool:
         """Tell whether nobody has ever written to the volume; what mkfs leaves does not count."""
@@ -122,6 +118,7 @@ class Volume:
                     if theirs and member.entry.sha256 not in ("", theirs.sha256):
                         raise BackupError(f"{theirs.path} could not be set aside whole", "run the same command again")
         archive.close()
+        storage.sync(archive.path)
         if missing := [path for path, entry in expected.items() if entry.type != "s"]:
             raise BackupError(
                 f"could not be set aside: {', '.join(missing)}", "look at their owner and mode on the volume"
@@ -162,8 +159,11 @@ class Volume:
         for entry in self._table.missing_in_copy():
             yield Finding(f"{self.home}/{entry.path}", "it is there", "it was set aside", "run the same command again")
 
-    def _concerned(self, path: str) -> bool:
-        return not self._below or any(PurePosixPath(path).is_relative_to(root) for root in self._below)
+    def _concerned(self, entry: Entry) -> bool:
+        """Tell whether an entry is of what is restored; the volume's own directory is of no archive."""
+        if not self._below:
+            return entry.path != "."
+        return any(PurePosixPath(entry.path).is_relative_to(root) for root in self._below)
 
     def _batched(self, script: str, paths: Iterable[str]) -> None:
         for batch in listing.batches([path] for path in paths):

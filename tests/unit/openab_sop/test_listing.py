@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from openab_sop.backups.listing import BATCH, batches, prunes, relative
+from openab_sop.backups.listing import BATCH, batches, digests, prunes, relative
 from openab_sop.errors import PodError
+from tests.unit.openab_sop.local import local
 
 
 def test_prunes_leave_out_exactly_the_paths(tmp_path: Path) -> None:
@@ -49,3 +51,30 @@ def test_names_come_back_as_they_are(name: bytes) -> None:
 def test_names_that_lead_out_are_refused(name: bytes) -> None:
     with pytest.raises(PodError, match="outside"):
         relative(name)
+
+
+NO_OPENSSL = {"it is right": "", "it is wrong": "printf '%064d *./a\\n' 0", "it is not there": "exit 127"}
+
+
+@pytest.mark.parametrize("openssl", NO_OPENSSL.values(), ids=NO_OPENSSL)
+def test_digests_are_right_whatever_computes_them(tmp_path: Path, openssl: str) -> None:
+    pod = local(tmp_path)
+    if openssl:
+        pod.tool("openssl", openssl)
+    for name in ("a", "new\nline", "back\\slash", "-dash", " *x", "star*[q]", os.fsdecode(b"latin1-\xe9\n")):
+        (pod.home / "dir\n").mkdir(exist_ok=True)
+        for path in (pod.home / name, pod.home / "dir\n" / name):
+            path.write_bytes(os.fsencode(path))
+    expected = {
+        str(path.relative_to(pod.home)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in pod.home.rglob("*")
+        if path.is_file()
+    }
+    assert dict(digests(pod.pod, str(pod.home), ())) == expected
+
+
+def test_openssl_is_used_where_it_is(tmp_path: Path) -> None:
+    pod = local(tmp_path)
+    pod.tool("sha256sum", "exit 1")
+    (pod.home / "a").touch()
+    assert dict(digests(pod.pod, str(pod.home), ())) == {"a": hashlib.sha256().hexdigest()}
