@@ -6,26 +6,22 @@ then waits until the reader has acknowledged it. Output without its mark is an e
 When this process dies, the script in the pod would block in its next write for ever: the frame sees the end of its
 standard input and kills the script.
 
-An exec takes more time to begin (0.15 s of kubectl and the API) than most scripts to run. So what runs in the pod is a
-loop that reads scripts from its standard input, and ``Pod.held`` keeps it for many.
-
 Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the pod; nothing is written there.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import shlex
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.shells import Shells
 from openab_sop.errors import PodError
 from openab_sop.objects import Object
-from openab_sop.process import Stream, stream
+from openab_sop.process import Stream
 from openab_sop.shown import one_line
 
 
@@ -37,17 +33,12 @@ class ScriptFailed(PodError):
         self.status = status
 
 
-FINISH = 2
-"""Seconds that an exec gets to end after its output was acknowledged."""
 CHUNK = 1 << 16
 """Bytes asked for at once."""
 
 LISTED = 1 << 30
 """Bytes of a listing at most: millions of names. A pod that sends more does not list a home."""
 
-_LOOP = 'known=$1; while read -r key size && [ "$key" = "$known" ]; do eval "$(head -c "$size")"; done'
-"""Runs each script that it reads behind the line "KEY BYTES": what else may come, such as names that a script left
-unread, is none. The key is of this exec alone."""
 _MARKED = """mark=$1 status=1; cd "$2" && {{ shift 3; status=0; {script}
 }}; printf '\\n%s %s\\n' "$mark" "$status\""""
 _WATCHED = '{{ head -c "$3"; exec >&-; read -r _ || kill -s KILL -- "-$$"; }} | {{ ' + _MARKED + "; }}"
@@ -75,8 +66,8 @@ class Pod:
     started: datetime
     spdy: bool = False
     """Whether kubectl speaks SPDY to it, which carries far more than websockets but does not pass every proxy."""
-    line: Line | None = field(default=None, repr=False, compare=False)
-    """The exec that its scripts run in, one after the other; None if each has its own."""
+    shells: Shells | None = field(default=None, repr=False, compare=False)
+    """What its scripts share while ``held`` lasts."""
 
     @classmethod
     def of(cls, cluster: Cluster, pod: Object, container: str) -> Pod:
@@ -124,49 +115,46 @@ class Pod:
             PodError: the output ended before its end mark or goes beyond its limit, from ``Output.read``;
             ScriptFailed: its status is not 0.
         """
-        with self.line.dialled() if self.line else self.dialled() as call:
+        with self._way() as shells, shells.lend() as shell:
             frame = _FED if stdin is None else _WATCHED
             given = stdin or b""
             mark = secrets.token_hex(16)
-            call.ask(frame.format(script=script), mark, directory, str(len(given)), *arguments)
-            call.process.write(given)
-            output = Output(self, call.process, mark.encode(), progress, limit)
+            shell.ask(frame.format(script=script), mark, directory, str(len(given)), *arguments)
+            shell.process.write(given)
+            output = Output(self, shell.process, mark.encode(), progress, limit)
             try:
                 yield output
             finally:
-                call.is_free = output.acknowledged  # else the pod's side would wait until the node closes the stream
+                shell.is_free = output.acknowledged  # else the pod's side would wait until the node closes the stream
 
     @contextmanager
     def held(self) -> Generator[Pod]:
-        """Give the pod with an exec of its own, kept for all scripts in the block: they come one after the other.
+        """Give the pod with a way into it that all scripts in the block share: each further one costs no kubectl.
 
         It is by SPDY, if a first script gets through.
         """
+        if self.shells:
+            yield self
+            return
         with ExitStack() as stack:
-            yield replace(self, line=Line(self, stack)) if self.line else self._fastest(stack)
-
-    def _fastest(self, stack: ExitStack) -> Pod:
-        fast = replace(self, spdy=True)
-        fast = replace(fast, line=Line(fast, stack))
-        try:
-            fast.capture(":", "/")
-        except PodError:
-            return replace(self, line=Line(self, stack))
-        return fast
+            fast = replace(self, spdy=True)
+            fast = replace(fast, shells=stack.enter_context(fast._way()))
+            try:
+                fast.capture(":", "/")
+            except PodError:
+                fast = replace(self, shells=stack.enter_context(self._way()))
+            yield fast
 
     @contextmanager
-    def dialled(self) -> Generator[Call]:
-        """Start an exec that runs the scripts that it is asked to; it ends with the block."""
-        key = secrets.token_hex(16)
-        argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--", "sh", "-c", _LOOP, "sh", key)
+    def _way(self) -> Generator[Shells]:
+        """Give the shells that scripts share, else some for this one."""
+        if self.shells:
+            yield self.shells
+            return
+        argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
         transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
-        with stream(argv, env={**self.cluster.env, **transport}) as process:
-            call = Call(process, key)
-            try:
-                yield call
-            finally:
-                if call.is_free:
-                    process.finish(FINISH)
+        with closing(Shells(argv, {**self.cluster.env, **transport})) as shells:
+            yield shells
 
     def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
         """Run a script of ours to its end and return its output.
@@ -179,56 +167,6 @@ class Pod:
             while chunk := output.read(CHUNK):
                 data += chunk
             return bytes(data)
-
-
-@dataclass
-class Call:
-    """An exec that runs scripts one after the other.
-
-    Attributes:
-        process: kubectl's.
-        key: what it knows a script by.
-        is_free: whether the last script has ended and was acknowledged.
-    """
-
-    process: Stream
-    key: str
-    is_free: bool = True
-
-    def ask(self, script: str, *arguments: str) -> None:
-        """Send a script with its positional parameters."""
-        text = os.fsencode(f"set -- {shlex.join(arguments)}; {script}")
-        self.is_free = False
-        self.process.write(f"{self.key} {len(text)}\n".encode() + text)
-
-
-class Line:
-    """An exec that is kept for many scripts, and made anew if one was not read to its end.
-
-    Args:
-        stack: what ends it.
-    """
-
-    def __init__(self, pod: Pod, stack: ExitStack) -> None:
-        self._pod = pod
-        self._stack = stack.enter_context(ExitStack())
-        self._call: Call | None = None
-
-    @contextmanager
-    def dialled(self) -> Generator[Call]:
-        """Give the exec for one script."""
-        if self._call and not self._call.process.lives:
-            self._stack.close()
-            self._call = None
-        if self._call is None:
-            self._call = self._stack.enter_context(self._pod.dialled())
-        call = self._call
-        try:
-            yield call
-        finally:
-            if not call.is_free:
-                self._call = None
-                self._stack.close()
 
 
 class Output:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from openab_sop.cluster import shells
 from openab_sop.cluster.pod import Pod, ScriptFailed
 from openab_sop.errors import PodError
 from tests.unit.openab_sop.local import Local, local
@@ -54,9 +57,24 @@ def test_websockets_where_spdy_does_not_get_through(pod: Local, tmp_path: Path) 
     log = log_execs(tmp_path, refuse_spdy=True)
     with pod.pod.held() as held:
         assert (said(held, "echo 1"), said(held, "echo 2")) == ("1\n", "2\n")
-        with held.held() as other:
-            assert said(other, "echo 3") == "3\n"
-    assert log.read_text().split() == ["false", "true", "true"]
+        with held.held() as same:
+            assert said(same, "echo 3") == "3\n"
+    assert log.read_text().split() == ["false", "true"]
+
+
+def test_scripts_at_the_same_time_have_a_shell_each(pod: Local) -> None:
+    with pod.pod.held() as held, ThreadPoolExecutor(2) as two:
+        first = said(held, "echo $$")
+        slow, fast = (two.submit(said, held, f"sleep {seconds}; echo $$") for seconds in (0.5, 0))
+        assert slow.result() != fast.result()
+        assert first in (slow.result(), fast.result())
+
+
+def test_a_shell_that_was_long_silent_is_not_trusted(pod: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pod.pod.held() as held:
+        first = said(held, "echo $$")
+        monkeypatch.setattr(shells, "IDLE", -1)
+        assert said(held, "echo $$") != first
 
 
 def test_a_script_that_fails_spoils_nothing(pod: Local) -> None:
@@ -75,8 +93,12 @@ def test_a_script_that_is_given_up_ends_its_exec(pod: Local, tmp_path: Path) -> 
             held.capture("yes", "/", limit=100_000)
         with held.open("yes", "/") as output:
             output.read(1)
-        assert said(held, "echo 1") == "1\n"
+        last = said(held, "echo $$")
     assert len(log.read_text().split()) == 3
+    deadline = time.monotonic() + 5
+    while Path("/proc", last.strip()).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_what_a_script_leaves_unread_is_not_run(pod: Local, tmp_path: Path) -> None:
