@@ -206,7 +206,7 @@ class Rollback:
     def _agents(self) -> list[Agent]:
         """Return the agents of the present revision, and those of the old one that are still there: all may write."""
         found = {agent.deployment: agent for agent in self._m.release().agents}
-        old = Manifest.parse(self._m.helm.manifest(self._m.name, self._m.course.revision))
+        old = Manifest.parse(self._m.helm.record(self._m.name, self._m.course.revision).manifest)
         for item in old.of_kind("Deployment"):
             live = self._m.helm.cluster.find("Deployment", item.name)
             if live and item.name not in found and is_agent(live):

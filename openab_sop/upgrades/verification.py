@@ -63,7 +63,7 @@ def verify(
     Raises:
         PodError: an agent has no running pod.
     """
-    rendered = Rendered(Manifest.parse(release.helm.manifest(release.name, release.revision)))
+    rendered = Rendered(Manifest.parse(release.helm.record(release.name, release.revision).manifest))
     seen = Seen(release.name, version)
     seen.findings += _version(release, version)
     seen.lost += fingerprint.replaced_claims(release, course)
