@@ -79,6 +79,7 @@ class Stream:
 
     process: subprocess.Popen[bytes]
     _errors: int
+    _forgotten: int = 0
 
     def read(self, size: int) -> bytes:
         """Return what has arrived, at most ``size`` bytes; empty at the end of the stream."""
@@ -105,7 +106,11 @@ class Stream:
     def errors(self) -> str:
         """Return the last of what the command has written to its standard error."""
         size = os.fstat(self._errors).st_size
-        return _last(_text(os.pread(self._errors, LOOKED_AT, max(0, size - LOOKED_AT))))
+        return _last(_text(os.pread(self._errors, LOOKED_AT, max(self._forgotten, size - LOOKED_AT))))
+
+    def forget_errors(self) -> None:
+        """Leave out of ``errors`` what the command has written so far."""
+        self._forgotten = os.fstat(self._errors).st_size
 
 
 @contextmanager

@@ -12,12 +12,13 @@ Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the po
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.shells import FINISH, Lent, Shells
 from openab_sop.errors import PodError
 from openab_sop.objects import Object
 from openab_sop.process import Stream, stream
@@ -32,8 +33,6 @@ class ScriptFailed(PodError):
         self.status = status
 
 
-FINISH = 2
-"""Seconds that an exec gets to end after its output was acknowledged."""
 CHUNK = 1 << 16
 """Bytes asked for at once."""
 
@@ -67,6 +66,8 @@ class Pod:
     started: datetime
     spdy: bool = False
     """Whether kubectl speaks SPDY to it, which carries far more than websockets but does not pass every proxy."""
+    shells: Shells | None = field(default=None, compare=False, repr=False)
+    """What its scripts share while ``sharing`` lasts."""
 
     @classmethod
     def of(cls, cluster: Cluster, pod: Object, container: str) -> Pod:
@@ -88,6 +89,18 @@ class Pod:
     def shell(self) -> str:
         """What an operator types to run a command in the container; the command follows."""
         return f"kubectl -n {self.cluster.namespace} exec -it {self.name} -c {self.container} --"
+
+    @contextmanager
+    def sharing(self) -> Generator[Pod]:
+        """Return the pod as one whose scripts share their way into it: each further one costs no kubectl."""
+        if self.shells:
+            yield self
+            return
+        shells = Shells()
+        try:
+            yield replace(self, shells=shells)
+        finally:
+            shells.close()
 
     @contextmanager
     def open(
@@ -115,19 +128,15 @@ class Pod:
             ScriptFailed: its status is not 0.
         """
         mark = secrets.token_hex(16)
-        argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
-        frame = _FED if stdin is None else _WATCHED
         given = stdin or b""
-        command = ["sh", "-c", frame.format(script=script), "sh", mark, directory, str(len(given)), *arguments]
-        transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
-        with stream([*argv, *command], env={**self.cluster.env, **transport}) as process:
-            process.write(given)
-            output = Output(self, process, mark.encode(), progress, limit)
+        words = (mark, directory, str(len(given)), *arguments)
+        with self._lent(script, words, fed=stdin is None) as lent:
+            lent.process.write(given)
+            output = Output(self, lent.process, mark.encode(), progress, limit)
             try:
                 yield output
             finally:
-                if output.acknowledged:  # else the pod's side would wait for it until the node closes the stream
-                    process.finish(FINISH)
+                lent.ended = output.acknowledged
 
     def capture(self, script: str, directory: str, *arguments: str, limit: int = 1 << 20) -> bytes:
         """Run a script of ours to its end and return its output.
@@ -140,6 +149,24 @@ class Pod:
             while chunk := output.read(CHUNK):
                 data += chunk
             return bytes(data)
+
+    @contextmanager
+    def _lent(self, script: str, words: Sequence[str], *, fed: bool) -> Generator[Lent]:
+        """Start a framed script: in a shell that others share, or by a kubectl of its own if it is fed to its end."""
+        transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
+        argv, env = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--"), self.cluster.env
+        frame = (_FED if fed else _WATCHED).format(script=script)
+        if self.shells and not fed:
+            with self.shells.lend(argv, {**env, **transport}, frame, *words) as lent:
+                yield lent
+            return
+        with stream([*argv, "sh", "-c", frame, "sh", *words], env={**env, **transport}) as process:
+            lent = Lent(process)
+            try:
+                yield lent
+            finally:
+                if lent.ended:  # else the pod's side would wait for it until the node closes the stream
+                    process.finish(FINISH)
 
 
 class Output:

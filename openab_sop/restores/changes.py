@@ -160,8 +160,12 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
     Raises:
         PodError: the pod was cut off.
     """
-    with TemporaryDirectory(prefix="openab-sop-") as name, comparison(Path(name)) as table:
-        yield VolumeSince(pod, agent, backup, Path(name), table, may_vanish)
+    with (
+        TemporaryDirectory(prefix="openab-sop-") as name,
+        comparison(Path(name)) as table,
+        pod.sharing() as shared,
+    ):
+        yield VolumeSince(shared, agent, backup, Path(name), table, may_vanish)
 
 
 def _parse(path: str, data: bytes) -> None:
