@@ -21,11 +21,11 @@ from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
-from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.upgrades import fingerprint
+from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.repair import bring_back
-from openab_sop.upgrades.verification import Seen, verify
+from openab_sop.upgrades.verification import Seen, look, verify
 from openab_sop.upgrades.way_back import WayBack
 from openab_sop.verdict import Finding, Verdict
 
@@ -63,12 +63,13 @@ class Rollback:
         course = self._require_unreverted()
         images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
         told: dict[str, str] = {}
-        chosen: list[str] = list(course.to_restore)
-        for agent in self._agents():
-            name, before = agent.deployment, course.claims.get(agent.deployment)
-            if before is None:
+        chosen, agents = list(course.to_restore), self._agents()
+        lacking = fingerprint.without_claim(self._m.helm.cluster, agents, course)
+        for agent in agents:
+            name = agent.deployment
+            if name not in course.claims:
                 continue
-            if fingerprint.claim(self._m.helm.cluster, agent) != before:
+            if name in lacking:
                 told[name] = (
                     "the claim is another than before: the whole home is restored once the old version has its own"
                 )
@@ -96,12 +97,8 @@ class Rollback:
         """
         course = self._require_unreverted()
         release = self._m.release()
-        mounted = [
-            agent.deployment
-            for agent in release.agents
-            if fingerprint.claim(release.cluster, agent) == course.claims.get(agent.deployment)
-        ]
-        return self._restore(release, [name for name in course.to_restore if name in mounted], progress)
+        lacking = fingerprint.without_claim(release.cluster, release.agents, course)
+        return self._restore(release, [name for name in course.to_restore if name not in lacking], progress)
 
     def roll_back(self) -> str:
         """Roll the release back (SOP 4.2); the old version starts.
@@ -140,12 +137,7 @@ class Rollback:
         """
         course = self._way.require()
         release = self._m.release()
-        new = [
-            agent.deployment
-            for agent in release.agents
-            if agent.deployment in course.to_restore
-            and fingerprint.claim(release.cluster, agent) != course.claims.get(agent.deployment)
-        ]
+        new = [name for name in fingerprint.lost(release, course) if name in course.to_restore]
         for agent in release.agents:
             if agent.deployment in new and agent.claim:
                 note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
@@ -183,8 +175,9 @@ class Rollback:
     def verify(self, hosts: Mapping[str, Host]) -> Seen:
         """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
         course = self._way.require()
-        m = self._m
-        seen = verify(m.release(), course.version, hosts, course, m.baseline(), m.policy.may_vanish)
+        m, release = self._m, self._m.release()
+        volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+        seen = verify(release, course.version, hosts, course, volumes)
         seen.findings[:0] = self._verdict.findings
         if not seen.findings:
             asked = course.decided == ASKED
@@ -223,15 +216,7 @@ class Rollback:
         m, release = self._m, self._m.release()
         for agent in release.agents:
             standstill.let_start(m.helm.cluster, agent)
-        judgements = await_all_healthy(
-            m.helm.cluster,
-            release.agents,
-            m.policy.patterns,
-            m.policy.limits,
-            fingerprint.baselines(m.course, fresh=True),
-        )
-        findings = tuple(finding for judgement in judgements for finding in judgement.findings)
-        self._verdict = Verdict("; ".join(map(str, judgements)), findings)
+        self._verdict = judge(m, release, fresh=True).verdict
         return self._verdict
 
     def _restore(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
