@@ -7,6 +7,7 @@ what an operator compares by eye.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,15 @@ def version() -> str:
         ToolError: helm is missing.
     """
     return run(["helm", "version", "--template={{.Version}}"]).stdout.strip()
+
+
+def adopts_on_rollback() -> bool:
+    """Tell whether a rollback takes over what is there already, as an upgrade does: since Helm 4.2.
+
+    Earlier ones end with "no KIND with the name NAME found" (helm/helm, ``pkg/kube/client.go``).
+    """
+    match = re.match(r"v(\d+)\.(\d+)", version())
+    return match is not None and (int(match[1]), int(match[2])) >= (4, 2)
 
 
 @dataclass(frozen=True)

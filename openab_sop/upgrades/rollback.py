@@ -7,6 +7,8 @@ between the decision and the act. Each step is taken down; a run that is killed 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent, is_agent
@@ -14,11 +16,14 @@ from openab_sop.agents.container import Host
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
+from openab_sop.cluster.helm import adopts_on_rollback
 from openab_sop.errors import NotNeeded
-from openab_sop.objects import Object
+from openab_sop.objects import Object, at
+from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
+from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
 from openab_sop.upgrades import fingerprint
@@ -70,9 +75,7 @@ class Rollback:
             if name not in course.claims:
                 continue
             if name in lacking:
-                told[name] = (
-                    "the claim is another than before: the whole home is restored once the old version has its own"
-                )
+                told[name] = "the claim is another than before: the whole home is restored into the old version's own"
                 chosen.append(name)
                 continue
             with (
@@ -98,7 +101,15 @@ class Rollback:
         course = self._require_unreverted()
         release = self._m.release()
         lacking = fingerprint.without_claim(release.cluster, release.agents, course)
-        return self._restore(release, [name for name in course.to_restore if name not in lacking], progress)
+        written: dict[str, str] = {}
+        with suppress(NotNeeded):
+            there = [name for name in course.to_restore if name not in lacking]
+            written |= self._restore(release, there, progress)
+        with suppress(NotNeeded):
+            written |= self._restore_ahead(release, [name for name in lacking if name not in course.restored], progress)
+        if not written:
+            raise NotNeeded("the old version can read what is on the volumes")
+        return written
 
     def roll_back(self) -> str:
         """Roll the release back (SOP 4.2); the old version starts.
@@ -130,7 +141,7 @@ class Rollback:
         return f"revision {revision}, as revision {course.revision} was"
 
     def refill(self, progress: Progress) -> dict[str, str]:
-        """Restore into the claims that the rollback has made anew (SOP 4.1+, 4.3); returns by agent what was written.
+        """Restore into the claims that only the rollback could make (SOP 4.1+, 4.3); returns by agent what was written.
 
         Raises:
             NotNeeded: every claim is the one from before.
@@ -219,12 +230,46 @@ class Rollback:
         self._verdict = judge(m, release, fresh=True).verdict
         return self._verdict
 
-    def _restore(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
+    def _restore_ahead(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
+        """Make the claims of the old version that are gone, and fill them before it starts.
+
+        Helm adopts those of the chart when it rolls back; where it does not, they are left to ``refill``.
+        """
+        m, cluster, plan = self._m, release.cluster, Blueprint(self._m.baseline())
+        adopts = m.helm.record(m.name, m.course.revision).is_server_side and adopts_on_rollback()
+        agents: list[Agent] = []
+        for agent, stored, claim in plan.with_claims:
+            rendered = plan.rendered(CLAIM, claim)
+            if agent.deployment not in names or (rendered and not adopts):
+                continue
+            live = cluster.find(CLAIM, claim)
+            if live and at(live, "metadata", "uid") == m.course.claims[agent.deployment]:
+                continue  # it was kept, and comes back with the old version
+            with m.journal.action("make claim", claim=claim, there=live is not None):
+                if live is None:
+                    owner, wanted = (m.name, release.namespace), at(plan.claim(stored), "spec", "storageClassName")
+                    cluster.create(CLAIM, rebuild.claim_anew(plan.claim(stored), rendered, wanted, owner))
+                cluster.merge(CLAIM, claim, {"metadata": {"annotations": {RESTORED: plan.source.manifest.name}}})
+            agents.append(agent)
+        old = replace(release, agents=tuple(agents))
+        written = self._restore(old, [agent.deployment for agent in agents], progress, plan.deployments)
+        for agent in agents:
+            fields.give_back(cluster, CLAIM, str(agent.claim))
+        return written
+
+    def _restore(
+        self,
+        release: Release,
+        names: Collection[str],
+        progress: Progress,
+        deployments: Mapping[str, Object] | None = None,
+    ) -> dict[str, str]:
         """Bring the homes of some agents back; they stand still, and what is newer is set aside."""
         if not names:
             raise NotNeeded("the old version can read what is on the volumes")
         m = self._m
-        restoration = Restoration(m.baseline(), release, Selection.parse("home"), m.journal, only=names)
+        home = Selection.parse("home")
+        restoration = Restoration(m.baseline(), release, home, m.journal, only=names, deployments=deployments)
         try:
             written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
         finally:
