@@ -69,8 +69,7 @@ class Shells:
         with self._lock:
             idle, self._idle = self._idle, []
         for _, process, stack, _ in idle:
-            process.finish(FINISH)
-            stack.close()
+            _end(process, stack)
 
     def _taken(self, env: Mapping[str, str]) -> tuple[Stream, ExitStack] | None:
         """Take a shell that is idle; those that were for too long are ended."""
@@ -81,8 +80,8 @@ class Shells:
             own = next((found for found in self._idle if found[0] == env), None)
             if own:
                 self._idle.remove(own)
-        for _, _, stack, _ in late:
-            stack.close()
+        for _, process, stack, _ in late:
+            _end(process, stack)
         if own is None:
             return None
         _, process, stack, _ = own
@@ -93,3 +92,9 @@ class Shells:
 def _started(argv: Sequence[str], env: Mapping[str, str]) -> tuple[Stream, ExitStack]:
     stack = ExitStack()
     return stack.enter_context(stream(argv, env=env)), stack
+
+
+def _end(process: Stream, stack: ExitStack) -> None:
+    """Let the shell in the pod end before its kubectl does: nothing of it lingers there."""
+    process.finish(FINISH)
+    stack.close()
