@@ -3,13 +3,16 @@
     python -m bench.upgrade            five upgrades of each kind, in turn
 
 Outage: a plain ``helm upgrade`` against ours, both watched from outside the release. Time: the whole procedure with
-nobody to wait for against a script of the same kubectl and helm commands, one after the other, as the SOP has them.
+nobody to wait for against a script of the SOP's own kubectl and helm commands, one after the other. The script does
+less: no lock, no digests, no database that is consistent, no second backup right before the change, no dryRun of the
+API, no image pulled ahead, no file compared afterwards.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,6 +32,7 @@ from world import World
 ROOT = Path(__file__).resolve().parents[1]
 NAMESPACE, AGENT = "bench-upgrade", "openab-kiro"
 KUBECTL = f"kubectl --namespace={NAMESPACE}"
+SELECTOR = "app.kubernetes.io/instance=openab,app.kubernetes.io/component=kiro"
 BEFORE, AFTER = "0.8.1", "0.8.2"
 _SHIM = '#!/bin/sh\necho >>"{count}"\nexec "{tool}" "$@"\n'
 
@@ -83,44 +87,46 @@ class Bench:
         return self._measured(lambda: self._run(upgrade))
 
     def _typed(self) -> None:
-        chart, values = str(self._world.package(AFTER)), self._values()
-        home = self._scratch / "home.tar"
+        """Section 0 to III of the SOP 1.5, without a pre-release, each command as it stands there.
+
+        But for the selector of the pod, which the chart no longer matches, and the registry, which speaks HTTP.
+        Source: https://github.com/openabdev/openab, ``docs/openab-upgrade-sop.md``.
+        """
+        kept, chart = self._scratch / "typed", f"{self._world.registry()}/openab --plain-http"
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir()
+        pod = f"$({KUBECTL} get pod -l {SELECTOR} -o jsonpath='{{.items[0].metadata.name}}')"
+        upgrade = f"helm upgrade openab {chart} --version {AFTER} -f {kept}/values.yaml"
         for line in (
-            f"{KUBECTL} version",
-            "helm version",
             f"{KUBECTL} config current-context",
-            f"{KUBECTL} auth can-i create pods/exec",
-            f"{KUBECTL} auth can-i patch deployments",
-            "helm list",
-            "helm history openab",
-            "helm history openab --output=json",
-            "helm get manifest openab",
-            "helm get values openab",
-            f"{KUBECTL} get deployments --output=yaml",
-            f"{KUBECTL} get pvc --output=yaml",
-            f"{KUBECTL} get secrets --output=yaml",
-            f"{KUBECTL} get configmaps --output=yaml",
-            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'which tar'",
-            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/agents",
-            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/steering",
-            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/skills",
-            f"{KUBECTL} exec deploy/{AGENT} -- tar --format=posix -cSf - -C /home/agent . > {home}",
-            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'find . -type f -print0 | xargs -0 sha256sum'",
-            f"tar -tf {home}",
+            f"{KUBECTL} cluster-info",
+            "helm list -o json",
+            "helm list -f openab -o json",
             f"helm show chart {chart}",
-            f"helm upgrade openab {chart} --values={values} --dry-run=server",
-            f"helm template openab {chart} --values={values} | {KUBECTL} apply --dry-run=server -f -",
-            f"helm upgrade openab {chart} --values={values}",
-            f"{KUBECTL} rollout status deploy/{AGENT} --timeout=300s",
-            f"{KUBECTL} wait pods --for=condition=Ready --all --timeout=120s",
-            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'pgrep -x openab'",
-            f"{KUBECTL} logs deploy/{AGENT} --tail=100",
-            "helm list",
-            f"{KUBECTL} get pods --output=yaml",
-            f"{KUBECTL} exec deploy/{AGENT} -- ls -R .kiro/steering",
-            f"{KUBECTL} exec deploy/{AGENT} -- cat .kiro/agents/default.json",
-            f"{KUBECTL} exec deploy/{AGENT} -- sh -c 'find . -type f -print0 | xargs -0 sha256sum'",
-            "helm history openab",
+            f"helm show chart {chart} --version {AFTER}-beta.1",
+            f"{KUBECTL} describe nodes",
+            f"{KUBECTL} top nodes",
+            f"{KUBECTL} exec {pod} -- which tar",
+            f"helm get values openab -o yaml > {kept}/values.yaml",
+            f"{KUBECTL} cp {pod}:/home/agent/.kiro/agents/ {kept}/agents/",
+            f"{KUBECTL} cp {pod}:/home/agent/.kiro/steering/ {kept}/steering/",
+            f"pod={pod}; {KUBECTL} exec $pod -- test -d /home/agent/.kiro/skills;"
+            f" {KUBECTL} cp $pod:/home/agent/.kiro/skills/ {kept}/skills/",
+            f"pod={pod}; {KUBECTL} cp $pod:/home/agent/.config/gh/hosts.yml {kept}/hosts.yml;"
+            f" {KUBECTL} cp $pod:/home/agent/.local/share/kiro-cli/data.sqlite3 {kept}/kiro-auth.sqlite3",
+            f"{KUBECTL} get secret {AGENT} -o yaml > {kept}/secret.yaml",
+            f"helm history openab > {kept}/helm-history.txt",
+            f"helm history openab --output json > {kept}/helm-history.json",
+            f"pod={pod}; {KUBECTL} exec $pod -- du -sb /home/agent; {KUBECTL} exec $pod -- du -sh /home/agent;"
+            f" {KUBECTL} cp $pod:/home/agent/ {kept}/pvc-data/",
+            f"{upgrade} --dry-run=client",
+            upgrade,
+            f"{KUBECTL} rollout status deployment/{AGENT} --timeout=300s",
+            f"pod={pod}; {KUBECTL} get pod -l {SELECTOR}; {KUBECTL} wait --for=condition=Ready pod/$pod --timeout=120s;"
+            f" helm list -f openab -o json; {KUBECTL} get deployment/{AGENT} -o jsonpath='{{.spec}}';"
+            f" {KUBECTL} exec $pod -- pgrep -x openab; {KUBECTL} logs deployment/{AGENT} --tail=100;"
+            f" {KUBECTL} logs deployment/{AGENT} --tail=100; {KUBECTL} exec $pod -- ls /home/agent/.kiro/steering/;"
+            f" {KUBECTL} exec $pod -- cat /home/agent/.kiro/agents/default.json",
         ):
             self._run(["sh", "-c", line])
 
@@ -168,6 +174,7 @@ def main() -> None:
     world.publish(print)
     status = Sandbox().status()
     env = os.environ | {"PATH": f"{status.bin}:{os.environ['PATH']}", "KUBECONFIG": str(status.kubeconfig)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # an operator's Python keeps what it has compiled
     with TemporaryDirectory(prefix="openab-bench-") as scratch:
         bench = Bench(world, Path(scratch), env)
         taken: dict[str, list[Cost]] = {"ours": [], "plain": [], "helm": []}

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from openab_sop import process, storage
@@ -96,6 +97,7 @@ _NEEDED = {
 }
 
 
+@cache
 def kubectl_version() -> str:
     """Return the version of kubectl, "v1.36.3" (SOP 0.1).
 

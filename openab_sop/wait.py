@@ -15,7 +15,7 @@ def wait(
     timeout: float,
     next_step: str,
     failed: Callable[[], str | None] = lambda: None,
-    every: float = 0.25,
+    every: float = 0.1,
 ) -> None:
     """Wait until ``unready()`` returns None.
 

@@ -78,8 +78,9 @@ def helper_pod(
                 instead(created)
             problem = _started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
             if problem is None:
-                with _attached(cluster, name):
-                    yield Pod.of(cluster, cluster.get("Pod", name), agent.container)
+                helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
+                with _attached(cluster, name), helper.held() as shared:
+                    yield shared
                 return
             reasons.append(f"{_container(template, agent)['image']}: {problem}")
         finally:
@@ -105,7 +106,8 @@ def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
             raise
         pod = None
     if pod and (agent.claim is None or not pod.restarts or datetime.now(UTC) - pod.started > STEADY):
-        yield pod
+        with pod.held() as shared:
+            yield shared
     else:
         with helper_pod(cluster, agent) as helper:
             yield helper

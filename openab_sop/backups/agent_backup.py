@@ -73,7 +73,7 @@ class AgentBackup:
         self._base = base
         self._claim_uid: str | None = None
         self._home: CopiedHome | None = None
-        self._frozen: Pod | None = None
+        self._ready: Pod | None = None
         with storage.told(self._directory):
             self._directory.mkdir(mode=0o700)
 
@@ -106,7 +106,7 @@ class AgentBackup:
 
         Args:
             above: bytes that a home must take for that.
-            stack: what ends the hold.
+            stack: what ends the hold, and the way to the pod.
 
         Returns:
             What was done, or why nothing was.
@@ -115,17 +115,20 @@ class AgentBackup:
             SopError: the snapshot was not ready in time.
         """
         agent, cluster = self.agent, self._cluster
-        with reach(cluster, agent) as pod:
+        with ExitStack() as own:
+            pod = own.enter_context(reach(cluster, agent))
             used = listing.used(pod, agent.home)
-        if used <= above:
-            return f"{used} bytes: small enough to be read from the pod"
+            if used <= above:
+                self._ready = pod
+                stack.push(own.pop_all())
+                return f"{used} bytes: small enough to be read from the pod"
         if agent.claim is None:
             return f"{used} bytes, on no claim: read from the pod"
         if (found := snapshot_class(cluster, agent.claim)) is None:
             return f"WARNING: {used} bytes, and no snapshot class for its volume: read from the pod while it is in use"
         with reach(cluster, agent) as pod:
             listing.flush(pod, agent.home)
-        self._frozen = stack.enter_context(snapshot_pod(cluster, agent, agent.claim, found))
+        self._ready = stack.enter_context(snapshot_pod(cluster, agent, agent.claim, found))
         return f"{used} bytes: held by a snapshot of class {found}"
 
     def copy_home(self, progress: Progress) -> CopiedHome:
@@ -174,7 +177,7 @@ class AgentBackup:
         )
 
     def _reach(self) -> AbstractContextManager[Pod]:
-        return nullcontext(self._frozen) if self._frozen else reach(self._cluster, self.agent)
+        return nullcontext(self._ready) if self._ready else reach(self._cluster, self.agent)
 
     def _copy_from(self, pod: Pod, progress: Progress) -> CopiedHome:
         name = self.agent.deployment

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +174,10 @@ class Draft:
 
     def keep_history(self) -> int:
         """Write Helm's history as text and JSON (SOP 2.7); returns the number of revisions."""
-        helm, name = self.release.helm, self.release.name
-        self._write("helm-history.txt", helm.history_text(name))
-        self._write("helm-history.json", helm.history_json(name))
-        return len(helm.history(name))
+        rows = [asdict(row) for row in self.release.helm.history(self.release.name)]
+        self._write("helm-history.txt", "".join(f"{line}\n" for line in _table(rows)))
+        self._write("helm-history.json", json.dumps(rows))
+        return len(rows)
 
     def keep_rebuild(self) -> list[str]:
         """Write what a rebuild from nothing needs: manifest, release record, chart archive, claims (SOP 2.7 +).
@@ -185,11 +186,11 @@ class Draft:
             The names of the files.
         """
         release = self.release
-        stored = rebuild.record(release.cluster, release.name, release.revision)
+        record = release.helm.record(release.name, release.revision)
         chart = f"{release.chart}-{release.version}.tgz"
-        self._write("manifest.yaml", release.helm.manifest(release.name, release.revision))
-        self._write("helm-release.yaml", as_yaml(stored))
-        self._write(chart, rebuild.chart_archive(stored))
+        self._write("manifest.yaml", record.manifest)
+        self._write("helm-release.yaml", as_yaml(record.stored))
+        self._write(chart, rebuild.chart_archive(record))
         claims = [name for part in self._agents if (name := part.keep_claim())]
         return ["manifest.yaml", "helm-release.yaml", chart, *claims]
 
@@ -295,3 +296,12 @@ class Draft:
         data = content.encode() if isinstance(content, str) else content
         storage.write(self._created.path / name, data)
         return len(data)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table, its columns as wide as they must be."""
+    heads = [name.replace("_", " ").upper() for name in rows[0]]
+    lines = [heads, *([str(cell) for cell in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -1,4 +1,8 @@
-"""Helm's command line, one method per command; works with Helm 3 and Helm 4."""
+"""Helm, one method per command; works with Helm 3 and Helm 4.
+
+What only reads asks the API for Helm's records: helm itself is started where it renders or changes something, and for
+what an operator compares by eye.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import yaml
 
 from openab_sop import redact
+from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import ReleaseError, SourceError, ToolError
+from openab_sop.cluster.records import Record
+from openab_sop.errors import SourceError, ToolError
+from openab_sop.objects import part
 from openab_sop.process import run
 
 CHANGE = 600
 """Seconds that Helm may take to change a release: its hooks run meanwhile, each at most 300 s by Helm's default."""
-
-_CHART = re.compile(r"^(?P<name>.+?)-(?P<version>\d+\.\d+\.\d+.*)$")
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,11 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class HistoryEntry:
-    """A line of ``helm history``: one revision of a release."""
+class Row:
+    """A line of ``helm history``, in the fields of its JSON: one revision of a release."""
 
     revision: int
+    updated: str
     status: str
     chart: str
     app_version: str
@@ -51,6 +56,15 @@ def version() -> str:
         ToolError: helm is missing.
     """
     return run(["helm", "version", "--template={{.Version}}"]).stdout.strip()
+
+
+def adopts_on_rollback() -> bool:
+    """Tell whether a rollback takes over what is there already, as an upgrade does: since Helm 4.2.
+
+    Earlier ones end with "no KIND with the name NAME found" (helm/helm, ``pkg/kube/client.go``).
+    """
+    match = re.match(r"v(\d+)\.(\d+)", version())
+    return match is not None and (int(match[1]), int(match[2])) >= (4, 2)
 
 
 @dataclass(frozen=True)
@@ -105,45 +119,25 @@ class Helm:
 
     def releases(self) -> list[Listed]:
         """Return every release of the namespace, whatever its status (SOP 1.1)."""
-        every = () if version().startswith("v4") else ("--all",)  # Helm 4 lists all by default and lost the flag
-        listed = cast(list[dict[str, str]], json.loads(self._run("list", *every, "--max=0", "--output=json")))
-        return [_listed(row) for row in listed]
+        return [_listed(found) for found in records.newest(self.cluster)]
 
     def find(self, release: str) -> Listed | None:
-        """Return what helm lists of a release now, whatever its status; None if it is not there."""
-        return next((listed for listed in self.releases() if listed.name == release), None)
+        """Return what is listed of a release now, whatever its status; None if it is not there."""
+        return next((_listed(found) for found in records.newest(self.cluster, release)), None)
 
-    def history(self, release: str) -> list[HistoryEntry]:
+    def record(self, release: str, revision: int) -> Record:
+        """Return Helm's record of a revision; what sounds secret in its values is masked from now on."""
+        found = records.record(self.cluster, release, revision)
+        redact.learn_values(found.values)
+        return found
+
+    def history(self, release: str) -> list[Row]:
         """Return the revisions that helm still knows, oldest first (SOP 2.7)."""
-        rows = cast(list[dict[str, Any]], json.loads(self.history_json(release)))
-        return [
-            HistoryEntry(
-                revision=int(row["revision"]),
-                status=str(row["status"]),
-                chart=str(row["chart"]),
-                app_version=str(row.get("app_version", "")),
-                description=str(row.get("description", "")),
-            )
-            for row in rows
-        ]
-
-    def history_json(self, release: str) -> str:
-        """Return the history as helm's JSON (SOP 2.7)."""
-        return self._run("history", release, "--max=256", "--output=json")
-
-    def history_text(self, release: str) -> str:
-        """Return the history as helm's table (SOP 2.7)."""
-        return self._run("history", release, "--max=256")
+        return [_row(found) for found in records.history(self.cluster, release)]
 
     def values(self, release: str, revision: int) -> str:
-        """Return the user-supplied values as YAML (SOP 2.1); what sounds secret in them is masked from now on."""
-        text = self._run("get", "values", release, f"--revision={revision}", "--output=yaml")
-        redact.learn_values(yaml.safe_load(text))
-        return text
-
-    def manifest(self, release: str, revision: int) -> str:
-        """Return the rendered objects as a stream of YAML documents (SOP 1.2)."""
-        return self._run("get", "manifest", release, f"--revision={revision}")
+        """Return the user-supplied values as helm writes them in YAML (SOP 2.1)."""
+        return self._run("get", "values", release, f"--revision={revision}", "--output=yaml")
 
     def dry_run(self, release: str, chart: Path, values: Path) -> str:
         """Return the objects that an upgrade would render, hooks included, as a stream of YAML documents (SOP 3.1).
@@ -211,14 +205,18 @@ def _upgrade(release: str, chart: Path, values: Path) -> tuple[str, ...]:
     return ("upgrade", release, str(chart), f"--values={values}", "--reset-values")
 
 
-def _listed(row: dict[str, str]) -> Listed:
-    chart = _CHART.match(row["chart"])
-    if chart is None:
-        raise ReleaseError(f"helm names a chart without a version: {row['chart']!r}", "check it with: helm list")
-    return Listed(
-        name=row["name"],
-        revision=int(row["revision"]),
-        status=row["status"],
-        chart=chart["name"],
-        version=chart["version"],
+def _row(found: Record) -> Row:
+    about = part(found.chart, "metadata")
+    return Row(
+        revision=found.revision,
+        updated=found.info("last_deployed"),
+        status=found.info("status"),
+        chart=f"{about['name']}-{about['version']}",
+        app_version=str(about.get("appVersion") or ""),
+        description=found.info("description"),
     )
+
+
+def _listed(found: Record) -> Listed:
+    about = part(found.chart, "metadata")
+    return Listed(found.name, found.revision, found.info("status"), str(about["name"]), str(about["version"]))

@@ -10,7 +10,6 @@ from openab_sop.agents.agent import CONTAINERS, learn_environment
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ClusterError, Conflict
 from openab_sop.objects import Object, parts
-from openab_sop.releases import rebuild
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.verdict import Finding, Verdict
@@ -62,8 +61,7 @@ def refused(release: Release, rendered: Rendered) -> Verdict:
     Where Helm applies the release by server-side apply, what somebody else has edited by hand is named too: there Helm
     itself would stop in the middle.
     """
-    stored = rebuild.record(release.cluster, release.name, release.revision)
-    server_side = rebuild.is_server_side(stored)
+    server_side = release.helm.record(release.name, release.revision).is_server_side
     findings: list[Finding] = []
     for item in rendered.manifest.objects:
         subject = f"{item.kind} {item.name}"

@@ -53,7 +53,7 @@ class Survey:
             SopError: the cluster does not answer, or Helm's record cannot be read.
         """
         release = self.release
-        record = rebuild.record(release.cluster, release.name, release.revision)
+        record = release.helm.record(release.name, release.revision)
         text = release.helm.values(release.name, release.revision)
         with TemporaryDirectory(prefix="openab-sop-") as name:
             current = Path(name, "current.tgz")
@@ -65,7 +65,7 @@ class Survey:
                 current=chart_of(current),
                 target=chart_of(archive),
                 values=yaml.safe_load(text) or {},
-                before=Manifest.parse(release.helm.manifest(release.name, release.revision)),
+                before=Manifest.parse(record.manifest),
                 after=Manifest(()),
             )
             try:
@@ -76,7 +76,7 @@ class Survey:
         hooks = tuple(item for item in rendered.objects if _HOOK in part(item.body, "metadata", "annotations"))
         after = Manifest(tuple(item for item in rendered.objects if item not in hooks))
         drawn = replace(drawn, after=after, hooks=Manifest(hooks), refused=refused, effects=effects)
-        return self._observed(drawn, force=not rebuild.is_server_side(record))
+        return self._observed(drawn, force=not record.is_server_side)
 
     def _render(self, archive: Path, values: str, scratch: Path) -> tuple[Manifest, str]:
         """Have Helm render the target as it would send it; else without the cluster, and why it would not.

@@ -76,6 +76,7 @@ class Course:
         revisions: Helm's revisions that it has made, in order.
         acting, acting_from: the change that is under way (a phase, or the way back), and the revision before it; empty
             if none is.
+        pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
         before: by agent: how it was right before the last change.
         reached: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
@@ -98,6 +99,7 @@ class Course:
     revisions: tuple[int, ...] = ()
     acting: str = ""
     acting_from: int = 0
+    pulled: dict[str, str] = field(default_factory=dict[str, str])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""

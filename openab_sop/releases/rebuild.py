@@ -6,20 +6,17 @@ is there without any registry.
 
 from __future__ import annotations
 
-import gzip
 import io
-import json
 import tarfile
 from base64 import b64decode
 from collections.abc import Sequence
 
 import yaml
 
-from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.errors import BackupError, NotFound
+from openab_sop.cluster.kube import MANAGER
+from openab_sop.cluster.records import Record
+from openab_sop.errors import BackupError
 from openab_sop.objects import Object, part, parts
-
-_NEXT = "helm's storage must be Secrets (its default) or ConfigMaps; see HELM_DRIVER"
 
 _CLUSTERS_OWN = (
     "pv.kubernetes.io/",
@@ -36,36 +33,16 @@ HELMS_LABEL = {"app.kubernetes.io/managed-by": "Helm"}
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
-def record(cluster: Cluster, release: str, revision: int) -> Object:
-    """Return the object in which Helm stores a revision: a Secret, or a ConfigMap if so configured.
-
-    Raises:
-        BackupError: there is neither.
-    """
-    name = f"sh.helm.release.v1.{release}.v{revision}"
-    for kind in ("Secret", "ConfigMap"):
-        try:
-            return cluster.get(kind, name)
-        except NotFound:
-            pass
-    raise BackupError(f"namespace {cluster.namespace} has no release record {name}", _NEXT)
-
-
-def is_server_side(stored: Object) -> bool:
-    """Tell whether Helm applies a release by server-side apply: Helm 3 never does, Helm 4 where it made the release."""
-    return _release(stored).get("apply_method") == "ssa"
-
-
-def chart_archive(stored: Object) -> bytes:
+def chart_archive(record: Record) -> bytes:
     """Build the chart's archive (as ``helm package`` would) from a release record.
 
     Returns:
         A gzipped tar with Chart.yaml, values.yaml, the templates and the chart's other files.
 
     Raises:
-        BackupError: it is not a record of Helm 3 or 4, or the chart has dependencies, which a record lacks.
+        BackupError: the chart has dependencies, which a record lacks.
     """
-    chart = part(_release(stored), "chart")
+    chart = record.chart
     metadata = part(chart, "metadata")
     if metadata.get("dependencies"):
         raise BackupError(
@@ -131,15 +108,6 @@ def storage_class(wanted: str | None, classes: Sequence[Object]) -> str | None:
         return wanted
     default = (found for found in classes if part(found, "metadata", "annotations").get(_DEFAULT_CLASS) == "true")
     return next((str(found["metadata"]["name"]) for found in default), None)
-
-
-def _release(stored: Object) -> Object:
-    try:
-        data = stored["data"]["release"]
-        raw = b64decode(b64decode(data) if stored["kind"] == "Secret" else data)
-        return json.loads(gzip.decompress(raw))
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise BackupError(f"the release record {stored['metadata']['name']} cannot be read", _NEXT) from error
 
 
 def _packed(name: str, files: dict[str, bytes]) -> bytes:

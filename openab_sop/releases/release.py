@@ -104,7 +104,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         ReleaseError: the manifest has no agent, or one of its Deployments is gone from the cluster; what Helm did not
             come to make, because the revision failed or is pending, is passed over.
     """
-    manifest = Manifest.parse(helm.manifest(listed.name, listed.revision))
+    manifest = Manifest.parse(helm.record(listed.name, listed.revision).manifest)
     names = [item.name for item in manifest.of_kind("Deployment")]
     if listed.status == "deployed":
         deployments = [_live(helm.cluster, name) for name in names]
@@ -117,7 +117,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
             f"helm get manifest {listed.name} shows what it has",
         )
     secrets = _all(manifest, deployments, "Secret", "secret")
-    _learn_secrets(helm, listed, deployments, secrets)
+    _learn_secrets(helm.cluster, deployments, secrets)
     return Release(
         helm=helm,
         name=listed.name,
@@ -137,14 +137,13 @@ def _all(manifest: Manifest, deployments: list[Object], kind: str, reference: st
     return tuple(sorted(rendered.union(*(references(d, reference) for d in deployments))))
 
 
-def _learn_secrets(helm: Helm, listed: Listed, deployments: list[Object], names: tuple[str, ...]) -> None:
+def _learn_secrets(cluster: Cluster, deployments: list[Object], names: tuple[str, ...]) -> None:
     """Learn what must never be shown before anything else is done: whatever fails later may quote it."""
-    helm.values(listed.name, listed.revision)
     for deployment in deployments:
         learn_environment(deployment)
     for name in names:
         with suppress(NotFound, Forbidden):
-            redact.learn_secret(helm.cluster.get("Secret", name))
+            redact.learn_secret(cluster.get("Secret", name))
 
 
 def _live(cluster: Cluster, name: str) -> Object:

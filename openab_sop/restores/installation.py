@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from openab_sop.cluster import records
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import MANAGER
 from openab_sop.errors import SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
-from openab_sop.releases import rebuild
 from openab_sop.restores.blueprint import Blueprint
 from openab_sop.wait import wait
 
@@ -73,4 +73,4 @@ class Installation:
         return listed.status if listed and listed.status.startswith("pending") else None
 
     def _record(self) -> Object:
-        return rebuild.record(self.helm.cluster, self.blueprint.release, 1)
+        return records.record(self.helm.cluster, self.blueprint.release, 1).stored

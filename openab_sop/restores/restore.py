@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ class Restoration:
         selection: what is brought back.
         journal: where each action is recorded.
         only: Deployments of the agents that it is confined to; None for all of the backup's.
+        deployments: by name, as they are to be where the cluster's own mount something else.
 
     Attributes:
         lease: the lock of the release; whoever restores on its own takes it.
@@ -50,12 +51,14 @@ class Restoration:
         journal: Journal,
         *,
         only: Collection[str] | None = None,
+        deployments: Mapping[str, Object] | None = None,
     ) -> None:
         self.source = source
         self.release = release
         self.selection = selection
         self._journal = journal
         self._only = only
+        self._deployments = deployments or {}
         self.lease = Lease(release.cluster, release.name)
         self._helpers = ExitStack()
         self._held: list[Held] = []
@@ -230,7 +233,15 @@ class Restoration:
     def _hold(self, agent: Agent, stored: StoredAgent) -> Held:
         scratch = self._aside_directory() / agent.deployment
         storage.private_directory(scratch)
-        holding = hold(self.release.cluster, agent, stored, self.source, scratch, below=self.selection.paths)
+        holding = hold(
+            self.release.cluster,
+            agent,
+            stored,
+            self.source,
+            scratch,
+            below=self.selection.paths,
+            deployment=self._deployments.get(agent.deployment),
+        )
         self._held.append(self._helpers.enter_context(holding))
         return self._held[-1]
 

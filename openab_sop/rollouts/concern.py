@@ -199,7 +199,7 @@ def _unconnected(look: Look) -> Concern | None:
 
 
 def _disconnected(look: Look) -> Concern | None:
-    if not look.log.lost:
+    if not look.log.lost or not look.patterns.connected:  # nothing would say that it is connected again
         return None
     patience = look.limits.reconnect if look.whole else look.limits.connected
     words = f"the connection was lost at {look.log.disconnected_at}, and no connected line follows"

@@ -60,7 +60,11 @@ class Outage:
 
 
 class OutageWatch:
-    """Watches agents in a thread of its own while the block runs; ``outages`` tells at any time, also afterwards."""
+    """Watches agents in a thread of its own while the block runs; ``outages`` tells at any time, also afterwards.
+
+    Attributes:
+        ended: when the watch ended, in seconds since it began; None while it lasts.
+    """
 
     def __init__(self, cluster: Cluster, agents: Sequence[Agent], patterns: Patterns = logs.DEFAULT) -> None:
         own = Cluster(cluster.access)  # a client of the thread's own
@@ -68,7 +72,7 @@ class OutageWatch:
         self._tracks = [Track(own, agent, patterns) for agent in agents]
         self._stop = Event()
         self._thread = Thread(target=self._run, name="outage", daemon=True)
-        self._ended: float | None = None
+        self.ended: float | None = None
 
     def __enter__(self) -> OutageWatch:
         self._look()  # what is up now is known before the block changes anything
@@ -76,13 +80,18 @@ class OutageWatch:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join(PATIENCE)
-        self._ended = self._now()
+        self.stop()
+
+    def stop(self) -> None:
+        """End the watch before its block does; once is enough."""
+        if self.ended is None:
+            self._stop.set()
+            self._thread.join(PATIENCE)
+            self.ended = self._now()
 
     def outages(self) -> tuple[Outage, ...]:
         """Return what was measured so far, for each agent."""
-        ended = self._now() if self._ended is None else self._ended
+        ended = self._now() if self.ended is None else self.ended
         return tuple(track.outage(ended) for track in self._tracks)
 
     def _now(self) -> float:

@@ -6,6 +6,7 @@ What the scheduler may do beyond that (preempt others) is not counted on.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ def check(release: Release, chart: Path, course: Course | None = None) -> Room:
     """
     if course:
         raise NotNeeded(f"upgrade {course.id} is under way since {course.begun}: it was checked before")
-    rendered = release.helm.template(release.name, chart, release.helm.values(release.name, release.revision))
+    values = release.helm.record(release.name, release.revision).values
+    rendered = release.helm.template(release.name, chart, json.dumps(values))
     deployments = [item.body for item in Manifest.parse(rendered).of_kind("Deployment")]
     checked = f"room for {', '.join(deployment['metadata']['name'] for deployment in deployments)}"
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,6 +191,15 @@ def stored(course: Course, directory: Path) -> Target | None:
         return None
     known = (str(target.version), target.digest, str(target.prerelease or ""))
     return target if intact and known == (course.target, course.digest, course.prerelease) else None
+
+
+def forget_others(target: Target) -> list[str]:
+    """Remove the charts of earlier upgrades, which nothing needs any more; returns their digests."""
+    kept, charts = set(target.archives.values()), target.chart.parent.parent
+    gone = [path for path in charts.iterdir() if path.name not in kept and not path.name.startswith(".")]
+    for path in gone:  # what begins with a dot is being pulled by somebody who only looks
+        shutil.rmtree(path, ignore_errors=True)
+    return [path.name for path in gone]
 
 
 def _named(source: ChartSource, offered: Sequence[Version], wanted: Version) -> Version:

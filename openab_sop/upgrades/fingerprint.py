@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster.kube import Cluster
@@ -54,12 +55,16 @@ def claim(cluster: Cluster, agent: Agent) -> str:
         return ""
 
 
-def replaced_claims(release: Release, course: Course) -> list[str]:
-    """Return the agents whose claim is another than before the upgrade, and whose home was not restored since."""
-    now = claims(release)
-    return [
-        name for name, uid in course.claims.items() if name in now and now[name] != uid and name not in course.restored
-    ]
+def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> list[str]:
+    """Return the agents that lack the claim from before the upgrade: it was replaced, is gone, or is not mounted."""
+    known = (agent for agent in agents if agent.deployment in course.claims)
+    return [agent.deployment for agent in known if claim(cluster, agent) != course.claims[agent.deployment]]
+
+
+def lost(release: Release, course: Course) -> list[str]:
+    """Return the agents that lack their claim, and whose home was not restored into another since."""
+    lacking = without_claim(release.cluster, release.agents, course)
+    return [name for name in lacking if name not in course.restored]
 
 
 def _is_outdated(cluster: Cluster, agent: Agent, course: Course) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,21 @@ class Maintenance:
             return found
         raise ReleaseError(f"release {self.name} is gone", "pytest suites/rebuild --backup=DIR brings it back")
 
+    def require_unchanged(self) -> Listed:
+        """Return what runs, which must be what the upgrade has left (SOP 3.0).
+
+        Raises:
+            ReleaseError: somebody else has changed it since.
+        """
+        listed, course = self.listed(), self.course
+        if (listed.revision, listed.status) != (course.last, "deployed"):
+            raise ReleaseError(
+                f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
+                f"upgrade {course.id} has left it at revision {course.last}, deployed",
+                f"find out who changed it: helm history {listed.name}",
+            )
+        return listed
+
     def release(self) -> Release:
         """Return the release with its agents as they are now."""
         return releases.resolve(self.helm, self.listed())
@@ -122,8 +137,12 @@ class Maintenance:
             return Status.WAITING
         return _STATUS.get(course.ended, Status.STUCK)
 
+    def until_closed(self, held: AbstractContextManager[object]) -> None:
+        """Leave a context at the end of the run at the latest."""
+        self._stack.push(held)
+
     def close(self) -> None:
-        """Remove the private copies of the baseline."""
+        """Remove the private copies of the baseline, and end what else lasts until now."""
         self._stack.close()
 
 

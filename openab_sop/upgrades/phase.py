@@ -6,6 +6,7 @@ The pre-release and the stable version go the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
 from openab_sop.rollouts.concern import Symptom
-from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
+from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.upgrades.repair import restart, restore_config
-from openab_sop.upgrades.verification import Seen, broken_config, verify
+from openab_sop.upgrades.verification import Looked, Seen, look, verify
 from openab_sop.verdict import Verdict
 
 
@@ -60,6 +61,7 @@ class Phase:
         self._unneeded = unneeded
         self._then = then
         self._watch: OutageWatch | None = None
+        self._volumes: dict[str, Looked] | None = None
 
     @property
     def is_to_come(self) -> bool:
@@ -83,16 +85,18 @@ class Phase:
         self._require()
         if when := self._course.when(self._applied):
             raise NotNeeded(f"{self.version} was applied at {when}, by an earlier run of this upgrade")
-        m, revision = self._m, self._unchanged()
+        m, revision = self._m, self._m.require_unchanged().revision
         release = m.release()
         m.lease.require()
         m.file.update(acting=self.name, acting_from=revision, before=fingerprint.before(release, m.policy.patterns))
-        self._watch = OutageWatch(m.helm.cluster, release.agents, m.policy.patterns).__enter__()
         assert self._chart is not None
-        with m.journal.action("helm upgrade", release=m.name, version=self.version):
-            m.helm.upgrade(m.name, self._chart, m.baseline().directory / "values.yaml", orphans.mark())
-        listed = m.listed()
-        self.note_applied(listed.revision)
+        with ExitStack() as watching:
+            self._watch = watching.enter_context(OutageWatch(m.helm.cluster, release.agents, m.policy.patterns))
+            with m.journal.action("helm upgrade", release=m.name, version=self.version):
+                m.helm.upgrade(m.name, self._chart, m.baseline().directory / "values.yaml", orphans.mark())
+            listed = m.listed()
+            self.note_applied(listed.revision)
+            m.until_closed(watching.pop_all())  # the outage lasts until the version is judged
         return f"chart {listed.chart} {listed.version}, revision {listed.revision}"
 
     def note_applied(self, revision: int) -> Course:
@@ -118,12 +122,14 @@ class Phase:
         """
         self._require()
         release = self._m.release()
-        if lost := fingerprint.replaced_claims(release, self._course):
+        if lost := fingerprint.lost(release, self._course):
             self.situation = replace(self.situation, lost=tuple(lost))
             raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
-        missing = broken_config(release, self._m.baseline())
+        self._volumes = look(release, self._m.baseline(), self._m.policy.may_vanish, self._course)
+        missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken]
         if not missing:
             raise NotNeeded("every agents' and steering file of the backup is there")
+        self._volumes = None
         written = restore_config(self._m, progress)
         self.situation = replace(self.situation, restored=True)
         self._demand(self._judged([]))
@@ -136,8 +142,11 @@ class Phase:
             hosts: the inside of each agent's container.
         """
         self._require()
-        m = self._m
-        seen = verify(m.release(), self.version, hosts, self._course, m.baseline(), m.policy.may_vanish)
+        m, release, course = self._m, self._m.release(), self._course
+        volumes, self._volumes = self._volumes, None  # what the step before has seen, unless it has changed something
+        if volumes is None:
+            volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+        seen = verify(release, self.version, hosts, course, volumes)
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
             self.situation,
@@ -201,37 +210,24 @@ class Phase:
         if self._is_over:
             raise NotNeeded(f"{self.version} was validated by an earlier run of this upgrade")
 
-    def _unchanged(self) -> int:
-        """Return the revision that runs, which must be the one that this upgrade knows of."""
-        listed, expected = self._m.listed(), self._course.last
-        if (listed.revision, listed.status) != (expected, "deployed"):
-            raise ReleaseError(
-                f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
-                f"it was left at {expected}, deployed",
-                "somebody else works on it: wait until they are done",
-            )
-        return expected
-
     def _judged(self, to_restart: Sequence[Agent]) -> Verdict:
         m = self._m
         for agent in to_restart:
             with m.journal.action("restart agent", agent=agent.deployment):
                 restart(m.helm.cluster, agent)
-        baselines = fingerprint.baselines(self._course)
-        judgements = await_all_healthy(
-            m.helm.cluster, m.release().agents, m.policy.patterns, m.policy.limits, baselines
-        )
-        self._note_outage()
-        symptoms = {j.agent: frozenset({j.symptom}) for j in judgements if j.symptom}
-        self.situation = replace(self.situation, symptoms=symptoms)
+        try:
+            judged = judge(m, m.release())
+        finally:
+            self._note_outage()
+        self.situation = replace(self.situation, symptoms=judged.symptoms)
         names = ", ".join(agent.deployment for agent in to_restart)
-        facts = [*map(str, judgements), *([f"restarted: {names}"] if names else [])]
-        return Verdict("\n  ".join(facts), tuple(finding for j in judgements for finding in j.findings))
+        verdict = judged.verdict
+        return replace(verdict, checked=f"{verdict.checked}\n  restarted: {names}") if names else verdict
 
     def _note_outage(self) -> None:
         if self._watch is None:
             return
-        self._watch.__exit__(None, None, None)
+        self._watch.stop()
         measured = {f"{self.version} {outage.agent}": outage.seconds for outage in self._watch.outages()}
         self._m.file.update(outages={**self._course.outages, **measured})
         self._watch = None

@@ -7,6 +7,8 @@ between the decision and the act. Each step is taken down; a run that is killed 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent, is_agent
@@ -14,18 +16,21 @@ from openab_sop.agents.container import Host
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
+from openab_sop.cluster.helm import adopts_on_rollback
 from openab_sop.errors import NotNeeded
-from openab_sop.objects import Object
+from openab_sop.objects import Object, at
+from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
+from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
-from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.upgrades import fingerprint
+from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.repair import bring_back
-from openab_sop.upgrades.verification import Seen, verify
+from openab_sop.upgrades.verification import Seen, look, verify
 from openab_sop.upgrades.way_back import WayBack
 from openab_sop.verdict import Finding, Verdict
 
@@ -63,15 +68,14 @@ class Rollback:
         course = self._require_unreverted()
         images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
         told: dict[str, str] = {}
-        chosen: list[str] = list(course.to_restore)
-        for agent in self._agents():
-            name, before = agent.deployment, course.claims.get(agent.deployment)
-            if before is None:
+        chosen, agents = list(course.to_restore), self._agents()
+        lacking = fingerprint.without_claim(self._m.helm.cluster, agents, course)
+        for agent in agents:
+            name = agent.deployment
+            if name not in course.claims:
                 continue
-            if fingerprint.claim(self._m.helm.cluster, agent) != before:
-                told[name] = (
-                    "the claim is another than before: the whole home is restored once the old version has its own"
-                )
+            if name in lacking:
+                told[name] = "the claim is another than before: the whole home is restored into the old version's own"
                 chosen.append(name)
                 continue
             with (
@@ -96,12 +100,16 @@ class Rollback:
         """
         course = self._require_unreverted()
         release = self._m.release()
-        mounted = [
-            agent.deployment
-            for agent in release.agents
-            if fingerprint.claim(release.cluster, agent) == course.claims.get(agent.deployment)
-        ]
-        return self._restore(release, [name for name in course.to_restore if name in mounted], progress)
+        lacking = fingerprint.without_claim(release.cluster, release.agents, course)
+        written: dict[str, str] = {}
+        with suppress(NotNeeded):
+            there = [name for name in course.to_restore if name not in lacking]
+            written |= self._restore(release, there, progress)
+        with suppress(NotNeeded):
+            written |= self._restore_ahead(release, [name for name in lacking if name not in course.restored], progress)
+        if not written:
+            raise NotNeeded("the old version can read what is on the volumes")
+        return written
 
     def roll_back(self) -> str:
         """Roll the release back (SOP 4.2); the old version starts.
@@ -133,19 +141,14 @@ class Rollback:
         return f"revision {revision}, as revision {course.revision} was"
 
     def refill(self, progress: Progress) -> dict[str, str]:
-        """Restore into the claims that the rollback has made anew (SOP 4.1+, 4.3); returns by agent what was written.
+        """Restore into the claims that only the rollback could make (SOP 4.1+, 4.3); returns by agent what was written.
 
         Raises:
             NotNeeded: every claim is the one from before.
         """
         course = self._way.require()
         release = self._m.release()
-        new = [
-            agent.deployment
-            for agent in release.agents
-            if agent.deployment in course.to_restore
-            and fingerprint.claim(release.cluster, agent) != course.claims.get(agent.deployment)
-        ]
+        new = [name for name in fingerprint.lost(release, course) if name in course.to_restore]
         for agent in release.agents:
             if agent.deployment in new and agent.claim:
                 note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
@@ -183,8 +186,9 @@ class Rollback:
     def verify(self, hosts: Mapping[str, Host]) -> Seen:
         """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
         course = self._way.require()
-        m = self._m
-        seen = verify(m.release(), course.version, hosts, course, m.baseline(), m.policy.may_vanish)
+        m, release = self._m, self._m.release()
+        volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+        seen = verify(release, course.version, hosts, course, volumes)
         seen.findings[:0] = self._verdict.findings
         if not seen.findings:
             asked = course.decided == ASKED
@@ -206,7 +210,7 @@ class Rollback:
     def _agents(self) -> list[Agent]:
         """Return the agents of the present revision, and those of the old one that are still there: all may write."""
         found = {agent.deployment: agent for agent in self._m.release().agents}
-        old = Manifest.parse(self._m.helm.manifest(self._m.name, self._m.course.revision))
+        old = Manifest.parse(self._m.helm.record(self._m.name, self._m.course.revision).manifest)
         for item in old.of_kind("Deployment"):
             live = self._m.helm.cluster.find("Deployment", item.name)
             if live and item.name not in found and is_agent(live):
@@ -223,23 +227,49 @@ class Rollback:
         m, release = self._m, self._m.release()
         for agent in release.agents:
             standstill.let_start(m.helm.cluster, agent)
-        judgements = await_all_healthy(
-            m.helm.cluster,
-            release.agents,
-            m.policy.patterns,
-            m.policy.limits,
-            fingerprint.baselines(m.course, fresh=True),
-        )
-        findings = tuple(finding for judgement in judgements for finding in judgement.findings)
-        self._verdict = Verdict("; ".join(map(str, judgements)), findings)
+        self._verdict = judge(m, release, fresh=True).verdict
         return self._verdict
 
-    def _restore(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
+    def _restore_ahead(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
+        """Make the claims of the old version that are gone, and fill them before it starts.
+
+        Helm adopts those of the chart when it rolls back; where it does not, they are left to ``refill``.
+        """
+        m, cluster, plan = self._m, release.cluster, Blueprint(self._m.baseline())
+        adopts = m.helm.record(m.name, m.course.revision).is_server_side and adopts_on_rollback()
+        agents: list[Agent] = []
+        for agent, stored, claim in plan.with_claims:
+            rendered = plan.rendered(CLAIM, claim)
+            if agent.deployment not in names or (rendered and not adopts):
+                continue
+            live = cluster.find(CLAIM, claim)
+            if live and at(live, "metadata", "uid") == m.course.claims[agent.deployment]:
+                continue  # it was kept, and comes back with the old version
+            with m.journal.action("make claim", claim=claim, there=live is not None):
+                if live is None:
+                    owner, wanted = (m.name, release.namespace), at(plan.claim(stored), "spec", "storageClassName")
+                    cluster.create(CLAIM, rebuild.claim_anew(plan.claim(stored), rendered, wanted, owner))
+                cluster.merge(CLAIM, claim, {"metadata": {"annotations": {RESTORED: plan.source.manifest.name}}})
+            agents.append(agent)
+        old = replace(release, agents=tuple(agents))
+        written = self._restore(old, [agent.deployment for agent in agents], progress, plan.deployments)
+        for agent in agents:
+            fields.give_back(cluster, CLAIM, str(agent.claim))
+        return written
+
+    def _restore(
+        self,
+        release: Release,
+        names: Collection[str],
+        progress: Progress,
+        deployments: Mapping[str, Object] | None = None,
+    ) -> dict[str, str]:
         """Bring the homes of some agents back; they stand still, and what is newer is set aside."""
         if not names:
             raise NotNeeded("the old version can read what is on the volumes")
         m = self._m
-        restoration = Restoration(m.baseline(), release, Selection.parse("home"), m.journal, only=names)
+        home = Selection.parse("home")
+        restoration = Restoration(m.baseline(), release, home, m.journal, only=names, deployments=deployments)
         try:
             written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
         finally:

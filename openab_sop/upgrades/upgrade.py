@@ -17,6 +17,7 @@ from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
+from openab_sop.targets import target as targets
 from openab_sop.targets.target import Target
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import Reply
@@ -109,15 +110,18 @@ class Upgrade:
             SopError: one cannot be pulled.
         """
         done: dict[str, str] = {}
+        ids: dict[str, str] = {}
         for phase in self._to_come():
             rendered = self._render(phase)
             for agent in self.release.agents:
                 image = rendered.image(agent.deployment)
                 if image is not None and image not in done:
                     policy = rendered.pull_policy(agent.deployment)
-                    done[image] = str(prepull.pull(self.release.cluster, agent, image, policy))
+                    pulled = prepull.pull(self.release.cluster, agent, image, policy)
+                    ids[image], done[image] = pulled.image_id, str(pulled)
         if not done:
             raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
+        self.maintenance.file.update(pulled=ids)
         return done
 
     def refresh_backup(self, progress: Progress) -> str:
@@ -168,6 +172,7 @@ class Upgrade:
         """
         self.maintenance.lease.release()
         course = self.maintenance.file.mark("completed", ended=End.DONE)
+        targets.forget_others(self.target)
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} is done",
             f"{self.release.name} runs {course.target}, before {course.version}. Outage: {outages(course)}.",
@@ -209,13 +214,7 @@ class Upgrade:
             )
         if course.acting:
             course = self._settle(course)
-        listed = self.maintenance.listed()
-        if (listed.revision, listed.status) != (course.last, "deployed"):
-            raise ReleaseError(
-                f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
-                f"upgrade {course.id} has left it at revision {course.last}, deployed",
-                "find out who changed it: helm history",
-            )
+        self.maintenance.require_unchanged()
         self.maintenance.entered = True
         return f"upgrade {course.id} to {course.target} goes on, begun {course.begun}: " + (
             ", ".join(f"{mark} {when}" for mark, when in course.reached.items()) or "nothing done yet"

@@ -45,28 +45,53 @@ class Seen:
         return str(Verdict(f"{self.release} runs {self.version}", tuple(self.findings)))
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What has become of an agent's volume since the baseline: all changes in words, what of them must not be.
+
+    Attributes:
+        lost: files that are gone.
+        broken: agents' and steering files that are gone or no longer parse.
+    """
+
+    changes: str
+    lost: tuple[Finding, ...]
+    broken: tuple[Finding, ...]
+
+
+def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: Course) -> dict[str, Looked]:
+    """Look at the volume of each agent whose claim is the one from before, or was restored since; by Deployment.
+
+    Raises:
+        PodError: an agent has no running pod.
+    """
+    lost = fingerprint.lost(release, course)
+    seen: dict[str, Looked] = {}
+    for agent in release.agents:
+        if agent.deployment in course.claims and agent.deployment not in lost:
+            with volume_since(agent.pod(release.cluster), agent, baseline, may_vanish) as since:
+                found = Looked(str(since.changes), tuple(since.lost()), tuple(since.broken_config()))
+                seen[agent.deployment] = found
+    return seen
+
+
 def verify(
-    release: Release,
-    version: str,
-    hosts: Mapping[str, Host],
-    course: Course,
-    baseline: Backup,
-    may_vanish: Sequence[str],
+    release: Release, version: str, hosts: Mapping[str, Host], course: Course, volumes: Mapping[str, Looked]
 ) -> Seen:
     """Compare a release that runs with what a version renders, and its volumes with the baseline.
 
     Args:
         version: the chart version that it must be at.
         hosts: the inside of each agent's container.
-        may_vanish: patterns of names in a home that may be gone.
+        volumes: what ``look`` has seen, just now.
 
     Raises:
         PodError: an agent has no running pod.
     """
-    rendered = Rendered(Manifest.parse(release.helm.manifest(release.name, release.revision)))
+    rendered = Rendered(Manifest.parse(release.helm.record(release.name, release.revision).manifest))
     seen = Seen(release.name, version)
     seen.findings += _version(release, version)
-    seen.lost += fingerprint.replaced_claims(release, course)
+    seen.lost += fingerprint.lost(release, course)
     for agent in release.agents:
         name, describe = agent.deployment, f"kubectl -n {release.namespace} describe deployment {agent.deployment}"
         pod, wanted = agent.pod(release.cluster), rendered.image(name)
@@ -75,6 +100,9 @@ def verify(
         runs = next(str(c["image"]) for c in parts(live, "spec", "containers") if c["name"] == agent.container)
         if runs != wanted:
             seen.findings.append(Finding(f"image of {name}", runs, f"{wanted}, as the chart renders", describe))
+        elif has_moved(course.pulled.get(runs, ""), pod.image_id):
+            expected = f"{course.pulled[runs]}, as it was before the upgrade: the tag was moved since"
+            seen.findings.append(Finding(f"image of {name}", f"{runs} is {pod.image_id}", expected, describe))
         if not process_alive(hosts[name]):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
@@ -83,23 +111,23 @@ def verify(
             uid = fingerprint.claim(release.cluster, agent)
             seen.findings.append(Finding(f"claim of {name}", f"UID {uid}", expected, describe))
         elif name in course.claims:
-            with volume_since(pod, agent, baseline, may_vanish) as since:
-                broken = list(since.broken_config())
-                seen.changes[name] = str(since.changes)
-                seen.missing += [finding.subject for finding in broken]
-                seen.findings += dict.fromkeys([*since.lost(), *broken])
+            looked = volumes[name]
+            seen.changes[name] = looked.changes
+            seen.missing += [finding.subject for finding in looked.broken]
+            seen.findings += dict.fromkeys([*looked.lost, *looked.broken])
     return seen
 
 
-def broken_config(release: Release, baseline: Backup) -> list[str]:
-    """Return the agents' and steering files of a backup that are gone or no longer parse (SOP 3.5)."""
-    stored = {agent.deployment for agent in baseline.manifest.agents}
-    broken: list[str] = []
-    for agent in release.agents:
-        if agent.deployment in stored:
-            with volume_since(agent.pod(release.cluster), agent, baseline) as since:
-                broken += [finding.subject for finding in since.broken_config()]
-    return broken
+def has_moved(pulled: str, runs: str) -> bool:
+    """Tell whether an image is another than the one that was pulled ahead under the same name.
+
+    Args:
+        pulled, runs: its ids as nodes tell them, a registry's digest (``NAME@sha256:...``) or the node's own
+            (``sha256:...``): only those of one kind can be compared; empty if it is not known.
+    """
+    before, _, before_digest = pulled.rpartition("@")
+    now, _, digest = runs.rpartition("@")
+    return bool(pulled and runs) and bool(before) == bool(now) and before_digest != digest
 
 
 def _version(release: Release, version: str) -> Iterator[Finding]:

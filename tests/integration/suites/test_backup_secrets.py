@@ -137,10 +137,10 @@ def test_errors_that_quote_them(suites: Suites, release: Planted, tmp_path: Path
     known = [release.secrets[place] for place in ("value", "chart secret", "foreign secret", "environment")]
     said = tmp_path / "said"
     said.write_text("\n".join(["Error: bad thing", *(quoted(secret) for secret in known)]))
-    wrapper(tmp_path / "bin" / "helm", suites, "helm", said, when="history")
+    wrapper(tmp_path / "bin" / "helm", suites, "helm", said, when="get")
     path = f"{tmp_path / 'bin'}{os.pathsep}{suites.env['PATH']}"
     run = suites.run("suites/backup", f"--namespace={release.namespace}", env={"PATH": path})
-    assert run.verdicts()["test_history"] == "failed"
+    assert run.verdicts()["test_values"] == "failed"
     assert "bad thing" in run.output
     assert leaks(suites, run.output, release) == []
     assert not [t for s in known for t in artefacts(suites, run.output).values() if core(s) in t]

@@ -115,8 +115,13 @@ def test_without_a_terminal_it_pauses_and_goes_on_with_an_answer(release: Upgrad
     twice = release.run(*upgrade, "--answer=prerelease:CONFIRMED")
     assert (twice.status, "awaited is stable" in twice.output) == (1, True), twice.output
 
+    earlier = next(release.suites.backup_root.rglob("charts")) / "earlier"
+    earlier.mkdir()
     done = release.run(*upgrade, "--answer=stable:CONFIRMED")
     assert done.status == 0, done.output
+    assert "--answer, asked 0:" in done.evidence("test_stable_is_confirmed")
+    assert not earlier.exists()
+    assert len(list(earlier.parent.iterdir())) == 2
     late = release.run(*upgrade, "--force", "--answer=stable:ROLLBACK")
     assert (late.status, "no upgrade is under way" in late.output) == (1, True), late.output
     again = release.run(*upgrade)

@@ -171,8 +171,8 @@ def kill(release: Upgrading, trial: Trial, arguments: tuple[str, ...]) -> str:
 
 def begun(reports: Path, known: set[Path], step: str) -> bool:
     """Whether a new report's journal says that a step has begun."""
-    for report in set(reports.glob("*")) - known:
-        for line in (report / "journal.jsonl").read_text().splitlines():
+    for journal in set(reports.glob("*/journal.jsonl")) - {report / "journal.jsonl" for report in known}:
+        for line in journal.read_text().rpartition("\n")[0].splitlines():  # the last one may not be whole yet
             event = json.loads(line)
             if event["event"] == "step begins" and event["test"].endswith(f"::{step}"):
                 return True

@@ -163,3 +163,4 @@ def test_a_lost_connection() -> None:
     look = with_log(lost={"openab::slack": NOW})
     assert (raised(look).symptom, raised(look).patience) == (Symptom.NOT_CONNECTED, LIMITS.connected)
     assert raised(replace(look, whole=True)).patience == LIMITS.reconnect
+    assert concern(replace(look, patterns=Patterns(connected=""))) is None  # no line would say that it is back

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from argparse import Namespace
 from typing import cast
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster.kube import Cluster
 from openab_sop.rollouts.logs import DEFAULT
-from openab_sop.rollouts.outage import Outage, Run, Track
+from openab_sop.rollouts.outage import Outage, OutageWatch, Run, Track
 
 AGENT = Agent("openab-kiro", "openab", "app=openab", "/home/agent", "openab-kiro", (), (), ())
 OLD, NEW, THIRD = ("old", 0), ("new", 0), ("third", 0)
@@ -54,3 +56,14 @@ def test_gaps(
     assert measured.seconds == pytest.approx(seconds)  # pyright: ignore[reportUnknownMemberType]
     assert measured.open == (bool(gaps) and gaps[-1][1] is None)
     assert ("at least" in str(measured)) == measured.open
+
+
+def test_a_watch_that_ended_early_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured then is not moved by the end of its block."""
+    monkeypatch.setattr("openab_sop.rollouts.outage.Cluster", dict)
+    with OutageWatch(cast(Cluster, Namespace(access={})), []) as watch:
+        watch.stop()
+        ended = watch.ended
+        assert ended is not None
+        assert "outage" not in {thread.name for thread in threading.enumerate()}
+    assert watch.ended == ended

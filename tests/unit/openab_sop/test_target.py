@@ -102,6 +102,16 @@ def test_a_source_that_lags_behind_is_no_downgrade_and_no_success() -> None:
             target.choose(Shelf(), Version.parse("0.9.0"), allow_downgrade=allowed)
 
 
+def test_an_upgrade_that_ended_well_leaves_no_charts_of_earlier_ones(tmp_path: Path) -> None:
+    choice = Choice(Version.parse("0.8.1-beta.2"), "")
+    earlier = target.resolve(Shelf(), V080, V082, Choice(None, ""), tmp_path)
+    own = target.resolve(Shelf(), V080, V081, choice, tmp_path)
+    (tmp_path / ".pulling").mkdir()
+    assert target.forget_others(own) == [earlier.digest]
+    assert {path.name for path in tmp_path.iterdir()} == {*own.archives.values(), ".pulling"}
+    assert all(path.is_file() for path in own.archives)
+
+
 def test_the_target_that_runs_already_is_nothing_to_do() -> None:
     with pytest.raises(NothingToDo, match=r"already on 0\.8\.1"):
         target.check_needed(running("0.8.1"), V081)

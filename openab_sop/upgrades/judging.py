@@ -1,0 +1,39 @@
+"""How the agents of a release fare after a change, as the policy has it (SOP 3.2, 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from openab_sop.releases.release import Release
+from openab_sop.rollouts.concern import Symptom
+from openab_sop.rollouts.health import await_all_healthy
+from openab_sop.upgrades import fingerprint
+from openab_sop.upgrades.maintenance import Maintenance
+from openab_sop.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict, and by agent what is wrong with it."""
+
+    verdict: Verdict
+    symptoms: Mapping[str, frozenset[Symptom]]
+
+
+def judge(maintenance: Maintenance, release: Release, *, fresh: bool = False) -> Judged:
+    """Wait until every agent runs well and has done so for a while, or one fails.
+
+    Args:
+        fresh: whether no pod of before may be left.
+
+    Raises:
+        ClusterError: the API did not answer for too long, or refused.
+    """
+    policy, before = maintenance.policy, fingerprint.baselines(maintenance.course, fresh=fresh)
+    judgements = await_all_healthy(release.cluster, release.agents, policy.patterns, policy.limits, before)
+    findings = tuple(finding for judgement in judgements for finding in judgement.findings)
+    return Judged(
+        Verdict("\n  ".join(map(str, judgements)), findings),
+        {j.agent: frozenset({j.symptom}) for j in judgements if j.symptom},
+    )

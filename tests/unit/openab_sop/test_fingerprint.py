@@ -1,0 +1,54 @@
+"""Which agents have lost the claim that they had before an upgrade."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+
+from openab_sop.agents.agent import Agent
+from openab_sop.errors import NotFound
+from openab_sop.releases.course import Course
+from openab_sop.releases.release import Release
+from openab_sop.upgrades import fingerprint
+
+KIRO = Agent("openab-kiro", "openab", "app=openab", "/home/agent", "home", (), (), ())
+COURSE = Course("abcd1234", "2026-01-01", 3, "0.8.0", "0.8.1", "digest", claims={"openab-kiro": "uid-1"})
+
+
+@dataclass(frozen=True)
+class Claims:
+    """A cluster that has claims, by name with their UIDs."""
+
+    uids: dict[str, str]
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        if kind == "PersistentVolumeClaim" and name in self.uids:
+            return {"metadata": {"uid": self.uids[name]}}
+        raise NotFound(name, "")
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What of a release is looked at."""
+
+    cluster: Claims
+    agents: tuple[Agent, ...]
+
+
+@pytest.mark.parametrize(
+    ("agent", "claims", "lost"),
+    [
+        pytest.param(KIRO, {"home": "uid-1"}, [], id="it has it"),
+        pytest.param(KIRO, {"home": "uid-2"}, ["openab-kiro"], id="made anew under the same name"),
+        pytest.param(KIRO, {}, ["openab-kiro"], id="deleted"),
+        pytest.param(replace(KIRO, claim="other"), {"home": "uid-1", "other": "uid-2"}, ["openab-kiro"], id="another"),
+        pytest.param(replace(KIRO, claim=None), {"home": "uid-1"}, ["openab-kiro"], id="persistence switched off"),
+        pytest.param(replace(KIRO, deployment="new"), {}, [], id="of an agent that was not there before"),
+    ],
+)
+def test_a_claim_is_lost_however_it_went(agent: Agent, claims: dict[str, str], lost: list[str]) -> None:
+    release = cast(Release, Runs(Claims(claims), (agent,)))
+    assert fingerprint.lost(release, COURSE) == lost
+    assert fingerprint.lost(release, replace(COURSE, restored=("openab-kiro",))) == []
