@@ -9,7 +9,8 @@ standard input and kills the script.
 An exec takes more time to begin (0.15 s of kubectl and the API) than most scripts to run. So what runs in the pod is a
 loop that reads scripts from its standard input, and ``Pod.held`` keeps it for many.
 
-Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the pod; nothing is written there.
+Only sh and standard tools (find, tar, xargs, head, du, sha256sum; openssl with tr, if it is there) run in the pod;
+nothing is written there.
 """
 
 from __future__ import annotations
