@@ -6,7 +6,8 @@ then waits until the reader has acknowledged it. Output without its mark is an e
 When this process dies, the script in the pod would block in its next write for ever: the frame sees the end of its
 standard input and kills the script.
 
-Only sh and standard tools (find, tar, xargs, head, du, sha256sum) run in the pod; nothing is written there.
+Only sh and standard tools (find, tar, xargs, head, du, sha256sum; openssl with tr, if it is there) run in the pod;
+nothing is written there.
 """
 
 from __future__ import annotations
