@@ -221,7 +221,10 @@ def _kind(value: object) -> str:
         return "a number"
     if isinstance(value, str):
         return "a text"
-    return "a list" if isinstance(value, list) else "a date or time"
+    if not isinstance(value, list):
+        return "a date or time"
+    kinds = sorted({_kind(item) for item in cast(list[object], value)})
+    return f"a list of {' and '.join(kinds)}" if kinds else "a list"
 
 
 def _is_mangled(value: object) -> bool:
