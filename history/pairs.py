@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
-from openab_sop.plans.survey import chart_of
+import yaml
+
+from openab_sop.objects import Object
 from openab_sop.targets.version import Version
 
 KINDS = ("next", "jump", "beta", "step")
@@ -18,17 +21,21 @@ follows it. A pair that two of them have is walked once, as the first."""
 
 @dataclass(frozen=True)
 class Packed:
-    """A packaged chart: its name, version, and archive."""
+    """A packaged chart: its name, version, archive, and the version of what it installs."""
 
     name: str
     version: Version
     archive: Path
+    app: str = ""
 
     @classmethod
     def at(cls, archive: Path) -> Packed:
-        """Read an archive; raises SourceError if it is no chart."""
-        said = chart_of(archive)
-        return cls(said.name, said.version, archive)
+        """Read an archive; raises KeyError if it is no chart."""
+        with tarfile.open(archive) as files:
+            stream = files.extractfile(f"{files.getnames()[0].partition('/')[0]}/Chart.yaml")
+            assert stream is not None
+            said: Object = yaml.safe_load(stream.read())
+        return cls(said["name"], Version.parse(said["version"]), archive, str(said.get("appVersion") or ""))
 
     @cached_property
     def label(self) -> str:

@@ -51,11 +51,13 @@ class Trial:
     Attributes:
         pairs: steps that begin with the same chart: their plans are drawn of one release. One alone may be gone too.
         really: whether to go it.
+        renderings: a directory where what was rendered is kept.
     """
 
     pairs: tuple[Pair, ...]
     case: Case
     really: bool
+    renderings: Path
     _namespace: str = field(default_factory=lambda: f"h-{uuid4().hex[:8]}")
 
     def run(self) -> Iterator[tuple[Pair, Tried]]:
@@ -75,7 +77,7 @@ class Trial:
             run(["kubectl", "delete", "namespace", self._namespace, "--wait=false"])
 
     def _run(self, values: Path) -> Iterator[tuple[Pair, Tried]]:
-        helm = RememberingHelm(Cluster(kubeconfig.resolve(None, None, self._namespace)))
+        helm = RememberingHelm(Cluster(kubeconfig.resolve(None, None, self._namespace)), self.renderings)
         self._install(helm, values)
         if self.really or self.case.files:
             settled(helm.cluster, self._deployments(helm))

@@ -166,6 +166,17 @@ def has_whole_sources(workload: Workload) -> bool:
     return bool(workload.container.get("envFrom"))
 
 
+def settings(side: Mapping[tuple[str, str], Object], agent: Workload) -> dict[str, object]:
+    """Return what an agent reads at its start, by its dotted path; nothing of what cannot be read.
+
+    Args:
+        side: objects by kind and name, of which the agent is one.
+    """
+    mounted = _mounted(agent)
+    texts = [text for (name, _), text in _texts(side).items() if name in mounted]
+    return {path: value for text in texts for path, value in _flat(_parsed(text) or {}).items()}
+
+
 def _configurations(plan: Plan) -> Iterator[tuple[str, Object, Object]]:
     """Yield each configuration that both sides have and that can be read: name, as it is, as it would be."""
     olds, news = _texts(plan.old), _texts(plan.new)
