@@ -104,10 +104,13 @@ def _settings(before: str, after: str, values: Object) -> Iterator[str]:
         return  # whether the agent can live with it, its trouble tells
     yield from (f"section [{name}]" for name in old if name not in new)
     was, now = dict(_flat(old)), dict(_flat(new))
-    wanted = {(_snake(path[-1]), str(value)) for path, value in _leaves(values)}
+    wanted = {(_snake(path[-2]) if path[1:] else "", _snake(path[-1]), str(value)) for path, value in _leaves(values)}
     for path, value in was.items():
-        name = path.rpartition(".")[2]
-        if (name, str(value)) in wanted and path.partition(".")[0] in new and now.get(path) != value:
+        section, _, name = path.rpartition(".")
+        above = section.rpartition(".")[2]
+        # what the configuration has in [agent], values have beside the sections of an agent, whatever that is called
+        made = any(key == name and said == str(value) and above in (own, "agent") for own, key, said in wanted)
+        if made and path.partition(".")[0] in new and now.get(path) != value:
             yield f"setting {path}"
 
 

@@ -68,6 +68,17 @@ def test_what_nobody_has_set_may_change() -> None:
     assert found(replace(AFTER, config=CONFIG.replace("24", "4"), variables=without("CHART"))) == ()
 
 
+def test_a_switch_of_another_section_is_none_that_was_set() -> None:
+    values = {
+        "agents": {"kiro": {"discord": {"enabled": True}, "reactions": {"enabled": False}, "command": "kiro-cli"}}
+    }
+    was = CONFIG + '[reactions]\nenabled = true\n[agent]\ncommand = "kiro-cli"\n'
+    before, after = replace(BEFORE, config=was), replace(AFTER, config=was.replace("true", "false"))
+    assert harms({"kiro": before}, {"kiro": after}, values) == ()
+    other = replace(after, config=was.replace("kiro-cli", "other"))
+    assert harms({"kiro": before}, {"kiro": other}, values) == ("setting agent.command: kiro",)
+
+
 def test_agents_that_come_and_go_are_seen() -> None:
     assert harms({"kiro": BEFORE}, {"claude": AFTER}, {}) == ("agents: kiro is gone", "agents: claude is new")
 
