@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: make demo, make test.
-.PHONY: demo test check bench down clean
+.PHONY: demo test check bench history down clean
 
 demo: .venv/ready  ## a release on the project's own Kubernetes, upgraded well and badly
 	scripts/demo
@@ -16,6 +16,9 @@ check: .venv/ready  ## style and types
 bench: .venv/ready  ## what a backup costs against the plain transport, as ratios
 	.venv/bin/python -m bench
 	.venv/bin/python -m bench.upgrade
+
+history: .venv/ready  ## the plan gate over a chart's history: CHARTS=DIR of packages, VALUES=DIR, RUN=1 upgrades really
+	.venv/bin/python -m history walk $(CHARTS) $(or $(VALUES),history/values) $(if $(RUN),--run)
 
 down: .venv/ready  ## stop the project's own Kubernetes
 	.venv/bin/python -m sandbox down

@@ -38,7 +38,7 @@ class Image:
 
 def images(versions: Sequence[Version], base: Path, program: Path, directory: Path) -> list[Image]:
     """The images of `versions` and their flavours; layers are written below `directory`."""
-    agent = _agent_layer(directory / "agent.tar", base, program)
+    agent = agent_layer(directory / "agent.tar", base, program)
     made: list[Image] = []
     for version in (v for v in versions if v.image):
         for flavour in ("", *FLAVOURS):
@@ -95,7 +95,8 @@ def _command(version: Version, flavour: str) -> tuple[str, ...]:
     return ("tini", "--", version.name, "run", "-c", f"/etc/{version.name}/config.toml")
 
 
-def _agent_layer(out: Path, base: Path, program: Path) -> Path:
+def agent_layer(out: Path, base: Path, program: Path) -> Path:
+    """Write the layer that all images share above `base`: the agent's `program`, its user, its home."""
     with tarfile.open(base) as system:
         passwd = _read(system, "./etc/passwd") + f"agent:x:{UID}:{UID}::/home/agent:/bin/bash\n".encode()
         group = _read(system, "./etc/group") + f"agent:x:{UID}:\n".encode()

@@ -25,7 +25,9 @@ from openab_sop.releases.manifest import Manifest
 def probe(helm: Helm, release: str, before: Path, after: Path, values: Object) -> tuple[Effect, ...]:
     """Try every value of a release in two charts (helm template; nothing is asked of the cluster).
 
-    In the second chart only those are tried whose answer a rule asks for: what has an effect in the first, and names.
+    A value that is a chart's default makes no difference there; whether the chart heeds it all the same, another value
+    in its place shows. In the second chart only those are tried whose answer a rule asks for: what has an effect in the
+    first, and names.
 
     Args:
         before, after: archives of the charts.
@@ -36,8 +38,11 @@ def probe(helm: Helm, release: str, before: Path, after: Path, values: Object) -
     old, new = _Chart(helm, release, before, values), _Chart(helm, release, after, values)
 
     def tried(path: tuple[str, ...]) -> Effect:
-        had = old.heeds(path)
-        return Effect(path, had, (had or path[-1].endswith("Override")) and new.heeds(path))
+        had = old.differs_by(path)
+        if not (had or path[-1].endswith("Override")):
+            return Effect(path, before=False, after=False)
+        has = new.differs_by(path)
+        return Effect(path, had or (has and old.heeds(path)), has or (had and new.heeds(path)))
 
     with ThreadPoolExecutor(os.cpu_count()) as several:
         return tuple(several.map(tried, leaves(values)))
@@ -50,6 +55,12 @@ def leaves(values: Object, above: tuple[str, ...] = ()) -> Iterator[tuple[str, .
             yield from leaves(cast(Object, value), (*above, key))
         else:
             yield (*above, key)
+
+
+def altered(values: Object, path: tuple[str, ...]) -> Object:
+    """Return values with another one of the same type at a path."""
+    key, *rest = path
+    return {**values, key: altered(values[key], tuple(rest)) if rest else _another(values[key])}
 
 
 def without(values: Object, path: tuple[str, ...]) -> Object:
@@ -67,9 +78,13 @@ class _Chart:
         self._helm, self._release, self._chart, self._values = helm, release, chart, values
         self._whole = self._render(values)
 
-    def heeds(self, path: tuple[str, ...]) -> bool:
+    def differs_by(self, path: tuple[str, ...]) -> bool:
         """Tell whether something else is rendered without a value; so it is if nothing can be."""
         return self._render(without(self._values, path)) != self._whole
+
+    def heeds(self, path: tuple[str, ...]) -> bool:
+        """Tell whether something else is rendered with another value in its place; so it is if nothing can be."""
+        return self._render(altered(self._values, path)) != self._whole
 
     def _render(self, values: Object) -> str:
         text = yaml.safe_dump(values, sort_keys=False)
@@ -78,6 +93,16 @@ class _Chart:
         except ToolError as refused:
             return refused.problem
         return json.dumps([_plain(item.body) for item in manifest.objects], sort_keys=True)
+
+
+def _another(value: object) -> object:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    if isinstance(value, str):
+        return f"{value}x"
+    return [] if value else ["x"]
 
 
 def _plain(body: Object) -> Object:

@@ -205,7 +205,9 @@ def _images(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
     """Ask nodes and registries for each image of the target; kubelet pulls with rights that we may not have."""
     with suppress(Forbidden):
         nodes = cluster.all("Node")
-        there = {name for node in nodes for image in parts(node, "status", "images") for name in image["names"]}
+        there = {
+            name for node in nodes for image in parts(node, "status", "images") for name in image.get("names") or ()
+        }
         for image in {change.after.image for change in plan.agents if change.after}:
             yield image, "there" if image in there else _offered(image)
 

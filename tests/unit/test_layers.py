@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = {"openab_sop", "fixtures", "suites", "sandbox", "world", "tests"}
+OURS = {"openab_sop", "fixtures", "suites", "sandbox", "world", "history", "tests"}
 
 FORBIDDEN = {
     "openab_sop": {"pytest", "_pytest", "testinfra", "pytest_html"} | OURS - {"openab_sop"},
-    "fixtures": {"suites", "world", "tests"},
-    "suites": {"sandbox", "world", "tests", "subprocess", "kubernetes"},
+    "fixtures": {"suites", "world", "history", "tests"},
+    "suites": {"sandbox", "world", "history", "tests", "subprocess", "kubernetes"},
     "sandbox": OURS - {"sandbox"},
     "world": OURS - {"world", "sandbox"},
 }

@@ -172,6 +172,16 @@ def _asked(side: Mapping[tuple[str, str], Object], agent: Workload) -> dict[str,
     return {name: f"{file} of {map_}" for (map_, file), text in texts for name in _VARIABLE.findall(text)}
 
 
+def settings(side: Mapping[tuple[str, str], Object], agent: Workload) -> dict[str, object]:
+    """Return what an agent reads at its start, by its dotted path; nothing of what cannot be read.
+
+    Args:
+        side: objects by kind and name, of which the agent is one.
+    """
+    texts = _mounted(side, agent).values()
+    return {path: value for text in texts for path, value in _flat(_parsed(text) or {}).items()}
+
+
 def _configurations(plan: Plan) -> Iterator[tuple[str, Object, Object]]:
     """Yield each configuration that both sides have and that can be read: whose, as it is, as it would be."""
     for before, after in plan.staying:
@@ -226,7 +236,10 @@ def _kind(value: object) -> str:
         return "a number"
     if isinstance(value, str):
         return "a text"
-    return "a list" if isinstance(value, list) else "a date or time"
+    if not isinstance(value, list):
+        return "a date or time"
+    kinds = sorted({_kind(item) for item in cast(list[object], value)})
+    return f"a list of {' and '.join(kinds)}" if kinds else "a list"
 
 
 def _is_spelt_as_float(was: object, would: object) -> bool:

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rule import blocks
+from openab_sop.plans.rules.configuration import settings
+from openab_sop.plans.workload import Workload
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
 
 
 @dataclass(frozen=True)
 class Move:
-    """A file of the home that is expected elsewhere from a version on; paths are relative to the home."""
+    """A file of the home that is expected elsewhere from a version on.
+
+    Attributes:
+        old, new: paths relative to the home; with ``setting``, ``{}`` in them is the path that it names.
+        setting: what of the agent's configuration names the file, by its dotted path; without it nothing is read there.
+    """
 
     since: str
     old: str
     new: str
+    setting: str = ""
 
 
-MOVES: tuple[Move, ...] = ()
-"""By the project's release notes and sources."""
+MOVES: tuple[Move, ...] = (
+    # docs/cronjob.md and docs/ai-install-upgrade.md at v0.8.2 say so; src/main.rs has it from v0.8.2-beta.8 on
+    Move("0.8.2-beta.8", "{}", ".openab/{}", "cron.usercron_path"),
+)
+"""By documents and sources of github.com/openabdev/openab."""
 
 
 @blocks("file-moved", "The new version looks for the file at another place and goes on without it, silently.")
@@ -29,13 +41,14 @@ def file_moved(plan: Plan) -> Iterator[Finding]:
     """A file is where the new version does not look for it any more, and not where it does."""
     for old, new in plan.staying:
         present = plan.present.get(old.name, frozenset())
-        for move in due(plan):
+        for move in _named(plan, old):
             if move.old in present and move.new not in present:
                 yield Finding(
                     f"{new.name}.{move.old}",
                     f"it is on the volume; from {move.since} on it is read from {move.new}",
                     f"{move.new} in the home",
-                    f"copy it before the upgrade: kubectl exec deploy/{new.name} -- cp -a {move.old} {move.new}",
+                    f"copy it there before the upgrade: kubectl exec deploy/{old.name} -- sh -c "
+                    f"'cd && mkdir -p {PurePosixPath(move.new).parent} && cp -a {move.old} {move.new}'",
                 )
 
 
@@ -82,6 +95,17 @@ def asked(plan: Plan) -> dict[str, list[str]]:
     """Return the paths of each home that these rules want to know of, by Deployment as it is now."""
     wanted: dict[str, list[str]] = {}
     for old, new in plan.staying:
-        moves = [path for move in due(plan) for path in (move.old, move.new)]
+        moves = [path for move in _named(plan, old) for path in (move.old, move.new)]
         wanted[old.name] = [*moves, *sorted(new.covered - old.covered)]
     return wanted
+
+
+def _named(plan: Plan, agent: Workload) -> Iterator[Move]:
+    """Yield the moves that an agent goes through, with the paths that its configuration names."""
+    for move in due(plan):
+        if not move.setting:
+            yield move
+            continue
+        path = settings(plan.old, agent).get(move.setting)
+        if isinstance(path, str) and path and not PurePosixPath(path).is_absolute():
+            yield replace(move, old=move.old.format(path), new=move.new.format(path))

@@ -19,8 +19,15 @@ class Migration:
     what: str
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
-"""By the project's release notes; what a chart itself shows, other rules find."""
+MIGRATIONS: tuple[Migration, ...] = (
+    # commit 349d687 (#670): src/acp/connection.rs and config.toml.example at v0.8.2-beta.7
+    Migration(
+        "0.8.2-beta.7",
+        "the agent's own program no longer gets the container's variables, only HOME, PATH, USER and those of "
+        "agents.NAME.env: what came by envFrom has to be named there",
+    ),
+)
+"""By documents and sources of github.com/openabdev/openab; what a chart itself shows, other rules find."""
 
 
 @blocks(
