@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from sandbox.errors import SandboxError
 
 MARKER = "OPENAB_SANDBOX_RECORDS"
 """Environment variable of everything started here and of its children: finds them when their record is lost."""
+MARKED = 0.2
+"""Seconds after which a process whose mark does not show has ended already."""
 
 KILL_TIMEOUT = 60
 """Seconds for a process to be gone after SIGKILL: a full pid namespace takes a moment to empty."""
@@ -90,6 +93,7 @@ class Records:
             MARKER: str(self.directory),
         }
         pid = _spawn(words, log, marked)
+        _await_mark(pid, f"{MARKER}={self.directory}".encode())
         process = Process(name, pid, _start_time(pid) or 0, words, str(log))
         record = self.directory / f"{name}.json"
         record.with_suffix(".part").write_text(json.dumps(asdict(process)))
@@ -108,6 +112,14 @@ class Records:
             if marked and pid != os.getpid() and (started := _start_time(pid)):
                 found.append(Process(f"a leftover of {self.directory}", pid, started, (), ""))
         return found
+
+
+def _await_mark(pid: int, mark: bytes) -> None:
+    """Wait until the mark of a new process can be read: the kernel shows it a moment after the process has begun."""
+    deadline = time.monotonic() + MARKED
+    with suppress(OSError):  # it has ended already
+        while mark not in Path(f"/proc/{pid}/environ").read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 def _spawn(argv: tuple[str, ...], log: Path, env: Mapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
-from openab_sop.errors import ClusterError, Conflict, Held, NotFound
+from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound
 from openab_sop.objects import Object, at
 
 DURATION = 60
@@ -50,14 +50,22 @@ class Lease:
         """
         if self._keeper:
             return f"{self.name} is held by this run, {self.holder}"
-        try:
-            had = self._taken()
-        except Held:
-            self.refused = True
-            raise
+        had = self._taken()
         self._keeper = threading.Thread(target=self._renew, name=self.name, daemon=True)
         self._keeper.start()
         return had
+
+    def require_free(self) -> None:
+        """Stop if another run has the lock, and take it not: what it changes meanwhile is no state to judge.
+
+        A caller who may not look at Leases goes on.
+
+        Raises:
+            Held: another run has it.
+        """
+        with suppress(Forbidden):
+            if found := self._cluster.find("Lease", self.name):
+                self._require_takeable(found)
 
     def require(self) -> None:
         """Stop unless the lock is still ours: to be called before each change.
@@ -103,9 +111,7 @@ class Lease:
 
     def _take_over(self) -> str:
         found = self._cluster.get("Lease", self.name)
-        holder = str(at(found, "spec", "holderIdentity"))
-        if not (is_dead(holder) or _is_stale(found)):
-            raise self._held(f"{holder} holds it, renewed {at(found, 'spec', 'renewTime')}")
+        holder = self._require_takeable(found)
         change = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": self._body()["spec"]}
         try:
             self._cluster.merge("Lease", self.name, change)
@@ -113,7 +119,15 @@ class Lease:
             raise self._held("another run has just taken it over") from lost
         return f"{self.name} was taken over from {holder}, which is gone"
 
+    def _require_takeable(self, found: Object) -> str:
+        """Stop if a live run has the lock; returns the one that had it."""
+        holder = str(at(found, "spec", "holderIdentity"))
+        if not (is_dead(holder) or _is_stale(found) or holder == self.holder):
+            raise self._held(f"{holder} holds it, renewed {at(found, 'spec', 'renewTime')}")
+        return holder
+
     def _held(self, seen: str) -> Held:
+        self.refused = True
         return Held(
             f"another maintenance run holds the release: Lease {self.name}: {seen}",
             f"wait until it has ended; kubectl -n {self._cluster.namespace} get lease {self.name} shows who it is",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openab_sop import storage
+from openab_sop.cluster.lease import Lease
 from openab_sop.errors import NotNeeded
 from openab_sop.plans.judgement import Judgement, judge
 from openab_sop.plans.page import page
@@ -15,6 +16,7 @@ from openab_sop.plans.survey import Survey
 from openab_sop.redact import mask
 from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
+from openab_sop.status import Status
 from openab_sop.targets.target import Target
 
 PAGE, FACTS = "plan.html", "plan.json"
@@ -29,6 +31,7 @@ class Planning:
         course: the upgrade that is under way, if one is.
         accepted: by id of a finding, why it is let pass.
         directory: where ``plan.html`` and ``plan.json`` are left.
+        lease: the release's lock; it is not taken.
     """
 
     release: Release
@@ -36,6 +39,7 @@ class Planning:
     course: Course | None
     accepted: Mapping[str, str]
     directory: Path
+    lease: Lease
     _judgement: Judgement | None = field(default=None)
 
     @property
@@ -55,10 +59,12 @@ class Planning:
 
         Raises:
             NotNeeded: as ``judgement``.
+            Held: another run is changing the release.
             SettingsError: something was accepted that was not found.
             SopError: the cluster does not answer.
         """
         if not (self.course and self.course.changed):
+            self.lease.require_free()
             survey = Survey(self.release)
             charts = (self.target.prerelease_chart, self.target.chart)
             self._judgement = judge([survey.plan(chart) for chart in charts if chart], self.accepted)
@@ -70,6 +76,10 @@ class Planning:
     def about(self, subject: str) -> Judgement:
         """Return what was found of one thing, a key of ``rules.SUBJECTS``; raises as ``judgement`` does."""
         return self.judgement.about(subject)
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        return Status.HELD if self.lease.refused else Status.UNCHANGED
 
     def highlights(self) -> dict[str, str]:
         """Return what must not be overlooked, by what it is."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
 
 import pytest
 
@@ -15,7 +14,7 @@ from sandbox import Status
 from tests.integration.conftest import Suites
 from tests.integration.suites import callers
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.upgrades import Upgrading, upgrading
+from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
 from world import World
 
 BAD, ID = "0.9.0-same-image.1", "image-unchanged:openab-kiro"
@@ -30,7 +29,8 @@ RIGHTS: list[dict[str, list[str]]] = [
 ]
 """What a plan takes; nodes, volumes and storage classes are not among it."""
 LOOKING = {"get", "list", "watch"}
-HARMLESS_SCRIPT = '[ -s "./$path" ] && printf'
+STATE = "find . -printf '%p %s %T@ %C@\\n' | sort"
+"""Every name of a home with its size and the times of its last changes."""
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def asked_by(status: Status, account: str) -> list[dict[str, Any]]:
 def changes(event: dict[str, Any]) -> bool:
     """Whether a call may have changed something: no read, no access review, no dry run, no look into a home."""
     resource = event.get("objectRef", {}).get("resource", "")
-    if event.get("objectRef", {}).get("subresource") == "exec":
-        return HARMLESS_SCRIPT not in unquote_plus(event["requestURI"])
+    if event.get("objectRef", {}).get("subresource") == "exec":  # what it does there, the home itself tells
+        return "command=sh" not in event["requestURI"]
     return not (event["verb"] in LOOKING or resource.endswith("accessreviews") or "dryRun=All" in event["requestURI"])
 
 
@@ -60,8 +60,10 @@ def test_a_plan_reads_reviews_and_tries_and_nothing_else(
     world: World, status: Status, namespace: str, suites: Suites
 ) -> None:
     """Also where it looks into a home: the later chart mounts files over two of the agent's."""
-    agent = {**world.agent_values(), "agentsMd": "# From the chart\n"}
+    agent = {**quiet(world), "agentsMd": "# From the chart\n"}
     world.install("openab", namespace, "0.7.0", {"agents": {"kiro": agent}})
+    look = ("--namespace", namespace, "exec", "deploy/openab-kiro", "--", "sh", "-c", f"cd; {STATE}")
+    before = world.kubectl(*look)
     account = f"planner-{namespace}"
     config = callers.account(world, status, namespace, RIGHTS, suites.reports.parent / account)
     source = (f"--chart={world.registry('trials')}/openab", f"--notes-url={world.release_notes_url}")
@@ -73,6 +75,7 @@ def test_a_plan_reads_reviews_and_tries_and_nothing_else(
     assert {event["objectRef"].get("subresource") for event in events if "objectRef" in event} >= {"exec"}
     assert sum("dryRun=All" in event["requestURI"] for event in events) > 5
     assert [event["requestURI"] for event in events if changes(event)] == []
+    assert world.kubectl(*look) == before
 
 
 def test_a_call_that_changes_something_would_be_seen() -> None:

@@ -122,7 +122,8 @@ def test_without_a_terminal_it_pauses_and_goes_on_with_an_answer(release: Upgrad
     assert "--answer, asked 0:" in done.evidence("test_stable_is_confirmed")
     assert not earlier.exists()
     assert len(list(earlier.parent.iterdir())) == 2
-    late = release.run(*upgrade, "--force", "--answer=stable:ROLLBACK")
+    back_to_beta = ("--accept=downgrade:openab", "--reason=once more")
+    late = release.run(*upgrade, "--force", *back_to_beta, "--answer=stable:ROLLBACK")
     assert (late.status, "no upgrade is under way" in late.output) == (1, True), late.output
     again = release.run(*upgrade)
     assert (again.status, "already on 0.8.1" in again.output) == (0, True), again.output
