@@ -19,7 +19,7 @@ from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.rollout import Observation
 from openab_sop.verdict import Finding, Verdict
 
-EVERY = 0.25
+EVERY = 0.5
 """Seconds between two looks."""
 UNREACHABLE = 60
 """Seconds that the API may not answer."""
