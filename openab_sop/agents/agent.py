@@ -51,7 +51,7 @@ class Agent:
         pod = part(deployment, *_POD)
         container = next(c for c in parts(pod, "containers") if c["name"] in CONTAINERS)
         mounts = parts(container, "volumeMounts")
-        claims = _claims(pod)
+        claims = claims_of(pod)
         home = _home(name, container, [m["mountPath"] for m in mounts if m["name"] in claims])
         holding = [m for m in mounts if m["name"] in claims and _holds(m["mountPath"], home)]
         nearest = max(holding, key=lambda m: len(m["mountPath"]), default=None)
@@ -107,7 +107,7 @@ def learn_environment(deployment: Object) -> None:
             redact.learn(value)
 
 
-def _claims(pod: Object) -> dict[str, str]:
+def claims_of(pod: Object) -> dict[str, str]:
     """Return claim names by the pod's volume names."""
     names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(pod, "volumes"))
     return {volume: claim for volume, claim in names if claim}

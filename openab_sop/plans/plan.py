@@ -87,7 +87,7 @@ class Plan:
         classes: storage classes by name; None if they may not be seen.
         images: whether an image of the target can be had, by reference: "there" (a node has it), "offered" (its
             registry has it), "missing" (it has not), "unknown".
-        running: image reference and image id of each agent's container that runs, by Deployment.
+        running: Deployments of the agents whose container runs.
         present: paths in an agent's home that rules ask for and that are there with something in them, by Deployment.
         unwell: why an agent is not well now, by Deployment.
         quotas: the namespace's ResourceQuotas.
@@ -111,7 +111,7 @@ class Plan:
     volumes: Mapping[str, Object] = field(default_factory=dict[str, Object])
     classes: Mapping[str, Object] | None = None
     images: Mapping[str, str] = field(default_factory=dict[str, str])
-    running: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    running: frozenset[str] = frozenset()
     present: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     unwell: Mapping[str, str] = field(default_factory=dict[str, str])
     quotas: tuple[Object, ...] = ()

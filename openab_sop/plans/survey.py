@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,12 +15,14 @@ import yaml
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.records import Record
 from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound, SopError, SourceError, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan, Refusal
 from openab_sop.plans.rules import data
+from openab_sop.plans.workload import repository, tag
 from openab_sop.releases import rebuild
 from openab_sop.releases.manifest import Manifest, ManifestObject
 from openab_sop.releases.release import Release
@@ -33,15 +36,45 @@ _HOOK = "helm.sh/hook"
 _CLAIM = "PersistentVolumeClaim"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Survey:
-    """What is read once, whichever versions a release may go to.
+    """Reads a release once, and then each version that it may go to.
 
     Args:
         release: as it is now.
     """
 
     release: Release
+
+    @cached_property
+    def _record(self) -> Record:
+        return self.release.helm.record(self.release.name, self.release.revision)
+
+    @cached_property
+    def _values(self) -> str:
+        return self.release.helm.values(self.release.name, self.release.revision)
+
+    @cached_property
+    def _present(self) -> Plan:
+        """The release as it is, on its way to nowhere yet."""
+        release, cluster, record = self.release, self.release.cluster, self._record
+        about, manifest = part(record.chart, "metadata"), Manifest.parse(record.manifest)
+        current = Chart(str(about["name"]), Version.parse(str(about["version"])), str(about.get("appVersion") or ""))
+        return Plan(
+            release=release.name,
+            namespace=release.namespace,
+            status=release.status,
+            current=current,
+            target=current,
+            values=yaml.safe_load(self._values) or {},
+            before=manifest,
+            after=Manifest(()),
+            restored=dict(_restored(release, manifest.objects)),
+            classes=_classes(cluster),
+            running=frozenset(_running(cluster, release.agents)),
+            unwell=dict(_unwell(cluster, release.agents)),
+            quotas=_quotas(cluster),
+        )
 
     def plan(self, archive: Path) -> Plan:
         """Read what there is to know of the way to a chart version.
@@ -53,32 +86,20 @@ class Survey:
             SopError: the cluster does not answer, or Helm's record cannot be read.
         """
         release = self.release
-        record = release.helm.record(release.name, release.revision)
-        text = release.helm.values(release.name, release.revision)
+        drawn = replace(self._present, target=chart_of(archive))
         with TemporaryDirectory(prefix="openab-sop-") as name:
             current = Path(name, "current.tgz")
-            current.write_bytes(rebuild.chart_archive(record))
-            drawn = Plan(
-                release=release.name,
-                namespace=release.namespace,
-                status=release.status,
-                current=chart_of(current),
-                target=chart_of(archive),
-                values=yaml.safe_load(text) or {},
-                before=Manifest.parse(record.manifest),
-                after=Manifest(()),
-            )
+            current.write_bytes(rebuild.chart_archive(self._record))
             try:
-                rendered, refused = self._render(archive, text, Path(name))
+                rendered, refused = self._render(archive, Path(name))
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
             effects = probe(release.helm, release.name, current, archive, drawn.values)
         hooks = tuple(item for item in rendered.objects if _HOOK in part(item.body, "metadata", "annotations"))
         after = Manifest(tuple(item for item in rendered.objects if item not in hooks))
-        drawn = replace(drawn, after=after, hooks=Manifest(hooks), refused=refused, effects=effects)
-        return self._observed(drawn, force=not record.is_server_side)
+        return self._observed(replace(drawn, after=after, hooks=Manifest(hooks), refused=refused, effects=effects))
 
-    def _render(self, archive: Path, values: str, scratch: Path) -> tuple[Manifest, str]:
+    def _render(self, archive: Path, scratch: Path) -> tuple[Manifest, str]:
         """Have Helm render the target as it would send it; else without the cluster, and why it would not.
 
         Raises:
@@ -87,28 +108,24 @@ class Survey:
         release = self.release
         given = scratch / "values.yaml"
         given.touch(mode=0o600)
-        given.write_text(values)
+        given.write_text(self._values)
         try:
             return render(release.helm, release.name, archive, given).manifest, ""
         except ToolError as refused:
-            offline = Manifest.parse(release.helm.template(release.name, archive, values))
+            offline = Manifest.parse(release.helm.template(release.name, archive, self._values))
             return offline, "" if release.status.startswith("pending") else refused.problem
 
-    def _observed(self, plan: Plan, *, force: bool) -> Plan:
-        cluster = self.release.cluster
+    def _observed(self, plan: Plan) -> Plan:
+        """Ask the cluster what the target meets there."""
+        cluster, force = self.release.cluster, not self._record.is_server_side
         live = dict(_live(cluster, plan))
         return replace(
             plan,
             live=live,
-            restored=dict(_restored(self.release, plan.before.objects)),
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
-            classes=_classes(cluster),
             images=dict(_images(cluster, plan)),
-            running=dict(_running(cluster, self.release.agents)),
-            present=dict(_present(cluster, self.release.agents, plan)),
-            unwell=dict(_unwell(cluster, self.release.agents)),
-            quotas=_quotas(cluster),
+            present=dict(_found(cluster, self.release.agents, plan)),
         )
 
 
@@ -213,27 +230,24 @@ def _images(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def _offered(image: str) -> str:
-    host, slash, path = image.partition("/")
+    host, slash, path = repository(image).partition("/")
     if not slash or not ("." in host or ":" in host):
         return "unknown"  # a short name: what it means is the node's to say
-    name, _, digest = path.partition("@")
-    last = name.rpartition("/")[2]
-    tag = last.partition(":")[2]
-    repository = name.removesuffix(f":{tag}") if tag else name
+    digest = image.partition("@")[2]
     try:
-        return "offered" if Registry.at(host).has(repository, digest or tag or "latest") else "missing"
+        return "offered" if Registry.at(host).has(path, digest or tag(image) or "latest") else "missing"
     except SourceError:
         return "unknown"
 
 
-def _running(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[tuple[str, tuple[str, str]]]:
+def _running(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[str]:
     for agent in agents:
         with suppress(SopError):
-            pod = agent.pod(cluster)
-            yield agent.deployment, (pod.image, pod.image_id)
+            agent.pod(cluster)
+            yield agent.deployment
 
 
-def _present(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tuple[str, frozenset[str]]]:
+def _found(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tuple[str, frozenset[str]]]:
     """Ask in the running agent which of the paths that matter have something in them."""
     wanted = data.asked(plan)
     for agent in agents:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from openab_sop.agents.agent import CONTAINERS, is_agent
+from openab_sop.agents.agent import CONTAINERS, claims_of, is_agent
 from openab_sop.objects import Object, at, part, parts
 
 _POD = ("spec", "template", "spec")
@@ -172,8 +172,7 @@ class Workload:
     @property
     def claims(self) -> Mapping[str, str]:
         """Every claim of its pods, by the name of the volume that it is there."""
-        names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(self.pod, "volumes"))
-        return {str(volume): str(claim) for volume, claim in names if claim}
+        return claims_of(self.pod)
 
 
 def is_floating(image: str) -> bool:

@@ -66,14 +66,9 @@ def image_flavour(plan: Plan) -> Iterator[Finding]:
 @blocks("image-missing", "The old pod stops first: with an image that nobody has, none comes after it.")
 def image_missing(plan: Plan) -> Iterator[Finding]:
     """No node has the image, and its registry has it neither."""
-    for change in plan.agents:
-        if change.after and plan.images.get(change.after.image) == "missing":
-            yield Finding(
-                change.name,
-                f"{change.after.image} is on no node, and its registry does not offer it to this caller",
-                "an image that can be pulled",
-                "have it published, or name another image in the values",
-            )
+    for name, image in _told(plan, "missing"):
+        seen = f"{image} is on no node, and its registry does not offer it to this caller"
+        yield Finding(name, seen, _PULLABLE, "have it published, or name another image in the values")
 
 
 @warns(
@@ -82,17 +77,22 @@ def image_missing(plan: Plan) -> Iterator[Finding]:
 )
 def image_untold(plan: Plan) -> Iterator[Finding]:
     """No node is known to have the image, and its registry could not be asked from here."""
-    for change in plan.agents:
-        if change.after and plan.images.get(change.after.image) == "unknown":
-            yield Finding(
-                change.name,
-                f"{change.after.image} is on no node, and its registry does not answer this machine",
-                "an image that can be pulled",
-                "pytest suites/upgrade pulls it while the old version serves",
-            )
+    for name, image in _told(plan, "unknown"):
+        seen = f"{image} is on no node, and its registry does not answer this machine"
+        yield Finding(name, seen, _PULLABLE, "pytest suites/upgrade pulls it while the old version serves")
 
 
 RULES = (image_unchanged, image_cached, image_floats, image_flavour, image_missing, image_untold)
+
+
+_PULLABLE = "an image that can be pulled"
+
+
+def _told(plan: Plan, what: str) -> Iterator[tuple[str, str]]:
+    """Yield agents and their images, of those images of which this is told; as ``Plan.images`` has it."""
+    for change in plan.agents:
+        if change.after and plan.images.get(change.after.image) == what:
+            yield change.name, change.after.image
 
 
 def _same(plan: Plan) -> Iterator[Workload]:

@@ -26,7 +26,7 @@ from tests.unit.openab_sop.plans.drawn import (
 
 FAST = {"fast": thing("StorageClass", "fast")}
 DEFAULT = {"x": thing("StorageClass", "x", annotations={"storageclass.kubernetes.io/is-default-class": "true"})}
-RUNS = {AGENT: ("x", "sha256:x")}
+RUNS = frozenset({AGENT})
 HOOKED = {"helm.sh/hook": "pre-upgrade"}
 ACCOUNT = thing("ServiceAccount", "x", annotations=HOOKED)
 
@@ -89,7 +89,7 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
     "less, in a quota that is exceeded already": (limited({"cpu": "1"}, {"cpu": "2"}, "2", "1"), []),
     "a quota of something else": (limited({"services": "0"}, {"services": "0"}, "1", "3"), []),
     "nothing is freed by an agent that does not run": (
-        limited({"pods": "1"}, {"pods": "1"}, "1", "1", running={}),
+        limited({"pods": "1"}, {"pods": "1"}, "1", "1", running=frozenset()),
         ["quota-exceeded:quota.pods"],
     ),
     "nothing is freed before the new pod is there": (
@@ -97,7 +97,7 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
         ["quota-exceeded:quota.count/pods"],
     ),
     "an agent without a pod wants nothing": (
-        limited({"pods": "0"}, {"pods": "0"}, "1", "1", running={}, tweaks={"replicas": 0}),
+        limited({"pods": "0"}, {"pods": "0"}, "1", "1", running=frozenset(), tweaks={"replicas": 0}),
         [],
     ),
     # storage-class-missing
