@@ -12,7 +12,7 @@ from history.outcome import RIGHT, judged
 from history.pairs import Pair
 from openab_sop.plans.judgement import judge
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rule import Severity
+from openab_sop.rule import Severity
 
 WITHOUT = ("agent-unwell",)
 """Rules that do not count: in the sandbox an agent need not run to be planned."""

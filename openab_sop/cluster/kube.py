@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -73,6 +73,10 @@ class Cluster:
     def namespace(self) -> str:
         """The namespace that all of this happens in."""
         return self.access.namespace
+
+    def elsewhere(self, namespace: str) -> Cluster:
+        """Return the same cluster as the same caller, in another namespace."""
+        return Cluster(replace(self.access, namespace=namespace))
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -307,6 +311,9 @@ _PATHS = {
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases",
     "Event": "/api/v1/namespaces/{namespace}/events",
     "ResourceQuota": "/api/v1/namespaces/{namespace}/resourcequotas",
+    "ServiceAccount": "/api/v1/namespaces/{namespace}/serviceaccounts",
+    "Job": "/apis/batch/v1/namespaces/{namespace}/jobs",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
 

@@ -9,8 +9,8 @@ from typing import cast
 from openab_sop.objects import Object, as_yaml, part
 from openab_sop.plans.judgement import Judgement
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rule import Harm
 from openab_sop.redact import MASK, mask
+from openab_sop.rule import Harm
 
 WIDTH = 76
 """Characters of a line before it is broken."""

@@ -59,21 +59,29 @@ class VolumeSince:
     """One agent's volume as a pod has it now, beside a backup of it.
 
     Args:
+        volume: what was looked at last.
+        stored: the agent as the backup knows it.
+        directory: the backup's.
+        table: the volume's.
         may_vanish: patterns of names, beside those of databases' logs, that may be gone without harm.
     """
 
     def __init__(
-        self, pod: Pod, agent: Agent, backup: Backup, scratch: Path, table: Comparison, may_vanish: Sequence[str]
+        self,
+        volume: Volume,
+        stored: StoredAgent,
+        directory: Path,
+        scratch: Path,
+        table: Comparison,
+        may_vanish: Sequence[str],
     ) -> None:
-        self._pod = pod
-        self._agent = agent
-        self._directory = backup.directory / agent.deployment
+        self._pod = volume.pod
+        self._home = volume.home
+        self._directory = directory / stored.deployment
         self._scratch = scratch
         self._table = table
         self._may_vanish = (*VOLATILE, *may_vanish)
-        self.stored: StoredAgent = next(a for a in backup.manifest.agents if a.deployment == agent.deployment)
-        volume = Volume(pod, agent.home, agent.foreign, table, self._directory / CONTENTS, ())
-        volume.look()
+        self.stored = stored
         self.changes = Changes(
             added=tuple(entry.path for entry in table.missing_in_copy()),
             changed=tuple(entry.path for entry in table.unrestored() if self._is_changed(entry)),
@@ -115,7 +123,7 @@ class VolumeSince:
             with TemporaryDirectory(dir=self._scratch) as name:
                 archive = Archive(Path(name, "now.tar"))
                 limit = 4 * sum(entry.size for entry in stored) + ROOM
-                theirs = database.copy(self._pod, self._agent.home, path, archive, limit)
+                theirs = database.copy(self._pod, self._home, path, archive, limit)
                 now = database.shape(archive.path, path, theirs, Path(name))
                 before = database.shape(self._directory / HOME, path, stored, Path(name))
         except BackupError as error:
@@ -124,7 +132,7 @@ class VolumeSince:
 
     def _parses(self, path: str) -> bool:
         try:
-            _parse(path, self._pod.capture(_READ, self._agent.home, f"./{path}", limit=PARSED))
+            _parse(path, self._pod.capture(_READ, self._home, f"./{path}", limit=PARSED))
         except SopError:
             return True  # too large for a configuration, or gone: others name that
         except (ValueError, yaml.YAMLError, RecursionError):
@@ -149,20 +157,24 @@ class VolumeSince:
         return theirs is not None and (ours.type != "d" or ours.unlike(theirs) != ["mtime_ns"])
 
     def _finding(self, path: str, observed: str, expected: str) -> Finding:
-        where = f"{self._agent.deployment}:{self._agent.home}/{path}"
+        where = f"{self.stored.deployment}:{self._home}/{path}"
         return Finding(where, observed, expected, f"compare with backup {self._directory.parent.name}")
 
 
 @contextmanager
 def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[str] = ()) -> Generator[VolumeSince]:
-    """Look at an agent's volume beside a backup; arguments as ``VolumeSince`` has them.
+    """Look at an agent's volume beside a backup; ``may_vanish`` as ``VolumeSince`` has it.
 
     Raises:
         PodError: the pod was cut off.
     """
     scratch = TemporaryDirectory(prefix="openab-sop-")
     with scratch as name, comparison(Path(name)) as table, pod.held() as held:
-        yield VolumeSince(held, agent, backup, Path(name), table, may_vanish)
+        stored = next(a for a in backup.manifest.agents if a.deployment == agent.deployment)
+        contents = backup.directory / stored.deployment / CONTENTS
+        volume = Volume(held, agent.home, agent.foreign, table, contents, ())
+        volume.look()
+        yield VolumeSince(volume, stored, backup.directory, Path(name), table, may_vanish)
 
 
 def _parse(path: str, data: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,11 @@ from pathlib import Path
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
-from openab_sop.backups.contents import comparison
+from openab_sop.backups.contents import Comparison, comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.restores.changes import VolumeSince
 from openab_sop.restores.volume import Change, Volume, packed
 from openab_sop.verdict import Finding
 
@@ -35,6 +36,9 @@ class Held:
     archive: Path
     volume: Volume
     change: Change
+    _source: Backup
+    _scratch: Path
+    _table: Comparison
 
     @property
     def must_change(self) -> bool:
@@ -64,6 +68,11 @@ class Held:
                 f"room for {size} bytes that are to be written",
                 "enlarge the claim, or restore into a larger one",
             )
+
+    def since(self, may_vanish: Sequence[str]) -> VolumeSince:
+        """Tell what had become of the volume when it was looked at; ``may_vanish`` as ``VolumeSince`` has it."""
+        directory = self._source.directory
+        return VolumeSince(self.volume, self.stored, directory, self._scratch, self._table, may_vanish)
 
     def write(self, journal: Journal, progress: Progress) -> str | None:
         """Make the volume as the backup says; returns what was done, None if it is so already."""
@@ -102,7 +111,7 @@ def hold(
         directory = source.directory / stored.deployment
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
-        yield Held(agent, stored, directory / HOME, volume, volume.change())
+        yield Held(agent, stored, directory / HOME, volume, volume.change(), source, scratch, table)
 
 
 def bears(claim: Object, mark: str, source: Backup) -> bool:

@@ -136,13 +136,16 @@ class Volume:
         self._batched(_REMOVE, change.remove)
         wanted = set(change.write)
         wanted |= {entry.offset for path in change.touched if (entry := self._table.get("copy", path))}
-        with self.pod.open(_EXTRACT, self.home, stdin=None) as output:
-            sent = 0
-            for piece in _selected(archive, wanted):
-                output.send(piece)
-                sent += len(piece)
-                yield sent
-            while output.read(CHUNK):
+        yield from self._extract(_selected(archive, wanted))
+
+    def overwrite(self, archive: Path) -> None:
+        """Put every file of an archive, a plain tar, in the place of its namesake.
+
+        Raises:
+            PodError: the pod's tar failed.
+        """
+        with archive.open("rb") as file:
+            for _ in self._extract(iter(lambda: file.read(CHUNK), b"")):
                 pass
 
     def findings(self) -> Iterator[Finding]:
@@ -158,6 +161,17 @@ class Volume:
             )
         for entry in self._table.missing_in_copy():
             yield Finding(f"{self.home}/{entry.path}", "it is there", "it was set aside", "run the same command again")
+
+    def _extract(self, pieces: Iterable[bytes]) -> Iterator[int]:
+        """Have the pod's tar read a stream; yields the bytes sent so far."""
+        with self.pod.open(_EXTRACT, self.home, stdin=None) as output:
+            sent = 0
+            for piece in pieces:
+                output.send(piece)
+                sent += len(piece)
+                yield sent
+            while output.read(CHUNK):
+                pass
 
     def _concerned(self, entry: Entry) -> bool:
         """Tell whether an entry is of what is restored; the volume's own directory is of no archive."""

@@ -114,10 +114,13 @@ def await_all_healthy(
     limits: Limits = LIMITS,
     baselines: Mapping[str, Baseline] | None = None,
     progress: Progress = lambda line: None,
+    *,
+    each: bool = False,
 ) -> tuple[Judgement, ...]:
     """Judge the rollouts of several agents at once: until all are healthy, or the first is not (SOP 3.2, 3.5).
 
     Args:
+        each: whether every agent is judged to its end, also after the first has failed.
         baselines: by Deployment, taken before the change; without one, every restart and panic counts.
         progress: told what is waited for, whenever that changes.
 
@@ -131,8 +134,10 @@ def await_all_healthy(
     ]
     while True:
         for watch in watches:
-            watch.look()
-        if any(watch.symptom for watch in watches) or all(watch.settled for watch in watches):
+            if not watch.symptom:
+                watch.look()
+        ended = [bool(watch.symptom) for watch in watches]
+        if (any(ended) and not each) or all(watch.symptom or watch.settled for watch in watches):
             return tuple(watch.judgement() for watch in watches)
         time.sleep(EVERY)
 

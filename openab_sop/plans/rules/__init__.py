@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from openab_sop.plans.rule import Rule
+from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules import cluster, configuration, data, drift, images, path, restarts, volumes, workloads
+from openab_sop.rule import Rule
 
-SUBJECTS: dict[str, tuple[Rule, ...]] = {
+SUBJECTS: dict[str, tuple[Rule[Plan], ...]] = {
     "volumes": volumes.RULES,
     "workloads": workloads.RULES,
     "images": images.RULES,

@@ -9,9 +9,9 @@ from typing import cast
 
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rule import blocks, warns
 from openab_sop.plans.workload import Workload
 from openab_sop.redact import MASK, is_secret_name, mask
+from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")

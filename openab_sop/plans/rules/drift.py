@@ -7,7 +7,7 @@ from typing import cast
 
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Key, Plan
-from openab_sop.plans.rule import blocks, warns
+from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 
 _FATEFUL = (("data",), ("stringData",), ("binaryData",), ("spec", "template", "spec"), ("spec", "replicas"))

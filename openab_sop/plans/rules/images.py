@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rule import blocks, warns
 from openab_sop.plans.workload import Workload, is_floating, repository
+from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 
 _SAME_FLAVOUR = {"agent-broker": "openab"}

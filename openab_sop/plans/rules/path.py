@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rule import blocks, warns
+from openab_sop.rule import blocks, warns
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
 

@@ -15,7 +15,8 @@ from typing import Any, cast
 import pytest
 
 from openab_sop.plans import rules
-from openab_sop.plans.rule import Rule
+from openab_sop.plans.plan import Plan
+from openab_sop.rule import Rule
 from sandbox import Status
 from tests.integration.conftest import new_namespace
 from tests.integration.plans import harm as h
@@ -110,7 +111,7 @@ TOLD_BY_TABLE = {"file-moved", "migration-skipped"}
 """Rules that go by a table of versions: the unit tests try them; there is nothing to force through."""
 
 
-def every_rule() -> dict[str, Rule]:
+def every_rule() -> dict[str, Rule[Plan]]:
     return {rule.name: rule for subject in rules.SUBJECTS.values() for rule in subject}
 
 

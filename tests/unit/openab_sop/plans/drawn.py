@@ -8,8 +8,8 @@ from typing import Any
 from openab_sop.objects import Object
 from openab_sop.plans import rules
 from openab_sop.plans.plan import Chart, Key, Plan
-from openab_sop.plans.rule import Harm
 from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.rule import Harm
 from openab_sop.targets.version import Version
 
 Side = tuple[Object, ...]

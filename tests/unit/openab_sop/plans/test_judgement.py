@@ -12,9 +12,9 @@ from openab_sop.errors import SettingsError
 from openab_sop.plans import rules
 from openab_sop.plans.judgement import SCHEMA, Judgement, judge
 from openab_sop.plans.plan import Plan, Refusal
-from openab_sop.plans.rule import Harm, Rule, Severity
 from openab_sop.plans.rules import cluster, configuration, data, drift, images, path, restarts, volumes, workloads
 from openab_sop.redact import mask
+from openab_sop.rule import Harm, Rule, Severity
 from openab_sop.verdict import Finding
 from tests.unit.openab_sop.plans.drawn import drawn, now, secret, then
 
@@ -181,7 +181,7 @@ def test_an_id_is_one_line_whatever_the_subject() -> None:
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.name)
-def test_every_rule_can_be_named_and_says_why(rule: Rule) -> None:
+def test_every_rule_can_be_named_and_says_why(rule: Rule[Plan]) -> None:
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", rule.name)
     assert rule.why.strip().endswith(".")
     assert rule.severity in Severity
@@ -195,7 +195,7 @@ def test_no_two_rules_have_one_name() -> None:
 
 @pytest.mark.parametrize("subject", MODULES)
 def test_no_rule_is_forgotten(subject: str) -> None:
-    written = {value for value in vars(MODULES[subject]).values() if isinstance(value, Rule)}
+    written: set[object] = {value for value in vars(MODULES[subject]).values() if isinstance(value, Rule)}
     assert written == set(rules.SUBJECTS[subject])
 
 

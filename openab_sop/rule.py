@@ -1,0 +1,133 @@
+"""A rule: one known way in which an upgrade hurts, how bad it is, why, and how it is shown and accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from openab_sop.errors import SettingsError
+from openab_sop.shown import one_line
+from openab_sop.verdict import Finding
+
+
+class Severity(StrEnum):
+    """What a finding does to a run: it stops it unless it was accepted, or it is only told."""
+
+    BLOCKS = "blocks"
+    WARNS = "warns"
+
+
+Judged = TypeVar("Judged")
+
+
+@dataclass(frozen=True)
+class Rule(Generic[Judged]):
+    """One way in which an upgrade hurts.
+
+    Attributes:
+        name: the first half of its findings' ids.
+        severity: it blocks if data, connection or service are lost, or nothing would be gained; else it warns.
+        why: why that hurts, for someone who has never seen it.
+        judge: finds it in what was seen, and only looks. A finding's subject, a bare name, is the id's second half.
+    """
+
+    name: str
+    severity: Severity
+    why: str
+    judge: Callable[[Judged], Iterable[Finding]]
+
+
+def blocks(name: str, why: str) -> Callable[[Callable[[Judged], Iterable[Finding]]], Rule[Judged]]:
+    """Make a function a rule whose findings stop a run."""
+    return lambda judge: Rule(name, Severity.BLOCKS, why, judge)
+
+
+def warns(name: str, why: str) -> Callable[[Callable[[Judged], Iterable[Finding]]], Rule[Judged]]:
+    """Make a function a rule whose findings are only told."""
+    return lambda judge: Rule(name, Severity.WARNS, why, judge)
+
+
+@dataclass(frozen=True)
+class Harm:
+    """A finding of a rule.
+
+    Attributes:
+        versions: the chart versions that have it, in the order in which the upgrade would apply them.
+        accepted: why it is let pass; empty if it is not.
+    """
+
+    rule: Rule[Any]
+    finding: Finding
+    versions: tuple[str, ...] = ()
+    accepted: str = ""
+
+    @property
+    def id(self) -> str:
+        """What ``--accept`` takes."""
+        return one_line(f"{self.rule.name}:{self.finding.subject}")
+
+    @property
+    def stops(self) -> bool:
+        """Whether the run must end here."""
+        return self.rule.severity is Severity.BLOCKS and not self.accepted
+
+    def __str__(self) -> str:
+        how = f"accepted: {self.accepted}" if self.accepted else str(self.rule.severity)
+        return (
+            f"{self.id} ({how}): {one_line(self.finding.observed)}; expected {one_line(self.finding.expected)}\n"
+            f"    why: {self.rule.why}\n    next: {one_line(self.finding.next_step)}"
+        )
+
+
+@dataclass(frozen=True)
+class Harms:
+    """Everything that was found, what stops the run first."""
+
+    harms: tuple[Harm, ...]
+
+    @property
+    def summary(self) -> str:
+        """How many findings there are of each kind, in words."""
+        passed = sum(bool(harm.accepted) for harm in self.harms)
+        warn = len(self.harms) - len(self.stopping) - passed
+        counts = {"block": len(self.stopping), "accepted": passed, "warn": warn}
+        return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no findings"
+
+    @property
+    def stopping(self) -> tuple[Harm, ...]:
+        """What stops the run."""
+        return tuple(harm for harm in self.harms if harm.stops)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing stops the run."""
+        return not self.stopping
+
+    def __str__(self) -> str:
+        return "\n  ".join([self.summary, *map(str, self.harms)])
+
+
+def weighed(found: Iterable[Harm], reasons: Mapping[str, str], where: str) -> tuple[Harm, ...]:
+    """Return findings, those that stop a run first, each with the reason for which it is let pass.
+
+    Args:
+        found: the same finding of several versions becomes one.
+        reasons: by id of a finding, why it is let pass.
+        where: what was judged, as it stands in the message.
+
+    Raises:
+        SettingsError: something was accepted that was not found, so that nobody accepts in advance or by mistake.
+    """
+    known: dict[str, Harm] = {}
+    for harm in found:
+        seen = known.get(harm.id)
+        versions = dict.fromkeys((*seen.versions, *harm.versions) if seen else harm.versions)
+        known[harm.id] = replace(harm, versions=tuple(versions), accepted=reasons.get(harm.id, ""))
+    if unknown := sorted(reasons.keys() - known.keys()):
+        raise SettingsError(
+            f"--accept={unknown[0]}: the {where} has no such finding",
+            f"leave it out; found were: {', '.join(known) or 'none'}",
+        )
+    return tuple(sorted(known.values(), key=lambda harm: harm.rule.severity is not Severity.BLOCKS))
