@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
-from openab_sop.backups.contents import Comparison, comparison
+from openab_sop.backups.contents import comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part, parts
@@ -20,6 +21,8 @@ from openab_sop.verdict import Finding
 
 Progress = Callable[[str, int, int], None]
 """Told an agent's name, the bytes that were sent to it and those that are to be."""
+Since = Callable[[Sequence[str]], VolumeSince]
+"""Takes ``may_vanish`` as ``VolumeSince`` has it."""
 
 RESTORED = f"{MANAGER}/restored-from"
 """Annotation of a claim that was new and empty: the backup that went, or goes, into it."""
@@ -29,16 +32,14 @@ FILLING = f"{MANAGER}/filling"
 
 @dataclass(frozen=True)
 class Held:
-    """A volume that no agent writes to, and what must change on it."""
+    """A volume that no agent writes to, and what must change on it; ``since`` tells what had become of it."""
 
     agent: Agent
     stored: StoredAgent
     archive: Path
     volume: Volume
     change: Change
-    _source: Backup
-    _scratch: Path
-    _table: Comparison
+    since: Since
 
     @property
     def must_change(self) -> bool:
@@ -68,11 +69,6 @@ class Held:
                 f"room for {size} bytes that are to be written",
                 "enlarge the claim, or restore into a larger one",
             )
-
-    def since(self, may_vanish: Sequence[str]) -> VolumeSince:
-        """Tell what had become of the volume when it was looked at; ``may_vanish`` as ``VolumeSince`` has it."""
-        directory = self._source.directory
-        return VolumeSince(self.volume, self.stored, directory, self._scratch, self._table, may_vanish)
 
     def write(self, journal: Journal, progress: Progress) -> str | None:
         """Make the volume as the backup says; returns what was done, None if it is so already."""
@@ -111,7 +107,8 @@ def hold(
         directory = source.directory / stored.deployment
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
-        yield Held(agent, stored, directory / HOME, volume, volume.change(), source, scratch, table)
+        since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
+        yield Held(agent, stored, directory / HOME, volume, volume.change(), since)
 
 
 def bears(claim: Object, mark: str, source: Backup) -> bool:

@@ -167,7 +167,8 @@ def test_room_is_what_is_written_without_the_holes(tmp_path: Path, free: int, fi
     with volume(pod, tmp_path) as lost:
         agent = Agent("bot", "openab", "a=b", str(pod.home), "claim", (), (), ())
         stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 2, 2, 1 << 30, ())
-        held = Held(agent, stored, tmp_path / "backup" / "home.tar", lost, lost.change())
+        archive = tmp_path / "backup" / "home.tar"
+        held = Held(agent, stored, archive, lost, lost.change(), lambda _: pytest.fail("nobody asks"))
         found = [str(finding) for finding in held.too_small()]
     assert (found == []) == fits
     assert fits or f"claim claim: {free} bytes are free on it" in found[0]
