@@ -13,5 +13,6 @@ pytest_plugins = (
     "fixtures.plan",
     "fixtures.backup",
     "fixtures.restore",
+    "fixtures.rehearsal",
     "fixtures.upgrade",
 )

@@ -29,13 +29,15 @@ class Settings:
         target_version, prerelease_version: what to upgrade to, and what to validate first (SOP 1.3, 1.5).
         allow_downgrade: whether the target may be older than what runs.
         force: whether to go on although the target runs already (SOP 1.4).
+        prerelease: where the pre-release is validated: "live" or "rehearse" (SOP 3.2).
+        rehearse: whether an upgrade is rehearsed on a copy first.
         notes_url: where release notes are (SOP 1.6).
         announce: services that are told of an upgrade (SOP 1.8); they hold secrets.
         answer: what a human says at a gate, as ``GATE:WORD`` (SOP 3.3).
         approval: who confirms at gates: "ask", "pause" or "auto".
         answer_timeout: seconds that a human at the terminal gets.
         on_failure: what follows a failed gate after a change: "rollback" or "stop".
-        accept, reason: ids of findings of the plan that are let pass, and why (SOP 3.1).
+        accept, reason: ids of findings of plan or rehearsal that are let pass, and why (SOP 3.1).
         may_vanish: patterns of names in a home that may be gone after an upgrade (SOP 3.5).
         limits, patterns: how health is judged (SOP 3.2).
         full: whether to read everything from the pods, although an earlier backup has some of it.
@@ -61,6 +63,8 @@ class Settings:
     prerelease_version: str | None
     allow_downgrade: bool
     force: bool
+    prerelease: str
+    rehearse: bool
     notes_url: str
     announce: tuple[str, ...]
     answer: str | None

@@ -43,8 +43,13 @@ def missing_tools(hosts: Mapping[str, Host]) -> str:
     return "; ".join(
         f"the container of {agent} has no {', '.join(missing)}"
         for agent, host in hosts.items()
-        if (missing := host.run(_MISSING).stdout.split())
+        if (missing := lacking(host))
     )
+
+
+def lacking(host: Host) -> list[str]:
+    """Return which of ``TOOLS`` a container has not."""
+    return host.run(_MISSING).stdout.split()
 
 
 def process_alive(host: Host) -> bool:

@@ -29,6 +29,8 @@ STEADY = timedelta(seconds=60)
 """How long a container that has crashed before must have run again to be trusted with a copy."""
 START = 120
 """Seconds until a helper must run, and then until somebody must have attached to it, or it ends."""
+WAITS = ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"]
+"""Command of a container that lives as long as somebody is ``attached``."""
 PATIENCE = 15
 """Seconds in which a node must take a helper, while there is another placement to try."""
 
@@ -79,7 +81,7 @@ def helper_pod(
             problem = _started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
             if problem is None:
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
-                with _attached(cluster, name), helper.held() as shared:
+                with attached(cluster, name), helper.held() as shared:
                     yield shared
                 return
             reasons.append(f"{_container(template, agent)['image']}: {problem}")
@@ -144,7 +146,7 @@ def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str
             {
                 "name": agent.container,
                 "image": container["image"],
-                "command": ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"],
+                "command": WAITS,
                 "stdin": True,
                 "stdinOnce": True,
                 "workingDir": "/",
@@ -238,8 +240,8 @@ def _pending(pod: Object) -> str:
 
 
 @contextmanager
-def _attached(cluster: Cluster, name: str) -> Generator[None]:
-    """Stay attached to a helper's standard input: it ends when this attachment does."""
+def attached(cluster: Cluster, name: str) -> Generator[None]:
+    """Stay attached to the standard input of a pod that ``WAITS``: it ends when this attachment does."""
     with stream(cluster.kubectl("attach", "-i", "-q", name), env=cluster.env) as attached:
         attached.write(b"\n")
         yield

@@ -28,6 +28,7 @@ PREFIX = "openab-backup-"
 NAME_FORMAT = f"{PREFIX}%Y%m%d-%H%M%S"
 """In UTC."""
 
+TAKE = "pytest suites/backup, then run this again"
 RETAKE = "do not rely on it; take a new backup: pytest suites/backup"
 
 

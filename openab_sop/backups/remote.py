@@ -115,6 +115,18 @@ def newest(store: Store, cluster: str, namespace: str, release: str) -> RemoteBa
     return None
 
 
+def latest(root: Path, store: Store | None, cluster: str, namespace: str, release: str) -> Backup | RemoteBackup:
+    """Return the newest backup of a release, below the local root or in the store elsewhere.
+
+    Raises:
+        BackupError: there is none.
+    """
+    wanted = (cluster, namespace, release)
+    if found := newest(store, *wanted) if store else backups.newest(root, *wanted):
+        return found
+    raise BackupError(f"{store.url if store else root} has no backup of release {release}", TAKE)
+
+
 @contextmanager
 def fetched(
     found: Backup | RemoteBackup,

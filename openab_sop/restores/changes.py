@@ -90,9 +90,14 @@ class VolumeSince:
 
     def lost(self) -> Iterator[Finding]:
         """Name every file of the backup that is gone (SOP 3.5 +)."""
+        for path in self.gone():
+            yield self._finding(path, "it is gone", "every file that was there before is still there")
+
+    def gone(self) -> Iterator[str]:
+        """Yield the path of every file of the backup that is gone and may not be."""
         for path in self.changes.removed:
             if not any(fnmatchcase(path, pattern) for pattern in self._may_vanish):
-                yield self._finding(path, "it is gone", "every file that was there before is still there")
+                yield path
 
     def broken_config(self) -> Iterator[Finding]:
         """Name agents' and steering files that are gone, and agents/default.json if it is no JSON (SOP 3.5)."""
@@ -108,6 +113,10 @@ class VolumeSince:
     def unreadable_to_old(self) -> Iterator[Finding]:
         """Name what an older version may not read any more: schemas moved on, files gone or broken (SOP 4.3)."""
         yield from self.lost()
+        yield from self.moved()
+
+    def moved(self) -> Iterator[Finding]:
+        """Name what is there and what an older version may not read any more: schemas moved on, files broken."""
         touched = set(self.changes.changed)
         for path in self.stored.databases:
             if touched & set(database.parts(path)) and (moved := self._moved(path)):

@@ -178,8 +178,17 @@ def fingerprint(line: str) -> str:
 
 def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
     """Return the fingerprints of the panic lines of a log, as ``Cluster.log`` returns it."""
+    return frozenset(told(text, "panic", patterns=patterns))
+
+
+def told(text: str, *kinds: str, patterns: Patterns = DEFAULT) -> dict[str, str]:
+    """Return the lines of some kinds in a log, as ``Cluster.log`` returns it: masked, by their fingerprints.
+
+    Args:
+        kinds: names of ``patterns``.
+    """
     said = (_plain(line.partition(" ")[2]) for line in text.splitlines())
-    return frozenset(fingerprint(line) for line in said if "panic" in patterns.kinds(line))
+    return {fingerprint(line): _quoted(line) for line in said if patterns.kinds(line) & {*kinds}}
 
 
 def follow(

@@ -27,7 +27,6 @@ from openab_sop.upgrades.recovery import Situation
 from openab_sop.verdict import Finding, Verdict
 
 PRERELEASE, STABLE = "prerelease", "stable"
-RETAKE = "pytest suites/backup, then run this again"
 
 
 class Upgrade:
@@ -92,7 +91,7 @@ class Upgrade:
         if backup.manifest.revision != course.revision:
             stale = f"it is of revision {backup.manifest.revision}"
             runs = f"revision {course.revision}, which this upgrade starts from"
-            findings.insert(0, Finding(f"backup {course.backup}", stale, runs, RETAKE))
+            findings.insert(0, Finding(f"backup {course.backup}", stale, runs, backups.TAKE))
         return Verdict(f"backup {course.backup} of revision {backup.manifest.revision}", tuple(findings))
 
     def dry_run(self) -> Verdict:
@@ -244,7 +243,9 @@ class Upgrade:
         root, store = policy.backup_root, policy.store
         found = remote.newest(store, *wanted) if store else backups.newest(root, *wanted)
         if found is None:
-            raise BackupError(f"{store.url if store else root} has no backup of release {self.release.name}", RETAKE)
+            raise BackupError(
+                f"{store.url if store else root} has no backup of release {self.release.name}", backups.TAKE
+            )
         return found
 
     def _to_come(self) -> Iterator[Phase]:

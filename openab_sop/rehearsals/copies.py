@@ -1,0 +1,211 @@
+"""The copy of an agent: its pod as a version renders it, under another name, without anything that makes it the bot.
+
+No token, address or webhook of Secret, ConfigMap or environment is in it, no service account, no host, no name that a
+resolver would know, no label that anything selects. What it mounts are copies, or empty.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+
+from openab_sop import redact
+from openab_sop.agents import agent
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.plans.workload import Workload
+from openab_sop.rehearsals.placeholders import neutral, neutral_secret, placeholder
+from openab_sop.releases.manifest import Manifest
+
+_DROPPED = (
+    "serviceAccountName",
+    "serviceAccount",
+    "hostNetwork",
+    "hostPID",
+    "hostIPC",
+    "hostAliases",
+    "hostname",
+    "subdomain",
+    "priorityClassName",
+    "priority",
+    "preemptionPolicy",
+    "topologySpreadConstraints",
+    "schedulingGates",
+)
+"""What of a pod's spec would make the copy somebody, or push others aside."""
+_ALONE: Object = {
+    "automountServiceAccountToken": False,
+    "enableServiceLinks": False,
+    "dnsPolicy": "None",
+    "dnsConfig": {"nameservers": ["127.0.0.1"]},
+}
+"""No token of the cluster's, and a resolver that is not there."""
+_KEPT_VOLUMES = ("emptyDir", "downwardAPI", "image")
+_PULL = "-pull"
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+_ADDRESS = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+Rename = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a release as Helm renders it, or has recorded it.
+
+    Attributes:
+        name: how it is called: a chart version.
+    """
+
+    name: str
+    manifest: Manifest
+
+    @property
+    def agents(self) -> dict[str, Workload]:
+        """Its agents that want a pod, by Deployment."""
+        found = (Workload(item.body) for item in self.manifest.of_kind("Deployment"))
+        return {workload.name: workload for workload in found if workload.is_agent and workload.replicas}
+
+    def find(self, kind: str, name: str) -> Object | None:
+        """Return an object as it is rendered; None if it is not."""
+        return next((item.body for item in self.manifest.of_kind(kind) if item.name == name), None)
+
+
+def deployment(workload: Workload, rename: Rename, claims: Mapping[str, str], labels: Mapping[str, str]) -> Object:
+    """Return the Deployment of an agent's copy.
+
+    Args:
+        rename: gives the copy of an object its name.
+        claims: the copies of claims by their names; a claim without one is empty in the copy.
+        labels: what its pods are selected by.
+    """
+    pod = _pod(workload.pod, rename, claims)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": rename(workload.name), "labels": dict(labels)},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": dict(labels)},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
+        },
+    }
+
+
+def references(
+    workload: Workload, find: Callable[[str, str], Object | None], rename: Rename
+) -> Iterator[tuple[str, Object]]:
+    """Yield kind and body of the copies of every Secret and ConfigMap that an agent's pod refers to.
+
+    Args:
+        find: returns one by kind and name, None if there is none: then its copy is missing too.
+    """
+    pulls = {str(secret["name"]) for secret in parts(workload.pod, "imagePullSecrets")}
+    for kind, word in (("Secret", "secret"), ("ConfigMap", "configMap")):
+        for name in sorted(agent.references(workload.body, word)):
+            body = find(kind, name)
+            if body is None:
+                continue
+            if kind == "ConfigMap":
+                yield kind, _config_map(body, rename(name))
+                continue
+            redact.learn_secret(body)
+            yield kind, _secret(body, rename(name))
+            if name in pulls:  # kubelet's, and in no container
+                kept = {key: body[key] for key in ("apiVersion", "kind", "type", "data", "stringData") if key in body}
+                yield kind, {**kept, "metadata": {"name": rename(name + _PULL)}}
+
+
+def emptied(workload: Workload, claims: Mapping[str, str]) -> list[str]:
+    """Return the names of the volumes that are empty in the copy, though they are not in the agent's pod."""
+    return [
+        str(volume["name"])
+        for volume in parts(workload.pod, "volumes")
+        if "emptyDir" in _volume(volume, str, claims) and "emptyDir" not in volume
+    ]
+
+
+def _pod(original: Object, rename: Rename, claims: Mapping[str, str]) -> Object:
+    pod = {key: value for key, value in deepcopy(original).items() if key not in _DROPPED} | _ALONE
+    if nodes := part(pod, "affinity", "nodeAffinity"):
+        pod["affinity"] = {"nodeAffinity": nodes}
+    else:
+        pod.pop("affinity", None)
+    for container in parts(pod, "initContainers") + parts(pod, "containers"):
+        _clean(container, rename)
+    if pulls := parts(pod, "imagePullSecrets"):
+        pod["imagePullSecrets"] = [{"name": rename(str(secret["name"]) + _PULL)} for secret in pulls]
+    if volumes := parts(pod, "volumes"):
+        pod["volumes"] = [_volume(volume, rename, claims) for volume in volumes]
+    return pod
+
+
+def _clean(container: Object, rename: Rename) -> None:
+    _clean_environment(container, rename)
+    for port in parts(container, "ports"):
+        port.pop("hostPort", None)
+        port.pop("hostIP", None)
+    for action in (*map(container.get, _PROBES), *part(container, "lifecycle").values()):
+        for way in ("httpGet", "tcpSocket"):  # it is kubelet that calls, and no policy holds it
+            part(action or {}, way).pop("host", None)
+
+
+def _clean_environment(container: Object, rename: Rename) -> None:
+    variables = parts(container, "env")
+    for variable in variables:
+        if value := variable.get("value"):
+            variable["value"] = _value(str(variable["name"]), str(value))
+    sources = [part(variable, "valueFrom") for variable in variables]
+    for source in (*sources, *parts(container, "envFrom")):
+        for word in ("secretKeyRef", "configMapKeyRef", "secretRef", "configMapRef"):
+            if reference := part(source, word):
+                reference["name"] = rename(str(reference["name"]))
+
+
+def _value(name: str, value: str) -> str:
+    """What of a variable's value stays: an address is taken out, so that most programs take it for not set."""
+    if redact.is_secret_name(name):
+        return placeholder(value)
+    return "" if _ADDRESS.match(value) else neutral(value)
+
+
+def _volume(volume: Object, rename: Rename, claims: Mapping[str, str]) -> Object:
+    name = {"name": volume["name"]}
+    claim = claims.get(str(at(volume, "persistentVolumeClaim", "claimName")))
+    if claim:
+        return {**name, "persistentVolumeClaim": {"claimName": claim}}
+    if any(kind in volume for kind in _KEPT_VOLUMES):
+        return volume
+    if "secret" in volume:
+        return {**name, "secret": {**volume["secret"], "secretName": rename(str(volume["secret"]["secretName"]))}}
+    if "configMap" in volume:
+        return {**name, "configMap": {**volume["configMap"], "name": rename(str(volume["configMap"]["name"]))}}
+    if sources := [_source(source, rename) for source in parts(volume, "projected", "sources") if _is_plain(source)]:
+        return {**name, "projected": {**volume["projected"], "sources": sources}}
+    return {**name, "emptyDir": {}}
+
+
+def _is_plain(source: Object) -> bool:
+    return any(word in source for word in ("secret", "configMap", "downwardAPI"))
+
+
+def _source(source: Object, rename: Rename) -> Object:
+    return {
+        word: {**body, "name": rename(str(body["name"]))} if "name" in body else body for word, body in source.items()
+    }
+
+
+def _secret(body: Object, name: str) -> Object:
+    plain = {key: neutral_secret(b64decode(value)) for key, value in part(body, "data").items()}
+    plain |= {key: neutral_secret(str(value).encode()) for key, value in part(body, "stringData").items()}
+    data = {key: b64encode(value).decode() for key, value in plain.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": name}, "data": data}
+
+
+def _config_map(body: Object, name: str) -> Object:
+    data = {key: neutral(str(value)) for key, value in part(body, "data").items()}
+    kept = {"binaryData": body["binaryData"]} if body.get("binaryData") else {}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data, **kept}

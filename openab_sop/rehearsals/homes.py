@@ -1,0 +1,186 @@
+"""The copied volumes: filled from a backup, proved, made harmless, and made fresh again after a version ran on them.
+
+Only what differs is written: the second time that is what a version has touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openab_sop.agents.agent import Agent
+from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
+from openab_sop.backups.contents import read
+from openab_sop.errors import BackupError
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, at
+from openab_sop.rehearsals.behaviour import Traces
+from openab_sop.rehearsals.credentials import Treated, treat
+from openab_sop.rehearsals.scratch import Scratch
+from openab_sop.releases import rebuild
+from openab_sop.restores import obstacles
+from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.restores.changes import VolumeSince
+from openab_sop.restores.held import Held, Progress, hold
+from openab_sop.verdict import Finding, Verdict
+
+
+@dataclass
+class Homes:
+    """The volumes of the agents' copies.
+
+    Attributes:
+        plan: the backup.
+        scratch: where the copies are.
+        may_vanish: patterns of names that may be gone without harm.
+        harmless: by agent, what takes the place of its logins; empty as long as nobody asked for it.
+        seconds: what it took to fill the volumes and to prove them.
+    """
+
+    plan: Blueprint
+    scratch: Scratch
+    may_vanish: Sequence[str]
+    journal: Journal
+    harmless: dict[str, Treated] = field(default_factory=dict[str, Treated])
+    seconds: float = 0.0
+    _held: list[Held] = field(default_factory=list[Held])
+    _open: ExitStack = field(default_factory=ExitStack)
+    _kept: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def source(self) -> Backup:
+        """The backup."""
+        return self.plan.source
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The copies of the release's claims, by their names."""
+        return {claim: self.scratch.name(claim) for _, _, claim in self.plan.with_claims}
+
+    def unfit(self) -> Iterator[Finding]:
+        """Name claims that the cluster has no storage class for."""
+        for _, stored, claim in self.plan.with_claims:
+            wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
+            if wanted and chosen is None:
+                yield Finding(
+                    f"claim {claim}",
+                    f"the cluster has neither storage class {wanted} nor a default one",
+                    "a class for a copy of it",
+                    "kubectl get storageclass shows what there is; without a rehearsal there still is the plan",
+                )
+
+    def make_claims(self) -> dict[str, str]:
+        """Make a claim for the copy of each home; returns by claim what it is like.
+
+        Raises:
+            ClusterError: the API refuses: a quota, for instance.
+        """
+        done: dict[str, str] = {}
+        for _, stored, claim in self.plan.with_claims:
+            wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
+            body = rebuild.claim_anew(self.plan.claim(stored), None, chosen, ("", ""))
+            self.scratch.create(CLAIM, {**body, "metadata": {"name": self.claims[claim]}})
+            size = at(body, "spec", "resources", "requests", "storage")
+            instead = "" if chosen == wanted else f", the default one: there is no {wanted}"
+            done[claim] = f"{size} of storage class {chosen}{instead}"
+        return done
+
+    def fill(self, deployments: Mapping[str, Object], progress: Progress) -> dict[str, str]:
+        """Fill the volumes with the homes (SOP 5.1); returns by agent what was written.
+
+        Args:
+            deployments: the copies of the old version by agent: by them a volume is reached.
+
+        Raises:
+            BackupError: a volume is too small.
+        """
+        begun = time.monotonic()
+        self._hold(deployments)
+        if unfit := [str(finding) for held in self._held for finding in held.unfit()]:
+            raise BackupError("\n  ".join(unfit), "see above")
+        done = {held.stored.deployment: held.write(self.journal, progress) or "nothing" for held in self._held}
+        self.seconds = time.monotonic() - begun
+        return done
+
+    def prove(self) -> Verdict:
+        """Prove the volumes by the digests that the helper pods compute now (SOP 5.2)."""
+        begun = time.monotonic()
+        findings = tuple(finding for held in self._held for finding in held.volume.findings())
+        self.seconds += time.monotonic() - begun
+        return Verdict(f"{len(self._held)} volumes are as backup {self.source.manifest.name} says", findings)
+
+    def make_harmless(self) -> dict[str, Treated]:
+        """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
+        if not self.harmless:
+            kept = Path(self._kept.enter_context(TemporaryDirectory(prefix="openab-sop-")))
+            self.harmless |= {held.stored.deployment: self._treated(held.stored, kept) for held in self._held}
+        for held in self._held:
+            if (treated := self.harmless[held.stored.deployment]).changed:
+                with self.journal.action("make harmless", agent=held.stored.deployment, files=len(treated.changed)):
+                    held.volume.overwrite(treated.archive)
+        return self.harmless
+
+    def let_go(self) -> None:
+        """Let the volumes go: a version is to run on them."""
+        self._held.clear()
+        self._open.close()
+
+    def look(self, deployments: Mapping[str, Object]) -> dict[str, Traces]:
+        """Tell by agent what the version that ran last has left on its volume."""
+        self._hold(deployments)
+        try:
+            return {held.stored.deployment: self._traces(held) for held in self._held}
+        finally:
+            self.let_go()
+
+    def refresh(self, deployments: Mapping[str, Object], progress: Progress) -> dict[str, Traces]:
+        """Make the volumes as the backup says again, prove it, make them harmless; returns what was on them.
+
+        Raises:
+            BackupError: one is not as the backup says after that.
+        """
+        self._hold(deployments)
+        try:
+            traces = {held.stored.deployment: self._traces(held) for held in self._held}
+            for held in self._held:
+                held.write(self.journal, progress)
+            if not (verdict := self.prove()).passed:
+                raise BackupError(str(verdict), "run again")
+            if self.harmless:
+                self.make_harmless()
+            return traces
+        finally:
+            self.let_go()
+
+    def close(self) -> None:
+        """Remove the helper pods, and what was only needed here."""
+        self.let_go()
+        self._kept.close()
+
+    def _hold(self, deployments: Mapping[str, Object]) -> None:
+        for _, stored, _ in self.plan.with_claims:
+            if body := deployments.get(stored.deployment):
+                scratch = Path(self._open.enter_context(TemporaryDirectory(prefix="openab-sop-")))
+                holding = hold(self.scratch.cluster, Agent.of(body), stored, self.source, scratch, deployment=body)
+                self._held.append(self._open.enter_context(holding))
+
+    def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
+        directory, scratch = self.source.directory / stored.deployment, kept / stored.deployment
+        scratch.mkdir(mode=0o700)
+        with (directory / CONTENTS).open() as lines:
+            return treat(directory / HOME, read(lines), stored.databases, scratch)
+
+    def _traces(self, held: Held) -> Traces:
+        since: VolumeSince = held.since(self.may_vanish)
+        treated = self.harmless.get(held.stored.deployment)
+        ours = set(treated.changed) if treated else set[str]()
+        changes = since.changes
+        return Traces(
+            changes=replace(changes, changed=tuple(path for path in changes.changed if path not in ours)),
+            gone=tuple(since.gone()),
+            unreadable=tuple(f"{finding.subject}: {finding.observed}" for finding in since.moved()),
+        )

@@ -1,0 +1,81 @@
+"""Whether the copy can reach anything: a NetworkPolicy denies it, and a probe asks whether the cluster heeds that.
+
+Not every cluster does: https://kubernetes.io/docs/concepts/services-networking/network-policies/#prerequisites. What
+cannot be told counts as not denied.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from openab_sop.cluster.kube import MANAGER, Access
+from openab_sop.cluster.pod import Pod
+from openab_sop.rehearsals.scratch import Scratch
+
+ISOLATED = f"{MANAGER}/isolated"
+"""Label of the pods that the policy is for."""
+HEEDED = 15
+"""Seconds in which a policy must have its effect."""
+
+_POLICY = Access("create", "networkpolicies", "networking.k8s.io")
+_REACH = r"""
+via() {
+  if command -v bash; then timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"
+  elif command -v python3; then
+    timeout 5 python3 -c 'import socket, sys; socket.create_connection(sys.argv[1:3], 3)' "$1" "$2"
+  elif command -v perl; then
+    timeout 5 perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(PeerAddr => "$ARGV[0]:$ARGV[1]", Timeout => 3)' \
+      "$1" "$2"
+  elif command -v nc; then timeout 5 nc -z -w 3 "$1" "$2"
+  else false; fi >/dev/null 2>&1 </dev/null
+}
+while [ "$#" -gt 1 ]; do via "$1" "$2" && echo "$1:$2"; shift 2; done
+via "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" && echo "the API's service" || :
+"""
+"""Says which of the addresses, given as host and port by turns, and the API's service, take a connection."""
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """Whether the copy is cut off from everything, and how that is known."""
+
+    denied: bool
+    told: str
+
+    def __str__(self) -> str:
+        return f"{'nothing leaves the copy' if self.denied else 'the cluster keeps nothing in'}: {self.told}"
+
+
+def isolate(scratch: Scratch, pod: Pod) -> Isolation:
+    """Deny the copy's pods every connection, and try it with a pod that could open one before.
+
+    Args:
+        pod: one of ours; it is isolated from now on too.
+
+    Raises:
+        SopError: the API or the pod does not answer.
+    """
+    if not scratch.cluster.allowed(_POLICY):
+        return Isolation(False, f"this caller may not {_POLICY}")
+    before = _reached(pod)
+    isolated = {"matchLabels": {ISOLATED: scratch.id}}
+    policy = {"podSelector": isolated, "policyTypes": ["Ingress", "Egress"]}
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": policy}
+    scratch.create("NetworkPolicy", {**body, "metadata": {"name": scratch.name("isolation")}})
+    scratch.cluster.merge("Pod", pod.name, {"metadata": {"labels": isolated["matchLabels"]}})
+    if not before:
+        return Isolation(False, "a pod reached nothing before either, so that it cannot be told")
+    late = time.monotonic() + HEEDED
+    while (after := _reached(pod)) and time.monotonic() < late:
+        time.sleep(0.5)
+    if after:
+        return Isolation(False, f"a pod reaches {', '.join(after)} in spite of the policy")
+    return Isolation(True, f"a pod reached {', '.join(before)} before the policy, and does not with it")
+
+
+def _reached(pod: Pod) -> list[str]:
+    server = urlsplit(pod.cluster.access.server)
+    port = server.port or (80 if server.scheme == "http" else 443)
+    return pod.capture(_REACH, "/", str(server.hostname), str(port)).decode(errors="replace").splitlines()

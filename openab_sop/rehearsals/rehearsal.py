@@ -1,0 +1,347 @@
+"""An upgrade rehearsed on a copy: the old version, then the new one, each on a fresh copy of the backed-up home (3.2).
+
+The release is read and never written to. What only the new version does is a finding; what both do comes from the copy
+being cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from openab_sop.backups.backup import TAKE, Backup
+from openab_sop.cluster.lease import Lease
+from openab_sop.errors import BackupError, ClusterError, NotNeeded, ReleaseError
+from openab_sop.journal import Journal
+from openab_sop.objects import Object, part
+from openab_sop.plans import dryrun
+from openab_sop.rehearsals import isolation, outcome, rules, scratch
+from openab_sop.rehearsals.behaviour import Behaviour, Contrast, Traces
+from openab_sop.rehearsals.copies import Version, emptied
+from openab_sop.rehearsals.homes import Homes
+from openab_sop.rehearsals.isolation import Isolation
+from openab_sop.rehearsals.outcome import Outcome
+from openab_sop.rehearsals.scratch import Scratch
+from openab_sop.rehearsals.trial import Stage
+from openab_sop.releases.course import Course, now
+from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.release import Release
+from openab_sop.restores.blueprint import Blueprint
+from openab_sop.restores.held import Progress
+from openab_sop.rollouts.concern import Limits
+from openab_sop.rollouts.logs import Patterns
+from openab_sop.rule import Harm, Harms, weighed
+from openab_sop.status import Status
+from openab_sop.targets.target import Target
+from openab_sop.verdict import Verdict
+
+BACK_SETTLE = 10
+"""Seconds in which nothing may go wrong with the old version on what the new one has left."""
+_HOOK = "helm.sh/hook"
+_WITHOUT = "without a rehearsal there still are the plan (pytest suites/plan) and the upgrade's own gates"
+
+
+@dataclass
+class Manner:
+    """How a rehearsal is to be done.
+
+    Attributes:
+        accepted: by id of a finding, why it is let pass.
+        limits, patterns, may_vanish: how copies are judged; as for the upgrade.
+        prerelease: whether the pre-release is rehearsed too.
+    """
+
+    accepted: Mapping[str, str]
+    limits: Limits
+    patterns: Patterns
+    may_vanish: Sequence[str]
+    prerelease: bool
+
+
+@dataclass
+class Rehearsal:
+    """One rehearsal, step by step.
+
+    Attributes:
+        source: the backup that is restored; its files can be read.
+        course: the upgrade that is under way, if one is.
+        directory: where the outcome is kept, beside the session file.
+        lease: the release's lock; it is not taken.
+    """
+
+    release: Release
+    target: Target
+    source: Backup
+    course: Course | None
+    manner: Manner
+    directory: Path
+    journal: Journal
+    lease: Lease
+    isolation: Isolation | None = None
+    _plan: Blueprint = field(init=False)
+    _scratch: Scratch | None = None
+    _homes: Homes = field(init=False)
+    _stage: Stage = field(init=False)
+    _old: dict[str, Behaviour] = field(default_factory=dict[str, Behaviour])
+    _old_traces: dict[str, Traces] = field(default_factory=dict[str, Traces])
+    _contrasts: list[Contrast] = field(default_factory=list[Contrast])
+    _versions: dict[str, Version] = field(default_factory=dict[str, Version])
+    _fresh: bool = True
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def prepare(self) -> str:
+        """Remove what killed rehearsals have left, and find out where a copy can be made; returns that in words.
+
+        Raises:
+            NotNeeded: the upgrade has changed the release already.
+            Held: another run is changing it.
+            BackupError: the backup is of another revision.
+            ClusterError: a copy can be made nowhere.
+        """
+        self._require()
+        self.lease.require_free()
+        outcome.forget(self.directory)
+        swept = scratch.sweep(self.release.cluster)
+        manifest = self.source.manifest
+        if manifest.revision != self.release.revision:
+            raise BackupError(
+                f"backup {manifest.name} is of revision {manifest.revision}, and {self.release.revision} runs", TAKE
+            )
+        self._plan = Blueprint(self.source)
+        self._scratch = scratch.choose(self.release.cluster)
+        self._homes = Homes(self._plan, self._scratch, self.manner.may_vanish, self.journal)
+        if unfit := [str(finding) for finding in self._homes.unfit()]:
+            raise ClusterError("; ".join(unfit), _WITHOUT)
+        manner = self.manner
+        self._stage = Stage(
+            self.release, self._scratch, self._homes.claims, manner.limits, manner.patterns, self.journal
+        )
+        where = "its own, since this caller may make none" if self._scratch.is_own else self._scratch.cluster.namespace
+        removed = f"; removed what killed runs left: {', '.join(swept)}" if swept else ""
+        return f"rehearsal {self._scratch.id} in namespace {where}{removed}"
+
+    def isolate(self) -> Isolation:
+        """Make the place for the copy, on a leash, and cut it off; returns whether that is so.
+
+        Raises:
+            SopError: nothing of ours starts there.
+        """
+        place = self._place()
+        place.make_namespace(self.release.cluster)
+        workload, stored = self._old_version.agents[self._agents[0]], self.source.manifest.agents[0]
+        security = part(workload.container, "securityContext")
+        leashed = place.leashed(workload.pod, stored.image, security)
+        pod = self._stack.enter_context(leashed)
+        self.isolation = isolation.isolate(place, pod)
+        return self.isolation
+
+    def restore(self, progress: Progress) -> dict[str, str]:
+        """Restore the backup into scratch claims (SOP 5.1); returns by claim and agent what was done.
+
+        Raises:
+            ClusterError: no claim can be made: a quota, for instance.
+            BackupError: a volume is too small.
+        """
+        self._place()
+        try:
+            made = self._homes.make_claims()
+        except ClusterError as error:
+            raise ClusterError(f"no claim for the copy can be made: {error.problem}", _WITHOUT) from error
+        return made | self._homes.fill(self._deployments, progress)
+
+    def prove(self) -> Verdict:
+        """Prove the copy by digests that helper pods compute now (SOP 5.2): this backup can be restored."""
+        self._place()
+        return self._homes.prove()
+
+    def make_harmless(self) -> str:
+        """Put placeholders in the place of the logins in the copied homes; returns by agent in which files.
+
+        Raises:
+            NotNeeded: the cluster keeps the copy in.
+            ReleaseError: some could not be, and that was not accepted.
+        """
+        self._place()
+        if self.isolation and self.isolation.denied:
+            self._homes.let_go()
+            raise NotNeeded("nothing leaves the copy, whatever is in its homes")
+        treated = self._homes.make_harmless()
+        self._homes.let_go()
+        if stopping := [str(harm) for harm in self._logins() if harm.stops]:
+            raise ReleaseError("\n  ".join(stopping), "see above")
+        return "; ".join(f"{agent}: {len(done.changed)} files" for agent, done in treated.items())
+
+    def run_old(self) -> dict[str, Behaviour]:
+        """Run the old version on the copy: what it does there is what the new one is compared with.
+
+        Raises:
+            ReleaseError: it cannot even be started here, so that a rehearsal says nothing.
+        """
+        self._place()
+        self._fresh = False
+        self._old = self._stage.run(self._old_version, self._agents, {})
+        if here := [f"{agent}: {why}" for agent, old in self._old.items() if (why := rules.cannot_be_told(old))]:
+            raise ReleaseError(f"the copy of the old version cannot be started: {'; '.join(here)}", _WITHOUT)
+        return self._old
+
+    def refresh(self, progress: Progress) -> dict[str, Traces]:
+        """Make the copy as the backup says again, and prove it (SOP 5.1, 5.2); returns what the old version changed."""
+        self._place()
+        self._old_traces = self._homes.refresh(self._deployments, progress)
+        self._fresh = True
+        return self._old_traces
+
+    def run_new(self, phase: str, progress: Progress) -> dict[str, Behaviour]:
+        """Run a version of the target on a fresh copy, and look at what it leaves (SOP 3.2).
+
+        Args:
+            phase: "prerelease" or "stable".
+
+        Raises:
+            NotNeeded: there is no such version, or nobody asked for it.
+        """
+        self._place()
+        version = self._rendered(phase)
+        if not self._fresh:
+            self._homes.refresh(self._deployments, progress)
+        self._fresh = False
+        agents = [agent for agent in self._agents if agent in version.agents]
+        new = self._stage.run(version, agents, self._old)
+        traces = self._homes.look(self._deployments)
+        self._contrasts += [
+            Contrast(agent, self._old[agent], new[agent], None, self._old_traces.get(agent), traces.get(agent))
+            for agent in agents
+        ]
+        return new
+
+    def run_back(self, phase: str) -> dict[str, Behaviour]:
+        """Run the old version on what the new one has left (SOP 4.3): can a rollback do without restoring?
+
+        Raises:
+            NotNeeded: as ``run_new``.
+        """
+        self._place()
+        version = self._rendered(phase)
+        settle = min(self.manner.limits.settle, BACK_SETTLE)
+        stage = replace(self._stage, limits=replace(self.manner.limits, settle=settle))
+        back = stage.run(self._old_version, [agent for agent in self._agents if agent in version.agents], self._old)
+        self._contrasts = [
+            replace(seen, back=back[seen.agent]) if seen.new.version == version.name else seen
+            for seen in self._contrasts
+        ]
+        return back
+
+    def close(self) -> None:
+        """Remove the copy, if no step did."""
+        with suppress(NotNeeded):
+            self.remove()
+
+    def judge(self) -> Harms:
+        """Say what only the new version does; if that passes, what was found out is kept for the upgrade.
+
+        Raises:
+            SettingsError: something was accepted that was not found.
+        """
+        self._require()
+        found = [
+            Harm(rule, finding, (seen.new.version,))
+            for seen in self._contrasts
+            for rule in rules.RULES
+            for finding in rule.judge(seen)
+        ]
+        judged = Harms(weighed([*self._logins(), *found], self.manner.accepted, "rehearsal"))
+        if judged.passed:
+            self.outcome(judged).store(self.directory)
+        return judged
+
+    def highlights(self, judged: Harms) -> dict[str, str]:
+        """Return what must not be overlooked, by what it is."""
+        accepted = {f"accepted {harm.id}": harm.accepted for harm in judged.harms if harm.accepted}
+        return {"rehearsal": judged.summary, "way back": self.outcome(judged).way_back, **accepted}
+
+    def outcome(self, judged: Harms) -> Outcome:
+        """Return what later stages use."""
+        changed = {"data-changed", "no-way-back"}
+        digests = {str(self.target.version): self.target.digest}
+        if self.target.prerelease and self.manner.prerelease:
+            digests[str(self.target.prerelease)] = self.target.prerelease_digest
+        return Outcome(
+            when=now(),
+            revision=self.release.revision,
+            digests=digests,
+            backup=self.source.manifest.name,
+            restore=self._homes.seconds,
+            start=max((old.judgement.ready_after or 0.0 for old in self._old.values()), default=0.0),
+            changed=tuple(sorted({h.finding.subject for h in judged.harms if h.rule.name in changed})),
+        )
+
+    def notes(self) -> str:
+        """Return what of the agents' pods is not in their copies, in words."""
+        claims = self._homes.claims
+        empty = [f"{name}: {v}" for name in self._agents for v in emptied(self._old_version.agents[name], claims)]
+        return f"empty in the copy: {', '.join(empty)}" if empty else "every volume of the agents is in the copy"
+
+    def remove(self) -> str:
+        """Remove the copy, and whatever was made for it; returns where it was (SOP 6.1).
+
+        Raises:
+            NotNeeded: nothing was made.
+        """
+        if self._scratch is None:
+            raise NotNeeded("nothing was made")
+        place, self._scratch = self._scratch, None
+        self._homes.close()
+        self._stack.close()
+        place.remove()
+        return f"rehearsal {place.id} in namespace {place.cluster.namespace}"
+
+    def status(self) -> Status:
+        """Tell what became of the release, should the run not have passed."""
+        return Status.HELD if self.lease.refused else Status.UNCHANGED
+
+    def _require(self) -> None:
+        if self.course and self.course.changed:
+            raise NotNeeded(f"upgrade {self.course.id} has changed the release already, since {self.course.begun}")
+
+    def _place(self) -> Scratch:
+        self._require()
+        assert self._scratch is not None
+        return self._scratch
+
+    @property
+    def _old_version(self) -> Version:
+        if "old" not in self._versions:
+            record = self.release.helm.record(self.release.name, self.release.revision)
+            self._versions["old"] = Version(self.release.version, Manifest.parse(record.manifest))
+        return self._versions["old"]
+
+    def _rendered(self, phase: str) -> Version:
+        if phase == "prerelease" and (self.target.prerelease is None or not self.manner.prerelease):
+            raise NotNeeded(self.target.why_no_prerelease or "it is applied to the release itself: --prerelease=live")
+        if phase not in self._versions:
+            chart, name = self.target.chart, str(self.target.version)
+            if phase == "prerelease":
+                assert self.target.prerelease_chart is not None
+                chart, name = self.target.prerelease_chart, str(self.target.prerelease)
+            values = self.source.directory / "values.yaml"
+            manifest = dryrun.render(self.release.helm, self.release.name, chart, values).manifest
+            plain = (item for item in manifest.objects if _HOOK not in part(item.body, "metadata", "annotations"))
+            self._versions[phase] = Version(name, Manifest(tuple(plain)))
+        return self._versions[phase]
+
+    @property
+    def _agents(self) -> list[str]:
+        """The agents of which copies are made."""
+        stored = {agent.deployment for agent in self.source.manifest.agents}
+        return [name for name in self._old_version.agents if name in stored]
+
+    @property
+    def _deployments(self) -> dict[str, Object]:
+        return {agent: self._stage.body(self._old_version, agent) for agent in self._agents}
+
+    def _logins(self) -> list[Harm]:
+        left = {agent: treated.left for agent, treated in self._homes.harmless.items()}
+        found = (Harm(rules.logins_left, finding) for finding in rules.logins_left.judge(left))
+        return [replace(harm, accepted=self.manner.accepted.get(harm.id, "")) for harm in found]

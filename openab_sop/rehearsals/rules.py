@@ -1,0 +1,160 @@
+"""What only the new version does: both run in the same isolation, so that whatever fails for that fails for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from openab_sop.rehearsals.behaviour import Behaviour, Contrast
+from openab_sop.rollouts.concern import Symptom
+from openab_sop.rule import blocks, warns
+from openab_sop.shown import one_line
+from openab_sop.verdict import Finding
+
+SHOWN = 5
+"""Lines or names that a finding quotes; the others are counted."""
+SLOWER = 5
+"""Seconds that a new version may need longer to end."""
+
+_RUNS = "what the old version does on the same data"
+_LOOK = "do not upgrade to it; report it to who publishes it"
+
+
+@blocks("does-not-run", "On this very data the new version ends or never starts: the upgrade would be an outage.")
+def does_not_run(seen: Contrast) -> Iterator[Finding]:
+    """It fails where the old one runs, or in another way."""
+    if seen.new.symptom and seen.new.end != seen.old.end:
+        yield Finding(seen.agent, seen.new.said, f"{_RUNS}: {seen.old.said or 'it runs'}", _LOOK)
+
+
+@blocks("process-missing", "The pod is there and the agent is not: every message goes unanswered.")
+def process_missing(seen: Contrast) -> Iterator[Finding]:
+    """No process has the agent's name."""
+    if seen.new.process is False and seen.old.process:
+        yield Finding(seen.agent, "no process is called openab", "one that lives, as of the old version", _LOOK)
+
+
+@blocks("connection-lost", "The process lives and is deaf: nothing restarts it, and nobody is answered.")
+def connection_lost(seen: Contrast) -> Iterator[Finding]:
+    """It says that it has lost its connection, and not that it is back."""
+    if seen.new.lost and not seen.old.lost:
+        yield Finding(seen.agent, "it lost its connection and did not get it back", _RUNS, _LOOK)
+
+
+@blocks("errors-logged", "The new version complains of something on this very data that the old one does not.")
+def errors_logged(seen: Contrast) -> Iterator[Finding]:
+    """Lines of errors or panics that the old version does not log; a failure's own are told with it."""
+    new = [line for mark, line in seen.new.complaints.items() if mark not in seen.old.complaints]
+    if new and not seen.new.symptom:
+        yield Finding(seen.agent, _quoted(new), "no error that the old version does not log", _LOOK)
+
+
+@blocks("files-gone", "What the agent knows is deleted: a backup has it, and the agent runs on without.")
+def files_gone(seen: Contrast) -> Iterator[Finding]:
+    """Files of the home that are not there any more after the new version ran."""
+    if seen.old_traces and seen.new_traces:
+        before = set(seen.old_traces.gone)
+        if gone := [path for path in seen.new_traces.gone if path not in before]:
+            names = _quoted([one_line(repr(path)) for path in gone])
+            yield Finding(seen.agent, f"it deletes {names}", "every file of the backup", f"{_LOOK}; see --may-vanish")
+
+
+@blocks("does-not-end", "Each stop lasts until the cluster kills it, in the middle of whatever it writes.")
+def does_not_end(seen: Contrast) -> Iterator[Finding]:
+    """It has to be killed where the old one ends by itself."""
+    old, new = seen.old.ended_after, seen.new.ended_after
+    if new >= seen.new.grace and new > old + SLOWER:
+        told = f"it did not end within {seen.new.grace:g} s and was killed"
+        yield Finding(seen.agent, told, f"an end by itself, as the old version's after {old:.1f} s", _LOOK)
+
+
+@blocks("tools-missing", "No later backup, restore or upgrade could read the home through this image.")
+def tools_missing(seen: Contrast) -> Iterator[Finding]:
+    """Its image lacks programs that the old one's has."""
+    if lacking := sorted(seen.new.lacks - seen.old.lacks):
+        yield Finding(seen.agent, f"its image has no {', '.join(lacking)}", "the tools that a backup takes", _LOOK)
+
+
+@blocks("same-image", "The chart's version moves and the agent's does not: an outage for nothing.")
+def same_image(seen: Contrast) -> Iterator[Finding]:
+    """What ran is what runs already."""
+    reference, digest = seen.new.image
+    if digest and digest == seen.old.image[1]:
+        yield Finding(
+            seen.agent,
+            f"its copy ran {reference}, the same image as the old version's",
+            f"the image of {seen.new.version}",
+            "take the tag out of the values, or accept that nothing but the chart changes",
+        )
+
+
+@warns("data-changed", "A rollback has to restore the volume, and what was written since the upgrade is set aside.")
+def data_changed(seen: Contrast) -> Iterator[Finding]:
+    """The new version leaves data that an older one may not read: it migrates them."""
+    before = set(seen.old_traces.unreadable) if seen.old_traces else set[str]()
+    if seen.new_traces and (moved := [what for what in seen.new_traces.unreadable if what not in before]):
+        yield Finding(seen.agent, _quoted(moved), "data as the old version left them", "nothing: a rollback restores")
+
+
+@warns("no-way-back", "Without restoring the volume there is no way back once the new version has run on it.")
+def no_way_back(seen: Contrast) -> Iterator[Finding]:
+    """The old version does not run on the volume that the new one has touched."""
+    if seen.back and seen.back.symptom and seen.back.end != seen.old.end:
+        yield Finding(seen.agent, seen.back.said, "an old version that runs on it", "nothing: a rollback restores")
+
+
+@warns("old-unwell", "Cut off, the old version itself does not get further: what comes after that was not rehearsed.")
+def old_unwell(seen: Contrast) -> Iterator[Finding]:
+    """The old version does not run on its copy; the new one fails in the same way or gets further."""
+    if seen.old.symptom:
+        yield Finding(seen.agent, seen.old.said, "an old version that runs without a connection", "nothing")
+
+
+RULES = (
+    does_not_run,
+    process_missing,
+    connection_lost,
+    errors_logged,
+    files_gone,
+    does_not_end,
+    tools_missing,
+    same_image,
+    data_changed,
+    no_way_back,
+    old_unwell,
+)
+
+
+@blocks("logins-left", "The copy might act as the bot: nothing keeps it in, and it has a login that is still good.")
+def logins_left(left: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
+    """By agent, paths in its home with what could not be made harmless, and why."""
+    for agent, paths in left.items():
+        if paths:
+            names = _quoted([f"{one_line(repr(path))}: {why}" for path, why in paths.items()])
+            yield Finding(
+                agent,
+                f"in its home are {names}",
+                "no login that works, or a cluster that heeds a NetworkPolicy",
+                "look whether it could do harm; then accept it, or remove it from the home and take a new backup",
+            )
+
+
+_NAMES = frozenset(rule.name for rule in (*RULES, logins_left))
+
+
+def is_ours(id: str) -> bool:
+    """Tell whether a finding's id is one that a rehearsal may have."""
+    return id.partition(":")[0] in _NAMES
+
+
+NOT_HERE = (Symptom.PENDING, Symptom.IMAGE, Symptom.CANNOT_START)
+"""What keeps the old version's copy from starting at all: it says nothing of the new one."""
+
+
+def cannot_be_told(old: Behaviour) -> str:
+    """Return why the copy of the old version says nothing at all; empty if it does."""
+    return old.said if old.symptom in NOT_HERE else ""
+
+
+def _quoted(lines: list[str]) -> str:
+    more = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more

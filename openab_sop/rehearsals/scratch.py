@@ -1,0 +1,264 @@
+"""Where a copy of a release lives: a scratch namespace, or a corner of the release's own; gone without a trace after.
+
+Whatever is made there names its run and when it expires, and belongs to a leash: a Job whose pod lives as long as this
+process is attached to it. When we die, however we die, the Job is done and deleted, and the cluster deletes with it
+whatever belongs to it. What a cluster or a caller without Jobs leaves, the next run removes, and ``suites/cleanup``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+
+from openab_sop.agents.helper_pod import KEPT, LIFETIME, START, WAITS, attached
+from openab_sop.cluster.kube import MANAGER, Access, Cluster
+from openab_sop.cluster.owner import is_dead, owner
+from openab_sop.cluster.pod import Pod
+from openab_sop.errors import ClusterError, Forbidden
+from openab_sop.objects import Object, at, part, parts
+from openab_sop.wait import wait
+
+REHEARSAL = f"{MANAGER}/rehearsal"
+"""Label of whatever a rehearsal makes: the id of its run."""
+_OWNER = f"{MANAGER}/owner"
+_EXPIRES = f"{MANAGER}/expires"
+_SECURITY = "pod-security.kubernetes.io/"
+GONE = 120
+"""Seconds until what was deleted must be gone."""
+
+_KINDS = ("Deployment", "Job", "Pod", "NetworkPolicy", "Secret", "ConfigMap", "PersistentVolumeClaim")
+"""What a rehearsal makes, in the order in which it is deleted: nothing comes back, and claims are not in use."""
+_NAMESPACES = tuple(Access(verb, "namespaces", in_namespace=False) for verb in ("create", "delete"))
+_NEEDED = (
+    *(Access(verb, "deployments", "apps") for verb in ("create", "get", "list", "patch", "delete")),
+    *(Access(verb, "pods") for verb in ("create", "get", "list", "patch", "delete")),
+    *(Access(verb, "secrets") for verb in ("create", "list", "delete")),
+    *(Access(verb, "configmaps") for verb in ("create", "list", "delete")),
+    *(Access(verb, "persistentvolumeclaims") for verb in ("create", "list", "delete")),
+    *(Access(verb, f"pods/{way}") for way in ("exec", "attach") for verb in ("get", "create")),
+    Access("get", "pods/log"),
+    Access("list", "replicasets", "apps"),
+)
+"""What a copy takes where it lives."""
+_MAKES_JOBS = Access("create", "jobs", "batch")
+
+
+@dataclass
+class Scratch:
+    """A place for the copies of one run.
+
+    Attributes:
+        cluster: the cluster, in the namespace where they live.
+        is_own: whether that is the release's own.
+        id: the run's.
+    """
+
+    cluster: Cluster
+    is_own: bool
+    id: str = field(default_factory=lambda: token_hex(4))
+    _leash: list[Object] = field(default_factory=list[Object])
+
+    def name(self, of: str) -> str:
+        """Return the name of the copy of an object."""
+        return f"rehearsal-{self.id}-{of}"[:253].rstrip("-.")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of whatever is made here: nothing of the release selects them."""
+        return {"app.kubernetes.io/managed-by": MANAGER, REHEARSAL: self.id}
+
+    def create(self, kind: str, body: Object) -> Object:
+        """Create an object that goes when the run does; its metadata are made here, but for name and further labels."""
+        return self.cluster.create(kind, {**body, "metadata": self._metadata(body["metadata"]) | self._belongs()})
+
+    def make_namespace(self, like: Cluster) -> None:
+        """Make the scratch namespace, with the same demands on its pods as another has, and wait until it takes some.
+
+        Args:
+            like: the release's.
+        """
+        if self.is_own:
+            return
+        name = self.cluster.namespace
+        labels = {key: value for key, value in _labels_of(like).items() if key.startswith(_SECURITY)}
+        metadata = self._metadata({"name": name, "labels": labels})
+        self.cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        wait(
+            self._unready,
+            what=f"the service account of namespace {name}",
+            timeout=START,
+            next_step=f"kubectl -n {name} get serviceaccounts; then run again",
+        )
+
+    @contextmanager
+    def leashed(self, pod: Object, image: str, security: Object) -> Generator[Pod]:
+        """Have whatever is made in the block belong to this process; gives a pod that is ours to look from.
+
+        Args:
+            pod: spec of an agent's pod, whose placement and pull secrets the leash takes.
+            image: an image that has sh.
+            security: the container's security context.
+
+        Raises:
+            SopError: it does not start.
+        """
+        name, template = self.name("leash"), self._leash_pod(pod, image, security)
+        body: Object = {"apiVersion": "v1", "kind": "Pod", **template}
+        if self.cluster.allowed(_MAKES_JOBS):
+            job = {"backoffLimit": 0, "activeDeadlineSeconds": LIFETIME, "ttlSecondsAfterFinished": 0}
+            body = {"apiVersion": "batch/v1", "kind": "Job", "spec": {**job, "template": template}}
+        metadata = {**part(body, "metadata"), "name": name}
+        made = self.create(str(body["kind"]), {**body, "metadata": metadata})
+        named = {"name": name, "uid": made["metadata"]["uid"]}
+        self._leash = [{"apiVersion": body["apiVersion"], "kind": body["kind"], **named}]
+        wait(
+            self._slack,
+            what="the start of the rehearsal's first pod",
+            timeout=START,
+            next_step=f"kubectl -n {self.cluster.namespace} describe pods -l {REHEARSAL}={self.id} shows why",
+        )
+        found = self._leash_pods()[0]
+        with attached(self.cluster, found["metadata"]["name"]):
+            yield Pod.of(self.cluster, found, _LEASH)
+
+    def remove(self) -> None:
+        """Remove all of it, and wait until it is gone.
+
+        Raises:
+            SopError: something stays.
+        """
+        _remove(self.cluster, self.id, None if self.is_own else self.cluster.namespace)
+
+    def _metadata(self, given: Object) -> Object:
+        expires = datetime.now(UTC) + timedelta(seconds=LIFETIME)
+        notes = {_OWNER: owner(), _EXPIRES: expires.isoformat(timespec="seconds")}
+        return {"name": given["name"], "labels": {**part(given, "labels"), **self.labels}, "annotations": notes}
+
+    def _belongs(self) -> Object:
+        return {"ownerReferences": self._leash} if self._leash else {}
+
+    def _unready(self) -> str | None:
+        with suppress(Forbidden):
+            return None if self.cluster.find("ServiceAccount", "default") else "it is not there yet"
+        return None
+
+    def _leash_pod(self, pod: Object, image: str, security: Object) -> Object:
+        spec: Object = {key: pod[key] for key in KEPT if pod.get(key)}
+        container = {"name": _LEASH, "image": image, "command": WAITS, "stdin": True, "stdinOnce": True}
+        spec |= {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "containers": [{**container, "workingDir": "/", "securityContext": security}],
+        }
+        return {"metadata": {"labels": {**self.labels, _LEASH_LABEL: self.id}}, "spec": spec}
+
+    def _leash_pods(self) -> list[Object]:
+        return self.cluster.list("Pod", f"{_LEASH_LABEL}={self.id}")
+
+    def _slack(self) -> str | None:
+        found = self._leash_pods()
+        if found and at(found[0], "status", "phase") == "Running":
+            return None
+        waiting = [at(s, "state", "waiting", "reason") for p in found for s in parts(p, "status", "containerStatuses")]
+        return f"{at(found[0], 'status', 'phase')} {waiting}" if found else "it is not there yet"
+
+
+_LEASH = "leash"
+_LEASH_LABEL = f"{MANAGER}/leash"
+
+
+def choose(cluster: Cluster) -> Scratch:
+    """Choose where a copy of what lives in a namespace shall live; nothing is made yet.
+
+    Raises:
+        ClusterError: the caller may make a copy nowhere; the message says what is possible all the same.
+    """
+    there = [Access(a.verb, a.resource, a.group, in_namespace=False) for a in _NEEDED]
+    if all(cluster.allowed(access) for access in (*_NAMESPACES, *there)):
+        scratch = Scratch(cluster, is_own=False)
+        name = f"{cluster.namespace[:40].rstrip('-')}-rehearsal-{scratch.id}"
+        return Scratch(cluster.elsewhere(name), is_own=False, id=scratch.id)
+    if missing := [str(access) for access in _NEEDED if not cluster.allowed(access)]:
+        raise ClusterError(
+            f"this caller may make no copy: neither namespaces, nor in namespace {cluster.namespace}: "
+            f"{', '.join(missing)}",
+            "ask for a Role with these verbs; without a rehearsal there still are the plan (pytest suites/plan) and "
+            "the upgrade's own gates, which lead back",
+        )
+    return Scratch(cluster, is_own=True)
+
+
+def sweep(cluster: Cluster) -> list[str]:
+    """Remove what killed runs have left, in the namespace and as namespaces; returns what it was.
+
+    What belongs to a run on another machine goes once it has expired.
+
+    Raises:
+        SopError: something stays.
+    """
+    left = dict(_left(cluster))
+    for run, namespace in left.items():
+        _remove(cluster.elsewhere(namespace) if namespace else cluster, run, namespace)
+    return [f"rehearsal {run} in namespace {namespace or cluster.namespace}" for run, namespace in left.items()]
+
+
+def _left(cluster: Cluster) -> Iterator[tuple[str, str | None]]:
+    """Yield the runs that are dead or have expired, with the scratch namespace if they have made one."""
+    with suppress(Forbidden):
+        yield from (
+            (_run(found), str(found["metadata"]["name"]))
+            for found in cluster.list("Namespace", REHEARSAL)
+            if _is_left(found)
+        )
+    for kind in _KINDS:
+        with suppress(Forbidden):
+            yield from ((_run(found), None) for found in cluster.metadata(kind, REHEARSAL) if _is_left(found))
+
+
+def _run(found: Object) -> str:
+    return str(part(found, "metadata", "labels")[REHEARSAL])
+
+
+def _is_left(found: Object) -> bool:
+    notes = part(found, "metadata", "annotations")
+    expires = notes.get(_EXPIRES)  # what the Job's or Deployment's controller has made has none, and goes with it
+    return bool(expires) and (is_dead(notes.get(_OWNER, "")) or datetime.fromisoformat(expires) < datetime.now(UTC))
+
+
+def _remove(cluster: Cluster, run: str, namespace: str | None) -> None:
+    if namespace:
+        cluster.delete("Namespace", namespace)
+    else:
+        for kind in _KINDS:
+            for found in _of_run(cluster, kind, run):
+                cluster.delete(kind, found["metadata"]["name"], grace=0 if kind == "Pod" else None)
+    wait(
+        lambda: _there(cluster, run, namespace),
+        what=f"the end of rehearsal {run}",
+        timeout=GONE,
+        next_step="pytest suites/cleanup removes what it has left",
+    )
+
+
+def _there(cluster: Cluster, run: str, namespace: str | None) -> str | None:
+    if namespace:
+        phase = cluster.namespace_phase()
+        return f"namespace {namespace} is {phase}" if phase else None
+    names = [f"{kind} {found['metadata']['name']}" for kind in _KINDS for found in _of_run(cluster, kind, run)]
+    return ", ".join(names) or None
+
+
+def _of_run(cluster: Cluster, kind: str, run: str) -> list[Object]:
+    with suppress(Forbidden):
+        return cluster.metadata(kind, f"{REHEARSAL}={run}")
+    return []
+
+
+def _labels_of(cluster: Cluster) -> Object:
+    with suppress(ClusterError):
+        return part(cluster.get("Namespace", cluster.namespace), "metadata", "labels")
+    return {}
