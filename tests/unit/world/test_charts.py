@@ -204,6 +204,7 @@ def test_everything_at_once(render: Render) -> None:
         "gateway": {"enabled": True, "url": "ws://x:8080/ws", "token": "g", "telegram": {"botToken": "tg"}},
         "secretEnv": [{"name": "KEY", "secretName": "mine", "secretKey": "key"}],
         "cronjobs": [{"schedule": "0 9 * * *", "channel": "1", "message": "hello"}],
+        "cron": {"usercronEnabled": True, "usercronPath": "jobs.toml"},
         "extraContainers": [{"name": "side", "image": "side:1"}],
         "extraVolumes": [{"name": "more", "emptyDir": {}}],
         "extraVolumeMounts": [{"name": "more", "mountPath": "/more"}],
@@ -219,6 +220,7 @@ def test_everything_at_once(render: Render) -> None:
     assert found["agent"]["env"] == {"A": 'quo"te', "B": "2"}
     assert found["agent"]["inherit_env"] == ["KEY"]
     assert found["cron"]["jobs"][0]["schedule"] == "0 9 * * *"
+    assert (found["cron"]["usercron_enabled"], found["cron"]["usercron_path"]) == (True, "jobs.toml")
     tokens = {
         "DISCORD_BOT_TOKEN",
         "SLACK_BOT_TOKEN",

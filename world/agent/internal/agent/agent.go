@@ -121,7 +121,8 @@ func (a *Agent) open() error {
 	return a.sessions.Append("start", a.release.Version)
 }
 
-// startWork starts what goes on beside the conversation: the steady writer, and the session file's if it is wanted.
+// startWork starts what goes on beside the conversation: the steady writer, the session file's if it is wanted, and the
+// home's own jobs.
 func (a *Agent) startWork(ctx context.Context) *sync.WaitGroup {
 	var work sync.WaitGroup
 	rows := 0
@@ -138,6 +139,10 @@ func (a *Agent) startWork(ctx context.Context) *sync.WaitGroup {
 	repeat(ctx, &work, a.settings.SessionInterval, func() error {
 		return a.sessions.Append("thought", strings.Repeat("still here. ", 20))
 	}, a.log.Sub("sessions"))
+	if path := a.config.usercronPath(a.settings.Home); path != "" {
+		usercron := newUsercron(path, a.log.Sub("cron"))
+		work.Go(func() { usercron.Run(ctx) })
+	}
 	return &work
 }
 
@@ -166,7 +171,7 @@ func repeat(ctx context.Context, work *sync.WaitGroup, interval time.Duration, d
 func (a *Agent) converse(ctx context.Context, fault fault) error {
 	if a.config.Cron != nil {
 		a.log.Sub("cron").Info("starting cron scheduler", "baseline", len(a.config.Cron.Jobs),
-			"usercron", a.config.Cron.UsercronEnabled || a.config.Cron.UsercronPath != "")
+			"usercron", a.config.usercronPath(a.settings.Home) != "")
 	}
 	if a.config.Gateway != nil {
 		a.log.Sub("gateway").Info("starting gateway adapter", "url", a.config.Gateway.URL)
