@@ -18,7 +18,7 @@ from secrets import randbelow, token_hex
 
 from openab_sop import storage
 from openab_sop.backups import backup
-from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, Backup, Manifest, StoredFile
+from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, TAKE, Backup, Manifest, StoredFile
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.store import Store, parse
 from openab_sop.cluster.owner import is_dead, owner
@@ -122,7 +122,7 @@ def latest(root: Path, store: Store | None, cluster: str, namespace: str, releas
         BackupError: there is none.
     """
     wanted = (cluster, namespace, release)
-    if found := newest(store, *wanted) if store else backups.newest(root, *wanted):
+    if found := newest(store, *wanted) if store else backup.newest(root, *wanted):
         return found
     raise BackupError(f"{store.url if store else root} has no backup of release {release}", TAKE)
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from openab_sop.cluster.kube import MANAGER, Access
 from openab_sop.cluster.pod import Pod
+from openab_sop.objects import at
 from openab_sop.rehearsals.scratch import Scratch
 
 ISOLATED = f"{MANAGER}/isolated"
@@ -31,10 +32,14 @@ via() {
   elif command -v nc; then timeout 5 nc -z -w 3 "$1" "$2"
   else false; fi >/dev/null 2>&1 </dev/null
 }
-while [ "$#" -gt 1 ]; do via "$1" "$2" && echo "$1:$2"; shift 2; done
-via "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" && echo "the API's service" || :
+via "$1" "$2" && echo "the API at $1:$2"
+via "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" && echo "the API's service"
+via "$3" 10250 && echo "kubelet of its own node"
+:
 """
-"""Says which of the addresses, given as host and port by turns, and the API's service, take a connection."""
+"""Says which take a connection: the API's server, given as host and port, its service, kubelet on the given node."""
+_OWN_NODE = "kubelet of its own node"
+"""What no policy has to deny: it counts where nothing else could be reached before."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,10 @@ def isolate(scratch: Scratch, pod: Pod) -> Isolation:
     scratch.cluster.merge("Pod", pod.name, {"metadata": {"labels": isolated["matchLabels"]}})
     if not before:
         return Isolation(False, "a pod reached nothing before either, so that it cannot be told")
+    if before != [_OWN_NODE]:
+        before = [reached for reached in before if reached != _OWN_NODE]
     late = time.monotonic() + HEEDED
-    while (after := _reached(pod)) and time.monotonic() < late:
+    while (after := [reached for reached in _reached(pod) if reached in before]) and time.monotonic() < late:
         time.sleep(0.5)
     if after:
         return Isolation(False, f"a pod reaches {', '.join(after)} in spite of the policy")
@@ -78,4 +85,5 @@ def isolate(scratch: Scratch, pod: Pod) -> Isolation:
 def _reached(pod: Pod) -> list[str]:
     server = urlsplit(pod.cluster.access.server)
     port = server.port or (80 if server.scheme == "http" else 443)
-    return pod.capture(_REACH, "/", str(server.hostname), str(port)).decode(errors="replace").splitlines()
+    node = str(at(pod.cluster.get("Pod", pod.name), "status", "hostIP"))
+    return pod.capture(_REACH, "/", str(server.hostname), str(port), node).decode(errors="replace").splitlines()

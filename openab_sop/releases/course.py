@@ -76,6 +76,8 @@ class Course:
         revisions: Helm's revisions that it has made, in order.
         acting, acting_from: the change that is under way (a phase, or the way back), and the revision before it; empty
             if none is.
+        unneeded: by phase, why it is left out.
+        way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
         before: by agent: how it was right before the last change.
         reached: what was done, with the time (UTC).
@@ -99,6 +101,8 @@ class Course:
     revisions: tuple[int, ...] = ()
     acting: str = ""
     acting_from: int = 0
+    unneeded: dict[str, str] = field(default_factory=dict[str, str])
+    way_back: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])

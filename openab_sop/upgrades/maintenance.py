@@ -32,12 +32,14 @@ class Policy:
     """How the operator wants a release to be maintained.
 
     Attributes:
+        prerelease: where the pre-release is validated: "live" or "rehearse" (on a copy).
         roll_back: whether a failed gate after a change leads back (``--on-failure``).
         limits, patterns: how health is judged.
         may_vanish: patterns of names in a home that may be gone after an upgrade.
         backup_root, store, identity, recipients, snapshot_above: as for a backup.
     """
 
+    prerelease: str
     roll_back: bool
     limits: Limits
     patterns: Patterns

@@ -66,7 +66,7 @@ class Phase:
     @property
     def is_to_come(self) -> bool:
         """Whether it is needed and was not applied yet."""
-        return not self._unneeded and not self._is_over and self._course.when(self._applied) is None
+        return not self._why_unneeded and not self._is_over and self._course.when(self._applied) is None
 
     def render(self, values: Path) -> Rendered:
         """Have Helm render it with the release's values."""
@@ -192,6 +192,10 @@ class Phase:
         return self._m.course
 
     @property
+    def _why_unneeded(self) -> str:
+        return self._unneeded or self._course.unneeded.get(self.name, "")
+
+    @property
     def _applied(self) -> str:
         return f"{self.name} applied"
 
@@ -205,8 +209,8 @@ class Phase:
         return bool(self._then) and self._course.when(f"{self._then} applied") is not None
 
     def _require(self) -> None:
-        if self._unneeded:
-            raise NotNeeded(self._unneeded)
+        if why := self._why_unneeded:
+            raise NotNeeded(why)
         if self._is_over:
             raise NotNeeded(f"{self.version} was validated by an earlier run of this upgrade")
 
@@ -233,10 +237,11 @@ class Phase:
         self._watch = None
 
     def _question(self) -> str:
+        back = f" The way back takes {self._course.way_back}." if self._course.way_back else ""
         words = "\n".join(f"  {answer.value}: {meaning}" for answer, meaning in MEANINGS.items())
         return (
             f"{self._m.name} runs {self.version}. Send a test message in the chat: does the bot answer, "
-            f"do a conversation and tool calls work?\n{words}"
+            f"do a conversation and tool calls work?{back}\n{words}"
         )
 
     def _heed(self, answer: Answer | None) -> Given:

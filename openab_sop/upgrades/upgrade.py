@@ -7,14 +7,15 @@ from dataclasses import replace
 from secrets import token_hex
 
 from openab_sop.agents import prepull
-from openab_sop.backups import backup as backups
 from openab_sop.backups import proof, remote, sealing
-from openab_sop.backups.backup import Backup
+from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.errors import NotNeeded, ReleaseError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
+from openab_sop.rehearsals import outcome
+from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
 from openab_sop.targets import target as targets
@@ -91,7 +92,7 @@ class Upgrade:
         if backup.manifest.revision != course.revision:
             stale = f"it is of revision {backup.manifest.revision}"
             runs = f"revision {course.revision}, which this upgrade starts from"
-            findings.insert(0, Finding(f"backup {course.backup}", stale, runs, backups.TAKE))
+            findings.insert(0, Finding(f"backup {course.backup}", stale, runs, TAKE))
         return Verdict(f"backup {course.backup} of revision {backup.manifest.revision}", tuple(findings))
 
     def dry_run(self) -> Verdict:
@@ -189,6 +190,7 @@ class Upgrade:
                 f"release {now_listed.name} is {now_listed.status} at revision {now_listed.revision}",
                 "bring it back first: pytest suites/rollback --backup=DIR",
             )
+        rehearsed = self._rehearsed()
         course = Course(
             id=token_hex(4),
             begun=now(),
@@ -197,6 +199,8 @@ class Upgrade:
             target=str(self.target.version),
             digest=self.target.digest,
             prerelease=str(self.target.prerelease or ""),
+            unneeded=self._unneeded(rehearsed),
+            way_back=rehearsed.way_back if rehearsed else "",
         )
         self.maintenance.file.write(course)
         self.maintenance.entered = True
@@ -219,6 +223,24 @@ class Upgrade:
             ", ".join(f"{mark} {when}" for mark, when in course.reached.items()) or "nothing done yet"
         )
 
+    def _rehearsed(self) -> Outcome | None:
+        """Return what a rehearsal of this very way has found out, if one passed."""
+        found = outcome.last(self.maintenance.file.path.parent)
+        way = (self.release.revision, str(self.target.version), self.target.digest)
+        return found if found and found.is_of(*way) else None
+
+    def _unneeded(self, rehearsed: Outcome | None) -> dict[str, str]:
+        """Tell why phases are left out: the pre-release, if it was to be validated on a copy, and was."""
+        target = self.target
+        if target.prerelease is None or self.maintenance.policy.prerelease == "live":
+            return {}
+        way = (self.release.revision, str(target.prerelease), target.prerelease_digest)
+        if rehearsed is None or not rehearsed.is_of(*way):
+            raise ReleaseError(
+                f"{target.prerelease} was not rehearsed on a copy of this revision", "run the same command again"
+            )
+        return {PRERELEASE: f"{target.prerelease} was validated on a copy, at {rehearsed.when}"}
+
     def _settle(self, course: Course) -> Course:
         """Find out what became of a change in whose middle a run ended."""
         phase, listed = self.phases[course.acting], self.maintenance.listed()
@@ -239,14 +261,8 @@ class Upgrade:
         )
 
     def _newest(self) -> Backup | RemoteBackup:
-        policy, wanted = self.maintenance.policy, self.release.key
-        root, store = policy.backup_root, policy.store
-        found = remote.newest(store, *wanted) if store else backups.newest(root, *wanted)
-        if found is None:
-            raise BackupError(
-                f"{store.url if store else root} has no backup of release {self.release.name}", backups.TAKE
-            )
-        return found
+        policy = self.maintenance.policy
+        return remote.latest(policy.backup_root, policy.store, *self.release.key)
 
     def _to_come(self) -> Iterator[Phase]:
         """Yield the phases that are needed and were not applied yet."""

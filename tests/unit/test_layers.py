@@ -21,7 +21,18 @@ FORBIDDEN = {
 }
 """What a layer never imports."""
 
-PACKAGES = ("cluster", "agents", "releases", "backups", "restores", "rollouts", "targets", "plans", "upgrades")
+PACKAGES = (
+    "cluster",
+    "agents",
+    "releases",
+    "backups",
+    "restores",
+    "rollouts",
+    "targets",
+    "plans",
+    "rehearsals",
+    "upgrades",
+)
 """The library's packages: each imports only those before it, and modules of the library's top that import none."""
 
 ALONE = {
