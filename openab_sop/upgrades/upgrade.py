@@ -78,6 +78,12 @@ class Upgrade:
             )
         return self._resume(course)
 
+    @property
+    def path(self) -> str:
+        """Where the pre-release is validated, or why none is, in words."""
+        why = self.target.why_no_prerelease or self.maintenance.course.unneeded.get(PRERELEASE)
+        return why or f"{self.target.prerelease} is validated on the release itself"
+
     def require_backup(self) -> Verdict:
         """Prove the backup that the upgrade stands on: of this release, at the revision that it starts from (SOP 3.0).
 

@@ -20,6 +20,7 @@ def test_upgrade_is_taken_up(upgrade: Upgrade, reply: Reply | None, audit: Audit
     """3.0 An upgrade that is under way goes on where it stands, or one begins."""
     evidence("upgrade", upgrade.begin(reply))
     audit.facts["upgrade"] = upgrade.maintenance.course.id
+    audit.facts["pre-release"] = upgrade.path
 
 
 @pytest.mark.gate
