@@ -17,7 +17,7 @@ from openab_sop.rehearsals.scratch import Scratch
 
 ISOLATED = f"{MANAGER}/isolated"
 """Label of the pods that the policy is for."""
-HEEDED = 15
+HEEDED = 8
 """Seconds in which a policy must have its effect."""
 
 _POLICY = Access("create", "networkpolicies", "networking.k8s.io")

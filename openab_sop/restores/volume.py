@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISGID
 
 from openab_sop import storage
 from openab_sop.backups import listing
@@ -26,6 +27,7 @@ _EXTRACT = (
 )
 _UNLOCK = 'head -c "$1" | xargs -0r chmod u+rwx -- || status=$?'
 _REMOVE = 'head -c "$1" | xargs -0r rm -rf -- || status=$?'
+_OWN_GROUP = 'head -c "$1" | xargs -0r chmod g-s -- || status=$?'
 _FREE = "df --output=avail --block-size=1 . | tail -n 1 || status=$?"
 
 
@@ -36,6 +38,7 @@ class Change:
     Attributes:
         write: where in the archive stands what the volume lacks or has otherwise.
         size: bytes in those files.
+        plain: directories to be written without the setgid bit: GNU tar leaves an empty one what its parent gave it.
         touched: every directory that holds one of the names, outermost first; not the home itself.
         remove: paths on the volume that are not in the backup, or are of another type there.
         aside: entries on the volume that would be lost.
@@ -43,6 +46,7 @@ class Change:
 
     write: tuple[int, ...]
     size: int
+    plain: tuple[str, ...]
     touched: tuple[str, ...]
     remove: tuple[str, ...]
     aside: tuple[Entry, ...]
@@ -91,17 +95,19 @@ class Volume:
     def change(self) -> Change:
         """Return what must happen to the volume."""
         write: list[int] = []
+        plain: list[str] = []
         extra = list(self._table.missing_in_copy())
         remove, aside, size = [entry.path for entry in extra], extra, 0
         touched = {PurePosixPath(path).parent for path in remove}
         for ours in self._table.unrestored():
             write.append(ours.offset)
             size += ours.size
+            plain += [ours.path] if ours.type == "d" and not ours.mode & S_ISGID else []
             touched.add(PurePosixPath(ours.path).parent)
             if theirs := self._table.get("pod", ours.path):
                 remove += [theirs.path] if theirs.type != ours.type else []
                 aside += [theirs] if theirs.type != "d" and not _same_content(ours, theirs) else []
-        return Change(tuple(write), size, _with_parents(touched), tuple(remove), tuple(aside))
+        return Change(tuple(write), size, tuple(plain), _with_parents(touched), tuple(remove), tuple(aside))
 
     def set_aside(self, entries: Iterable[Entry], archive: Archive) -> int:
         """Copy entries of the volume into an archive; returns how many.
@@ -137,6 +143,7 @@ class Volume:
         wanted = set(change.write)
         wanted |= {entry.offset for path in change.touched if (entry := self._table.get("copy", path))}
         yield from self._extract(_selected(archive, wanted))
+        self._batched(_OWN_GROUP, change.plain)
 
     def overwrite(self, archive: Path) -> None:
         """Put every file of an archive, a plain tar, in the place of its namesake.

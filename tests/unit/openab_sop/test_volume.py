@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISGID
 
 import pytest
 
@@ -28,6 +29,7 @@ def pod(tmp_path: Path) -> Local:
     pod = local(tmp_path)
     fill(pod.home)
     (pod.home / "new\nline").write_text("odd")
+    (pod.home / "outer" / "empty").mkdir(parents=True, mode=0o700)
     (pod.home / "shut").mkdir()
     (pod.home / "shut" / "file").write_text("inside")
     (pod.home / "shut").chmod(0o555)
@@ -148,6 +150,15 @@ def test_a_pod_whose_tar_fails_is_named(pod: Local, tmp_path: Path) -> None:
     pod.tool("tar", "head -c 10240 >/dev/null; echo no room >&2; exit 2")
     with volume(pod, tmp_path) as held, pytest.raises(PodError, match="no room"):
         list(held.apply(held.change(), tmp_path / "backup" / "home.tar"))
+
+
+def test_an_empty_directory_does_not_keep_the_group_bit_of_its_parent(pod: Local, tmp_path: Path) -> None:
+    empty = pod.home / "outer" / "empty"
+    mode = empty.stat().st_mode
+    empty.rmdir()
+    empty.parent.chmod(empty.parent.stat().st_mode | S_ISGID)  # as a volume with fsGroup gives it to what is made there
+    restored(pod, tmp_path)
+    assert empty.stat().st_mode == mode
 
 
 @pytest.mark.parametrize(("free", "fits"), [(100_000, False), (10_000_000, True)])
