@@ -81,6 +81,7 @@ _NEEDED = {
     "target": (*_PREPARES, Access("get", "persistentvolumeclaims")),
     "backup": _COPIES,
     "plan": _PLANS,
+    "rehearsal": _COPIES,
     "upgrade": _CHANGES,
     "rollback": _CHANGES,
     "restore": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from openab_sop.backups.backup import TAKE, Backup
@@ -310,26 +311,23 @@ class Rehearsal:
         assert self._scratch is not None
         return self._scratch
 
-    @property
+    @cached_property
     def _old_version(self) -> Version:
-        if "old" not in self._versions:
-            record = self.release.helm.record(self.release.name, self.release.revision)
-            self._versions["old"] = Version(self.release.version, Manifest.parse(record.manifest))
-        return self._versions["old"]
+        record = self.release.helm.record(self.release.name, self.release.revision)
+        return Version(self.release.version, Manifest.parse(record.manifest))
 
     def _rendered(self, phase: str) -> Version:
-        if phase == "prerelease" and (self.target.prerelease is None or not self.manner.prerelease):
-            raise NotNeeded(self.target.why_no_prerelease or "it is applied to the release itself: --prerelease=live")
-        if phase not in self._versions:
-            chart, name = self.target.chart, str(self.target.version)
-            if phase == "prerelease":
-                assert self.target.prerelease_chart is not None
-                chart, name = self.target.prerelease_chart, str(self.target.prerelease)
+        chart, name = self.target.chart, str(self.target.version)
+        if phase == "prerelease":
+            if self.target.prerelease_chart is None or not self.manner.prerelease:
+                raise NotNeeded(self.target.why_no_prerelease or "the release itself gets it: --prerelease=live")
+            chart, name = self.target.prerelease_chart, str(self.target.prerelease)
+        if name not in self._versions:
             values = self.source.directory / "values.yaml"
             manifest = dryrun.render(self.release.helm, self.release.name, chart, values).manifest
             plain = (item for item in manifest.objects if _HOOK not in part(item.body, "metadata", "annotations"))
-            self._versions[phase] = Version(name, Manifest(tuple(plain)))
-        return self._versions[phase]
+            self._versions[name] = Version(name, Manifest(tuple(plain)))
+        return self._versions[name]
 
     @property
     def _agents(self) -> list[str]:

@@ -6,7 +6,9 @@ from fixtures.audit import Audit, Evidence
 from openab_sop.backups import cleanup
 from openab_sop.backups.cleanup import Kept
 from openab_sop.backups.store import Store
+from openab_sop.cluster.kube import Cluster
 from openab_sop.journal import Journal
+from openab_sop.rehearsals import scratch
 from openab_sop.settings import Settings
 
 
@@ -21,6 +23,11 @@ def test_leftovers_are_removed(
 ) -> None:
     """6.1 What killed runs left goes: drafts, opened copies of encrypted backups, interrupted uploads."""
     evidence("removed", ", ".join(cleanup.clear(settings.backup_root, store, journal)))
+
+
+def test_copies_are_removed(cluster_at_hand: Cluster, evidence: Evidence) -> None:
+    """6.1 What killed rehearsals left on the cluster goes, if one is at hand."""
+    evidence("removed", ", ".join(scratch.sweep(cluster_at_hand)) or "nothing")
 
 
 def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:

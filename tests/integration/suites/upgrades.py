@@ -107,11 +107,39 @@ class Upgrading:
             ).stdout.split()
         return integrity, version, int(rows)
 
+    def standing(self) -> dict[str, str]:
+        """What a rehearsal must leave as it is: objects by UID and version, pods, and every byte of the volumes."""
+        kinds = "deployments,configmaps,secrets,persistentvolumeclaims,pods,services"
+        items = json.loads(self.kubectl("get", kinds, "--output=json"))["items"]
+        found = {f"{i['kind']} {i['metadata']['name']}": f"{i['metadata']['uid']} {_state(i)}" for i in items}
+        agents = [i["metadata"]["name"] for i in items if i["kind"] == "Deployment"]
+        return found | {agent: _digests(self.volume(agent)) for agent in agents}
+
+    def copies(self) -> str:
+        """What of this release's rehearsals is on the cluster."""
+        label = "--selector=openab-sop/rehearsal"
+        here = self.kubectl("get", "deployments,pods,jobs,secrets,configmaps,pvc", label, "--output=name")
+        spaces = self.world.kubectl("get", "namespaces", label, "--output=name").split()
+        return here + " ".join(name for name in spaces if name.startswith(f"namespace/{self.namespace}-"))
+
     def leftovers(self) -> str:
         """What of ours is still on the cluster: lock, helper pods, marks on Deployments."""
         ours = "--selector=app.kubernetes.io/managed-by=openab-sop"
         found = self.kubectl("get", "leases,pods,persistentvolumeclaims", ours, "--output=name")
         return found + ("stopped" if "openab-sop" in self.kubectl("get", "deployments", "--output=yaml") else "")
+
+
+def _state(item: Mapping[str, Any]) -> str:
+    """What of an object changes if somebody changes it, and not by itself."""
+    statuses = item.get("status", {}).get("containerStatuses", [])
+    generation = item["metadata"].get("generation", item["metadata"]["resourceVersion"])
+    return str([status["restartCount"] for status in statuses] if statuses else generation)
+
+
+def _digests(home: Path) -> str:
+    """The names in a home, with the digests of its files."""
+    names = (path for path in sorted(home.rglob("*")) if path.is_file() and not path.is_symlink())
+    return "\n".join(f"{name.relative_to(home)} {hashlib.sha256(name.read_bytes()).hexdigest()}" for name in names)
 
 
 @contextmanager
