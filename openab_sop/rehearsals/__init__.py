@@ -1,0 +1,1 @@
+"""Rehearsals: an upgrade tried on copies of the agents, which must never act as the real ones."""
