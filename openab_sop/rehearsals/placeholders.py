@@ -41,7 +41,7 @@ _REFERENCE = re.compile(
     r"(?:(?i:bearer|basic|token|bot) )?"
     r"(?:\$\{(?:env:)?\w+\}|\$[A-Z_][A-Z\d_]*|\{(?:env|file):[^{}]*\}|\{\{[^{}]*\}\}|<[\w -]+>)"
 )
-_LITERAL = re.compile(r"(?i)true|false|yes|no|on|off|null|none|nil|~|\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?")
+_LITERAL = re.compile(r"(?i)true|false|yes|no|on|off|null|none|nil|~")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?")
 _NUMBER = re.compile(r"[+-]?(?:0[xob])?[\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?")
 
@@ -69,7 +69,6 @@ _PAIR = re.compile(
 _SECTION = re.compile(r"^[ \t]*\[+[ \t]*(?P<name>[^\]\n]+)\]+[^\n]*$", re.MULTILINE)
 _MAPPED = re.compile(rf"(?P<indent> *(?:- +)*)(?P<name>{_QUOTED}|[\w.-]+) *:(?: +(?P<rest>[^\n]*))?")
 _ITEM = re.compile(r"^[ \t]*-[ \t]+(?P<value>[^\s\"'\[{|>&*!#-][^\n]*)", re.MULTILINE)
-_STRING = re.compile(rf"(?P<value>{_QUOTED})(?!\s*[:=])")
 _TOKEN = re.compile(rf"{_QUOTED}|[^\s\"',;\[\]{{}}:=]+")
 
 _KEY = re.compile(
@@ -162,12 +161,7 @@ def opaque(text: str) -> str:
     Names, references, dates, and all that is shorter stay, and what is no value; beside that as ``neutral``.
     """
     marks = [*_named(text), *_spotted(text)]
-    for found in (*_ASSIGNED.finditer(text), *_STRING.finditer(text)):
-        marks += _long(text, found)
-    for pattern in (_LINE, _ITEM):
-        for found in pattern.finditer(text):
-            marks += _long(text, found, whole_line=True)
-    return _replaced(text, marks)
+    return _replaced(text, [*marks, *(mark for mark in _values(text) if _is_long(text, mark))])
 
 
 def neutral_secret(data: bytes) -> bytes:
@@ -276,9 +270,9 @@ def _bare(text: str, name: str, start: int, end: int) -> Iterator[Mark]:
     """Yield a value without quotes, unless it is a word or a small number that configurations are full of."""
     value = text[start:end]
     is_number = _NUMBER.fullmatch(value) is not None
-    if _LITERAL.fullmatch(value) or (is_number and len(value) < redact.SHORTEST) or _is_harmless(name, value):
-        return
-    yield start, end, is_number
+    is_word = _LITERAL.fullmatch(value) or _DATE.fullmatch(value) or (is_number and len(value) < redact.SHORTEST)
+    if not is_word and not _is_harmless(name, value):
+        yield start, end, is_number
 
 
 def _is_harmless(name: str, value: str) -> bool:
@@ -354,18 +348,22 @@ def _end_of_line(text: str, found: re.Match[str]) -> int:
     return found.start("value") + len(text[found.start("value") : end].rstrip(" \t\r,;]})"))
 
 
-def _long(text: str, found: re.Match[str], *, whole_line: bool = False) -> Iterator[Mark]:
-    """Yield a value that is long enough for a credential."""
-    start, end = found.span("value")
-    if text[start] in "[{":
+def _values(text: str) -> Iterator[Mark]:
+    """Yield every value, whatever its name."""
+    if is_json(text):
+        yield from _inside(text, 0)
         return
-    if whole_line:
-        yield from (mark for mark in _bare(text, "", start, _end_of_line(text, found)) if mark[1] - mark[0] >= LONG)
-        return
-    quoted = text[start] in "\"'"
-    for mark in (_string if quoted else _bare)(text, "", start, end):
-        if mark[1] - mark[0] >= LONG and not _DATE.fullmatch(text[mark[0] : mark[1]]):
-            yield mark
+    for found in _ASSIGNED.finditer(text):
+        yield from _value(text, found)
+    for pattern in (_LINE, _ITEM):
+        for found in pattern.finditer(text):
+            yield from _bare(text, "", found.start("value"), _end_of_line(text, found))
+
+
+def _is_long(text: str, mark: Mark) -> bool:
+    """Tell a value that is long enough for a credential, and no date."""
+    start, end, _ = mark
+    return end - start >= LONG and not _DATE.fullmatch(text, start, end)
 
 
 def _spotted(text: str) -> Iterator[Mark]:
