@@ -369,11 +369,16 @@ class _Database:
             opened.execute("VACUUM INTO ?", [str(target)])  # unlike VACUUM, keeps every rowid
         with closing(sqlite3.connect(target, isolation_level=None)) as opened:
             opened.execute(f"PRAGMA journal_mode = {'WAL' if mode == 'wal' else 'DELETE'}")
-        return _Result(target, "something in it still looks like a credential" if self._traced(target) else left)
+        return _Result(target, "something in it still looks like a credential" if self._holds_any(target) else left)
 
     def _traced(self, path: Path) -> bool:
+        """Tell whether a page, in use or not, may hold a credential."""
         if not path.exists():
             return False
+        with path.open("rb") as file:
+            return self._needles.suspected(_pieces(file))
+
+    def _holds_any(self, path: Path) -> bool:
         with path.open("rb") as file:
             return any(holds for _, holds in self._needles.found_in(_pieces(file)))
 
@@ -409,7 +414,7 @@ class _Database:
         if (hidden := _hidden(data)) is None:
             return None
         self._count += 1
-        mark = "".join(chr(ord("a") + int(digit)) for digit in str(self._count)).encode()
+        mark = f"{self._count:b}".replace("0", "x").replace("1", "X").encode()
         return hidden[: -len(mark)] + mark if len(hidden) >= len(mark) else hidden
 
 

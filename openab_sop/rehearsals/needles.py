@@ -52,6 +52,15 @@ class Needles:
         """Tell whether a credential stands in ``data``; placeholders are none."""
         return next(self._edits(data), None) is not None
 
+    def suspected(self, pieces: Iterable[bytes]) -> bool:
+        """Tell whether a stream may hold a credential, also one that other words touch; placeholders count."""
+        held = b""
+        for piece in pieces:
+            if self._suspect.search(held + piece):
+                return True
+            held = piece[-KEPT:]
+        return False
+
     def cleaned(self, data: bytes) -> bytes:
         """Return ``data`` with a placeholder for each credential; every other byte stays."""
         return _edited(data, self._edits(data))

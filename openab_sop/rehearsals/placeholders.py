@@ -15,6 +15,8 @@ from openab_sop import redact
 
 LONG = 8
 """Characters of a value that may be a credential where nothing but credentials is expected; shorter ones are words."""
+BEGIN = 24
+"""Characters that tell a placeholder: no credential begins with so many of its letters."""
 NOWHERE = "127.0.0.1:9"
 """The discard port of the machine itself (RFC 863), where nothing listens."""
 
@@ -70,6 +72,8 @@ _SECTION = re.compile(r"^[ \t]*\[+[ \t]*(?P<name>[^\]\n]+)\]+[^\n]*$", re.MULTIL
 _MAPPED = re.compile(rf"(?P<indent> *(?:- +)*)(?P<name>{_QUOTED}|[\w.-]+) *:(?: +(?P<rest>[^\n]*))?")
 _ITEM = re.compile(r"^[ \t]*-[ \t]+(?P<value>[^\s\"'\[{|>&*!#-][^\n]*)", re.MULTILINE)
 _TOKEN = re.compile(rf"{_QUOTED}|[^\s\"',;\[\]{{}}:=]+")
+
+_PIECE = re.compile(r"\\(?:u[\da-fA-F]{4}|.)|[^\s\"'\\]+")
 
 _KEY = re.compile(
     r"(?P<begin>-----BEGIN [A-Z\d ]*PRIVATE KEY(?: BLOCK)?-----)(?P<body>[^\"'`<>{}]*?)"
@@ -217,7 +221,8 @@ def edits(text: str, known: Iterable[tuple[int, int]] = ()) -> Iterator[tuple[in
 
 def _spots(text: str) -> Spans:
     for start, end in (*redact.credentials_in(text), *(found.span() for found in _LOOKS_SECRET.finditer(text))):
-        if is_placeholder(text[start:end]) or _UNFILLED.fullmatch(text, start, end):
+        # whatever stands right behind a placeholder: in a database, values have nothing between them
+        if is_placeholder(text[start:end][:BEGIN]) or _UNFILLED.fullmatch(text, start, end):
             continue
         if _SCHEME.search(text, max(0, start - 20), start) is None or _NO_WORD.search(text, start, end):
             yield start, end
@@ -371,7 +376,7 @@ def _spotted(text: str) -> Iterator[Mark]:
     for start, end in (*redact.credentials_in(text), *(found.span() for found in _LOOKS_SECRET.finditer(text))):
         yield start, end, False
     for start, end in redact.known_in(text):
-        for piece in re.compile(r"\\.|[^\s\"'\\]+").finditer(text, start, end):
+        for piece in _PIECE.finditer(text, start, end):
             if piece[0][0] != "\\":
                 yield from _known(text, piece, whole=piece.span() == (start, end))
 
