@@ -28,10 +28,14 @@ _PREFIX = re.compile(
     r"(?:xox[abeoprs]-|xapp-|gh[oprsu]_|github_pat_|sk-ant-(?:[a-z]{2,9}\d\d-)?|sk-proj-|sk-|glpat-|npm_|AIza|ya29\.|AKIA"
     r"|ASIA|eyJ|AGE-SECRET-KEY-1)?"
 )
+_AFRESH = r"(?:(?<![\w.\\-])|(?<=\\[nrt]))"
+"""Where a word begins, also behind the escape of a line's end, which itself ends in a letter."""
 _LOOKS_SECRET = re.compile(
-    r"(?<![\w.-])[A-Za-z\d_-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}"  # a Discord bot's: id, time, and signature
-    r"|(?<![A-Za-z\d])(?:sk-(?:[a-z]{2,9}\d*-)*|gh[opsru]_|github_pat_|glpat-|npm_|gsk_|xai-|ya29\.|AIza)[\w-]{20,}"
-    r"|(?<![A-Za-z\d])xox[a-z]-[\w-]{10,}|(?<![A-Za-z\d])xapp-[\w-]{10,}|(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])"
+    rf"{_AFRESH}[A-Za-z\d_-]{{23,28}}\.[\w-]{{6,7}}\.[\w-]{{27,}}"  # a Discord bot's: id, time, and signature
+    rf"|{_AFRESH}sk-(?:[a-z]{{2,9}}\d*-)*(?=[\w-]*[A-Z\d])[\w-]{{20,}}"
+    r"|gh[opsru]_[A-Za-z\d]{20,}|github_pat_\w{20,}|npm_[A-Za-z\d]{36}|gsk_[A-Za-z\d]{40,}|xai-[A-Za-z\d]{40,}"
+    r"|glpat-[\w-]{20,}|ya29\.[\w-]{20,}|AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}"
+    r"|(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])|eyJ[\w-]{10,1024}\.eyJ[\w-]{10,}\.[\w-]*"
     r"|(?<!\d)\d{8,10}:AA[\w-]{33}"  # a Telegram bot's
     r"|(?<=/api/webhooks/)\d+/[\w-]{20,}|(?<=hooks\.slack\.com/)\w+/[\w/]{15,}",
     re.ASCII,

@@ -178,7 +178,8 @@ def test_a_known_place(home: Home, name: str, content: str, expected: str | None
         (".ssh/known_hosts", "github.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMq\n"),
         (".openab/state.json", '{"jobs": 1}'),
         ("src/token.py", 'token = get_token("abcdefgh")  # basic understanding of the bearer authentication\n'),
-        ("notes.md", "url https://a.b/c, url https://%s:%s@h/, key -----BEGIN PRIVATE KEY----- and so on, sk-learn\n"),
+        ("notes.md", "url https://a.b/c, url https://%s:%s@h/, key -----BEGIN PRIVATE KEY----- and so on\n"),
+        ("run.sh", "echo $npm_config_user_agent_of_some_length_or_other sk-estimator-doc-link-fitted-and-more\n"),
         ("empty", ""),
         ("binary", bytes(range(256)) * 100),
         ("sub/cronjob.toml", "[[jobs]]\n"),
@@ -209,7 +210,7 @@ LOOKS = [
 
 
 @pytest.mark.parametrize("secret", LOOKS)
-@pytest.mark.parametrize("before", ["", "令牌"])
+@pytest.mark.parametrize("before", ["", "令牌", "line\\n"])
 def test_in_any_text_only_what_looks_like_a_credential_goes(home: Home, secret: str, before: str) -> None:
     around = ("läng\r\n\tline '\"", "\n" + "x" * 5000 + "\udcff end")
     home.write("log.txt", (around[0] + before + secret + around[1]).encode(errors="surrogateescape"))
