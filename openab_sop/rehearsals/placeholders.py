@@ -285,8 +285,8 @@ def _bare(text: str, name: str, start: int, end: int) -> Iterator[Mark]:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Tell a reference, a private key (it has a treatment of its own), and the path of a file that is only named."""
-    if _REFERENCE.fullmatch(value) or _KEY.search(value):
+    """Tell a reference, and the path of a file that is only named."""
+    if _REFERENCE.fullmatch(value):
         return True
     return _POINTS.search(name.strip("\"'")) is not None and _PATH.fullmatch(value) is not None
 

@@ -27,6 +27,7 @@ from openab_sop.backups.contents import Entry, comparison
 from openab_sop.errors import BackupError
 from openab_sop.rehearsals import credentials
 from openab_sop.rehearsals.credentials import Treated, treat
+from openab_sop.rehearsals.needles import KEPT, Needles
 from openab_sop.rehearsals.placeholders import placeholder
 from tests.unit.openab_sop.stored import pack
 
@@ -72,7 +73,9 @@ class Home:
         archive = Archive(self.root / "home.tar")
         (self.root / "scratch").mkdir()
         with comparison(self.root) as table:
-            for member in archive.append(io.BytesIO(pack(self.path, *map(os.fsdecode, names.split(b"\0")[:-1])))):
+            for member in archive.append(
+                io.BytesIO(pack(self.path, *map(os.fsdecode, sorted(names.split(b"\0")[:-1]))))
+            ):
                 table.add("copy", table.linked("copy", member.entry))
             self.entries = list(table.all("copy"))
         archive.close()
@@ -284,12 +287,30 @@ def test_metadata_stays(home: Home) -> None:
 
 def test_hard_links_lead_to_the_new_content(home: Home) -> None:
     home.write("a", "password Abc1")
-    (home.path / ".netrc").hardlink_to(home.path / "a")
+    (home.path / "p").mkdir()
+    (home.path / "p/.netrc").hardlink_to(home.path / "a")
     (home.path / "z").hardlink_to(home.path / "a")
     treated, copy = home.result()
-    assert set(treated.changed) == {"a", ".netrc", "z"}
+    assert set(treated.changed) == {"a", "p/.netrc", "z"}
     assert {(copy / name).stat().st_ino for name in treated.changed} == {(copy / "a").stat().st_ino}
     assert (copy / "z").read_text() == "password Xxx0"
+
+
+def test_words_beside_a_credential_stay(home: Home) -> None:
+    home.write("log", f"basic understanding {GH}")
+    assert home.changed("log") == f"basic understanding {placeholder(GH)}".encode()
+
+
+@pytest.mark.parametrize("at", [KEPT - 7, KEPT - 3, 2 * KEPT - 10])
+def test_a_credential_across_the_pieces_of_a_stream(at: int) -> None:
+    data = b"." * at + b"Bearer Abcdefgh12" + b"." * 2 * KEPT
+    pieces = [data[: 2 * KEPT], data[2 * KEPT :]]
+    needles = Needles()
+    assert b"".join(needles.replaced(pieces)) == data.replace(b"Abcdefgh12", b"Xxxxxxxx00")
+    halves = [data[: at + 9], data[at + 9 :]]
+    assert [holds for _, holds in needles.found_in(halves)] == [False, True]
+    assert needles.suspected(halves)
+    assert not needles.suspected([b"." * at])
 
 
 def test_a_hard_link_to_what_is_not_there_is_named(home: Home) -> None:
@@ -356,6 +377,8 @@ CREATE INDEX by_title ON session (title);
 CREATE VIEW shown AS SELECT title FROM session;
 CREATE TRIGGER kept AFTER UPDATE ON session BEGIN INSERT INTO audit VALUES (old.refresh_token || '?'); END;
 CREATE VIRTUAL TABLE search USING fts5 (text);
+CREATE VIRTUAL TABLE token_search USING fts5 (text);
+CREATE TABLE token_info (expires TEXT CHECK (expires > '2'), opaque TEXT CHECK (opaque LIKE 'row%'));
 """
 SAID = "rowvalue"
 
@@ -365,6 +388,7 @@ def filled(path: Path, mode: str) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA journal_mode = {mode}")
         database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("PRAGMA secure_delete = OFF")
         database.executescript(SCHEMA)
         rows = [
             ("codewhisperer:odic:token", json.dumps({"access_token": f"{SAID}1 more", "region": "eu"})),
@@ -378,6 +402,8 @@ def filled(path: Path, mode: str) -> None:
         database.execute("INSERT INTO plain VALUES ('token', 1.5)")
         database.execute("INSERT INTO \"odd \"\"name\" VALUES ('k', 'some words', ?)", [f"{SAID}5"])
         database.execute("INSERT INTO search VALUES (?)", [f"found {GH} words"])
+        database.execute("INSERT INTO token_search VALUES (?)", [f"{SAID}6 words"])
+        database.execute("INSERT INTO token_info VALUES ('2026-01-01T00:00:00Z', ?)", [f"{SAID}7"])
         database.execute("INSERT INTO audit VALUES (?)", [f"{DISCORD} gone"])
         database.commit()
         database.execute("DELETE FROM audit")
@@ -412,13 +438,16 @@ def test_a_database_keeps_everything_but_its_credentials(home: Home, mode: str) 
             "SELECT id, n FROM session",
             "SELECT title, refresh_token FROM session WHERE title = 'ordinary'",
             "SELECT * FROM plain",
+            "SELECT expires FROM token_info",
             "SELECT * FROM audit",
             'SELECT k, "api key" FROM "odd ""name"',
             "SELECT rowid FROM search('words')",
         ):
             assert after.execute(query).fetchall() == before.execute(query).fetchall(), query
+        after.execute("PRAGMA ignore_check_constraints = ON")
         assert after.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert after.execute("INSERT INTO search (search) VALUES ('integrity-check')")
+        for table in ("search", "token_search"):
+            assert after.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
         (key, value), (other, _) = after.execute("SELECT * FROM auth_kv ORDER BY rowid").fetchall()
         assert (key, other) == ("codewhisperer:odic:token", "xxxxxxxx0 0")
         assert json.loads(value) == {"access_token": "xxxxxxxx0 xxxx", "region": "eu"}
@@ -438,6 +467,20 @@ def test_a_database_without_credentials_stays(home: Home) -> None:
         database.commit()
     treated = home.treated()
     assert (treated.changed, treated.left) == ((), {})
+
+
+def test_what_was_deleted_from_a_database_goes_too(home: Home) -> None:
+    home.databases = ["data.sqlite3"]
+    with closing(sqlite3.connect(home.path / "data.sqlite3")) as database:
+        database.execute("PRAGMA secure_delete = OFF")
+        database.execute("CREATE TABLE said (provider, text)")
+        database.execute("INSERT INTO said VALUES ('github', ?)", [GH])
+        database.commit()
+        database.execute("DELETE FROM said")
+        database.commit()
+    changed = home.changed("data.sqlite3")
+    assert changed is not None
+    assert GH.encode() not in changed
 
 
 @pytest.mark.parametrize("content", [b"SQLite format 3\0" + b"x" * 1000, b"no database " + GH.encode() * 10])
