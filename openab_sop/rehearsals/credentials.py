@@ -335,8 +335,6 @@ _SECRET = re.compile(
 )
 _IDENTIFIER = re.compile(rb"[A-Za-z]+(?:[ :._/-][A-Za-z]+)*")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:Z|[+-]\d\d:?\d\d)?")
-_INDEXES = re.compile(r"_(?:data|idx|docsize|config|segments|segdir|stat)$")
-"""Tables behind a full-text index that hold no texts but words; it is built anew instead."""
 
 
 class _Database:
@@ -422,7 +420,7 @@ def _columns(opened: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     """Yield table, column, and the function that hides what is in it."""
     tables = opened.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow')")
     for (table,) in tables.fetchall():
-        if table.startswith("sqlite_") or _INDEXES.search(table):
+        if table.startswith("sqlite_"):
             continue
         for column, key, hidden in opened.execute("SELECT name, pk, hidden FROM pragma_table_xinfo(?)", [table]):
             if hidden:  # it is computed from others
@@ -455,7 +453,7 @@ def _update(opened: sqlite3.Connection, table: str, column: str, change: str) ->
 
 
 def _index_again(opened: sqlite3.Connection) -> None:
-    """Build full-text indexes anew: they hold the words of what was hidden."""
+    """Build full-text indexes anew, whatever was made of their tables: they hold the words of what was hidden."""
     query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING fts%'"
     for (table,) in opened.execute(query).fetchall():
         opened.execute(f"INSERT INTO {_name(table)} ({_name(table)}) VALUES ('rebuild')")

@@ -378,6 +378,7 @@ CREATE VIEW shown AS SELECT title FROM session;
 CREATE TRIGGER kept AFTER UPDATE ON session BEGIN INSERT INTO audit VALUES (old.refresh_token || '?'); END;
 CREATE VIRTUAL TABLE search USING fts5 (text);
 CREATE VIRTUAL TABLE token_search USING fts5 (text);
+CREATE VIRTUAL TABLE token_older USING fts4 (text);
 CREATE TABLE token_info (expires TEXT CHECK (expires > '2'), opaque TEXT CHECK (opaque LIKE 'row%'));
 """
 SAID = "rowvalue"
@@ -403,6 +404,7 @@ def filled(path: Path, mode: str) -> None:
         database.execute("INSERT INTO \"odd \"\"name\" VALUES ('k', 'some words', ?)", [f"{SAID}5"])
         database.execute("INSERT INTO search VALUES (?)", [f"found {GH} words"])
         database.execute("INSERT INTO token_search VALUES (?)", [f"{SAID}6 words"])
+        database.execute("INSERT INTO token_older VALUES (?)", [f"{SAID}8 words"])
         database.execute("INSERT INTO token_info VALUES ('2026-01-01T00:00:00Z', ?)", [f"{SAID}7"])
         database.execute("INSERT INTO audit VALUES (?)", [f"{DISCORD} gone"])
         database.commit()
@@ -446,7 +448,7 @@ def test_a_database_keeps_everything_but_its_credentials(home: Home, mode: str) 
             assert after.execute(query).fetchall() == before.execute(query).fetchall(), query
         after.execute("PRAGMA ignore_check_constraints = ON")
         assert after.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        for table in ("search", "token_search"):
+        for table in ("search", "token_search", "token_older"):
             assert after.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
         (key, value), (other, _) = after.execute("SELECT * FROM auth_kv ORDER BY rowid").fetchall()
         assert (key, other) == ("codewhisperer:odic:token", "xxxxxxxx0 0")
