@@ -82,10 +82,25 @@ def mask(text: str) -> str:
     return harmless(_ASSIGNED.sub(rf"\1{MASK}", _LOOKS_SECRET.sub(MASK, text)))
 
 
+def known() -> frozenset[str]:
+    """Return every spelling of every known secret: what must stand nowhere."""
+    return frozenset(spelling for value in _known for spelling in _spellings(value))
+
+
+def known_in(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where known secrets stand in ``text``, in any spelling: begin and end."""
+    if _known:
+        yield from (found.span() for found in _pattern().finditer(text))
+
+
+def credentials_in(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where something stands in ``text`` that looks like a credential by itself: begin and end."""
+    yield from (found.span() for found in _LOOKS_SECRET.finditer(text))
+
+
 @lru_cache(maxsize=1)
 def _pattern() -> re.Pattern[str]:
-    spellings = {spelling for value in _known for spelling in _spellings(value)}
-    return re.compile("|".join(map(re.escape, sorted(spellings, key=len, reverse=True))))
+    return re.compile("|".join(map(re.escape, sorted(known(), key=len, reverse=True))))
 
 
 def _spellings(value: str) -> Iterator[str]:
