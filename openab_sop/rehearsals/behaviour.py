@@ -100,6 +100,7 @@ class Contrast:
         old, new: how they fared.
         back: how the old one fared on the volume that the new one has left; None if it was not tried.
         old_traces, new_traces: what they left on the volume; None without one.
+        old_claim, new_claim: the claim that holds the home in each; None without one.
     """
 
     agent: str
@@ -108,3 +109,5 @@ class Contrast:
     back: Behaviour | None
     old_traces: Traces | None
     new_traces: Traces | None
+    old_claim: str | None
+    new_claim: str | None

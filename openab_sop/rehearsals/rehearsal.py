@@ -212,7 +212,16 @@ class Rehearsal:
         new = self._stage.run(version, agents, self._old)
         traces = self._homes.look(self._deployments)
         self._contrasts += [
-            Contrast(agent, self._old[agent], new[agent], None, self._old_traces.get(agent), traces.get(agent))
+            Contrast(
+                agent,
+                old=self._old[agent],
+                new=new[agent],
+                back=None,
+                old_traces=self._old_traces.get(agent),
+                new_traces=traces.get(agent),
+                old_claim=self._old_version.agents[agent].claim,
+                new_claim=version.agents[agent].claim,
+            )
             for agent in agents
         ]
         return new

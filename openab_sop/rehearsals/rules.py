@@ -36,7 +36,7 @@ def process_missing(seen: Contrast) -> Iterator[Finding]:
 @blocks("connection-lost", "The process lives and is deaf: nothing restarts it, and nobody is answered.")
 def connection_lost(seen: Contrast) -> Iterator[Finding]:
     """It says that it has lost its connection, and not that it is back."""
-    if seen.new.lost and not seen.old.lost:
+    if seen.new.lost and not seen.old.lost and not seen.new.symptom:
         yield Finding(seen.agent, "it lost its connection and did not get it back", _RUNS, _LOOK)
 
 
@@ -56,6 +56,14 @@ def files_gone(seen: Contrast) -> Iterator[Finding]:
         if gone := [path for path in seen.new_traces.gone if path not in before]:
             names = _quoted([one_line(repr(path)) for path in gone])
             yield Finding(seen.agent, f"it deletes {names}", "every file of the backup", f"{_LOOK}; see --may-vanish")
+
+
+@blocks("home-elsewhere", "The agent starts as if it were new: all that it knows stays behind on the old claim.")
+def home_elsewhere(seen: Contrast) -> Iterator[Finding]:
+    """Its home is on another claim than the old version's, or on none."""
+    if seen.old_claim and seen.new_claim != seen.old_claim:
+        told = f"its home is on {f'claim {seen.new_claim}' if seen.new_claim else 'no claim'}, which is empty"
+        yield Finding(seen.agent, told, f"claim {seen.old_claim}", "name the claim in the values, or do not upgrade")
 
 
 @blocks("does-not-end", "Each stop lasts until the cluster kills it, in the middle of whatever it writes.")
@@ -115,6 +123,7 @@ RULES = (
     connection_lost,
     errors_logged,
     files_gone,
+    home_elsewhere,
     does_not_end,
     tools_missing,
     same_image,

@@ -28,7 +28,7 @@ from sandbox import Status
 from tests.integration.suites.upgrades import Upgrading
 from world import World
 
-LIMITS = Limits(rollout=60, ready=10, connected=10, settle=6, retry=5, reconnect=2)
+LIMITS = Limits(rollout=60, ready=10, connected=10, settle=5, retry=5, reconnect=2)
 
 
 @dataclass(frozen=True)

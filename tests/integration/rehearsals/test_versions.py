@@ -30,7 +30,7 @@ FOUND = {
     "0.9.0-ignores-sigterm.1": {"does-not-end"},
     "0.9.0-same-image.1": {"same-image"},
     "0.9.0-no-tar.1": {"tools-missing"},
-    "0.9.0-renames-claim.1": {"files-gone"},
+    "0.9.0-renames-claim.1": {"home-elsewhere"},
 }
 """By version: the rules that find something of the agent."""
 TOLD = {"data-changed", "no-way-back"}
