@@ -16,6 +16,7 @@ check: .venv/ready  ## style and types
 bench: .venv/ready  ## what a backup costs against the plain transport, as ratios
 	.venv/bin/python -m bench
 	.venv/bin/python -m bench.upgrade
+	.venv/bin/python -m bench.rehearsal
 
 history: .venv/ready  ## the plan gate over a chart's history: CHARTS=DIR of packages, VALUES=DIR, RUN=1 upgrades really
 	.venv/bin/python -m history walk $(CHARTS) $(or $(VALUES),history/values) $(if $(RUN),--run)

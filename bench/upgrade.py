@@ -17,7 +17,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,7 +50,9 @@ class Cost:
 class Bench:
     """One release that is upgraded again and again; each time it goes back first."""
 
-    def __init__(self, world: World, scratch: Path, env: dict[str, str]) -> None:
+    def __init__(self, world: World, scratch: Path, env: dict[str, str], before: str, after: str) -> None:
+        self._before = before
+        self._after = after
         self._world = world
         self._scratch = scratch
         self._count = scratch / "count"
@@ -59,22 +62,36 @@ class Bench:
         values = world.agent_values()
         values["env"]["OPENAB_WRITE_INTERVAL"] = "1s"
         world.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-        world.install("openab", NAMESPACE, BEFORE, {"agents": {"kiro": values}})
+        world.install("openab", NAMESPACE, before, {"agents": {"kiro": values}})
         world.fill_home(NAMESPACE, AGENT)
 
     def back(self) -> None:
         """Bring the old version back."""
-        package = self._world.package(BEFORE)  # no rollback: Helm keeps ten revisions, and there are more
+        package = self._world.package(self._before)  # no rollback: Helm keeps ten revisions, and there are more
         self._world.helm(["upgrade", "openab", package, "--namespace", NAMESPACE, "--reuse-values"])
         self._world.kubectl("--namespace", NAMESPACE, "rollout", "status", f"deploy/{AGENT}", "--timeout=60s")
 
-    def ours(self) -> Cost:
+    def ours(self, *options: str) -> Cost:
         """The whole procedure, nobody to wait for."""
+        return self._measured(lambda: self.suite("suites", "--approval=auto", *options))
+
+    def suite(self, suite: str, *options: str) -> None:
+        """Run a suite against the release."""
         own = [f"--backup-root={self._scratch / 'backups'}", f"--reports={self._scratch / 'reports'}"]
         source = [f"--chart={self._world.registry()}/openab", f"--notes-url={self._world.release_notes_url}"]
-        chosen = [f"--namespace={NAMESPACE}", f"--target-version={AFTER}", "--approval=auto", "--settle=0"]
-        command = [sys.executable, "-m", "pytest", "suites", *chosen, *source, *own]
-        return self._measured(lambda: self._run(command))
+        chosen = [f"--namespace={NAMESPACE}", f"--target-version={self._after}", "--settle=0"]
+        self._run([sys.executable, "-m", "pytest", suite, *chosen, *source, *own, *options])
+
+    def empty(self) -> None:
+        """Lose what is in the home."""
+        script = "cd && find . -mindepth 1 -maxdepth 1 ! -name .local -exec rm -rf {} + || :"
+        where = ("exec", f"deploy/{AGENT}", "--container=openab")
+        self._world.kubectl("--namespace", NAMESPACE, *where, "--", "sh", "-c", script)
+
+    def restore(self) -> None:
+        """Restore the newest backup."""
+        newest = max((self._scratch / "backups").glob("openab-backup-*"))
+        self.suite("suites/restore", f"--backup={newest}")
 
     def plain(self) -> Cost:
         """The commands of the SOP, as somebody types them."""
@@ -83,7 +100,7 @@ class Bench:
     def helm_only(self) -> Cost:
         """``helm upgrade`` and nothing else."""
         values = self._values()
-        upgrade = ["helm", "upgrade", "openab", str(self._world.package(AFTER)), f"--values={values}"]
+        upgrade = ["helm", "upgrade", "openab", str(self._world.package(self._after)), f"--values={values}"]
         return self._measured(lambda: self._run(upgrade))
 
     def _typed(self) -> None:
@@ -96,14 +113,14 @@ class Bench:
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir()
         pod = f"$({KUBECTL} get pod -l {SELECTOR} -o jsonpath='{{.items[0].metadata.name}}')"
-        upgrade = f"helm upgrade openab {chart} --version {AFTER} -f {kept}/values.yaml"
+        upgrade = f"helm upgrade openab {chart} --version {self._after} -f {kept}/values.yaml"
         for line in (
             f"{KUBECTL} config current-context",
             f"{KUBECTL} cluster-info",
             "helm list -o json",
             "helm list -f openab -o json",
             f"helm show chart {chart}",
-            f"helm show chart {chart} --version {AFTER}-beta.1",
+            f"helm show chart {chart} --version {self._after}-beta.1",
             f"{KUBECTL} describe nodes",
             f"{KUBECTL} top nodes",
             f"{KUBECTL} exec {pod} -- which tar",
@@ -166,34 +183,41 @@ class Bench:
         return directory
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.upgrade")
-    parser.add_argument("--runs", type=int, default=5)
-    runs: int = parser.parse_args().runs
+@contextmanager
+def bench_of(before: str, after: str) -> Generator[Bench]:
+    """A release to upgrade on the sandbox, gone afterwards."""
     world = World(Sandbox())
     world.publish(print)
     status = Sandbox().status()
     env = os.environ | {"PATH": f"{status.bin}:{os.environ['PATH']}", "KUBECONFIG": str(status.kubeconfig)}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # an operator's Python keeps what it has compiled
     with TemporaryDirectory(prefix="openab-bench-") as scratch:
-        bench = Bench(world, Path(scratch), env)
+        yield Bench(world, Path(scratch), env, before, after)
+    world.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.upgrade")
+    parser.add_argument("--runs", type=int, default=5)
+    runs: int = parser.parse_args().runs
+    with bench_of(BEFORE, AFTER) as bench:
         taken: dict[str, list[Cost]] = {"ours": [], "plain": [], "helm": []}
         for _ in range(runs):
             for name, upgrade in (("ours", bench.ours), ("plain", bench.plain), ("helm", bench.helm_only)):
                 taken[name].append(upgrade())
                 bench.back()
-    world.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
     ours, plain, helm = (taken[name] for name in ("ours", "plain", "helm"))
-    outage = _median(ours, "outage") / _median(helm, "outage")
+    outage = median(ours, "outage") / median(helm, "outage")
     print("| outage / helm upgrade | time / plain script | processes / plain script |\n|---|---|---|")
     print(
-        f"| {outage:.2f} ({_median(ours, 'outage'):.1f} s) "
-        f"| {_median(ours, 'seconds') / _median(plain, 'seconds'):.2f} ({_median(ours, 'seconds'):.1f} s) "
-        f"| {_median(ours, 'processes') / _median(plain, 'processes'):.2f} ({_median(ours, 'processes'):.0f}) |"
+        f"| {outage:.2f} ({median(ours, 'outage'):.1f} s) "
+        f"| {median(ours, 'seconds') / median(plain, 'seconds'):.2f} ({median(ours, 'seconds'):.1f} s) "
+        f"| {median(ours, 'processes') / median(plain, 'processes'):.2f} ({median(ours, 'processes'):.0f}) |"
     )
 
 
-def _median(costs: list[Cost], name: str) -> float:
+def median(costs: list[Cost], name: str) -> float:
+    """Return the median of one of the figures."""
     return statistics.median(float(getattr(cost, name)) for cost in costs)
 
 

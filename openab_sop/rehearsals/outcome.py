@@ -41,10 +41,8 @@ class Outcome:
         """How long a rollback is likely to take, in words."""
         if not self.changed:
             return f"about {self.start:.0f} s without restoring a volume, {self.start + self.restore:.0f} s with it"
-        agents = ", ".join(self.changed)
-        return (
-            f"about {self.start + self.restore:.0f} s: the new version changes data of {agents}, so they are restored"
-        )
+        agents, seconds = ", ".join(self.changed), self.start + self.restore
+        return f"about {seconds:.0f} s: the new version changes data of {agents}, so that volumes are restored"
 
     def is_of(self, revision: int, version: str, digest: str) -> bool:
         """Tell whether it was of the way from a revision to this chart."""
