@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -44,6 +44,7 @@ _ALONE: Object = {
 """No token of the cluster's, and a resolver that is not there."""
 _KEPT_VOLUMES = ("emptyDir", "downwardAPI", "image")
 _PULL = "-pull"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 _ADDRESS = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -73,15 +74,25 @@ class Version:
         return next((item.body for item in self.manifest.of_kind(kind) if item.name == name), None)
 
 
-def deployment(workload: Workload, rename: Rename, claims: Mapping[str, str], labels: Mapping[str, str]) -> Object:
+def deployment(
+    workload: Workload,
+    rename: Rename,
+    claims: Mapping[str, str],
+    labels: Mapping[str, str],
+    node: str | None,
+    pulls: Iterable[str],
+) -> Object:
     """Return the Deployment of an agent's copy.
 
     Args:
         rename: gives the copy of an object its name.
         claims: the copies of claims by their names; a claim without one is empty in the copy.
         labels: what its pods are selected by.
+        node: where the agent runs: if the copy finds room there, that node has the image before the upgrade.
+        pulls: names of the Secrets with which its image is pulled.
     """
-    pod = _pod(workload.pod, rename, claims)
+    pod = _pod(workload.pod, rename, claims, node)
+    pod["imagePullSecrets"] = [{"name": rename(name + _PULL)} for name in pulls]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -103,7 +114,6 @@ def references(
     Args:
         find: returns one by kind and name, None if there is none: then its copy is missing too.
     """
-    pulls = {str(secret["name"]) for secret in parts(workload.pod, "imagePullSecrets")}
     for kind, word in (("Secret", "secret"), ("ConfigMap", "configMap")):
         for name in sorted(agent.references(workload.body, word)):
             body = find(kind, name)
@@ -114,9 +124,23 @@ def references(
                 continue
             redact.learn_secret(body)
             yield kind, _secret(body, rename(name))
-            if name in pulls:  # kubelet's, and in no container
-                kept = {key: body[key] for key in ("apiVersion", "kind", "type", "data", "stringData") if key in body}
-                yield kind, {**kept, "metadata": {"name": rename(name + _PULL)}}
+
+
+def pull_secret(body: Object, rename: Rename) -> Object:
+    """Return the copy of a Secret with which images are pulled: the same, since it is kubelet's, in no container."""
+    kept = {key: body[key] for key in ("apiVersion", "kind", "type", "data", "stringData") if key in body}
+    return {**kept, "metadata": {"name": rename(str(body["metadata"]["name"]) + _PULL)}}
+
+
+def pulls(workload: Workload, accounts: Callable[[str], Object | None]) -> list[str]:
+    """Return the names of the Secrets with which an agent's image is pulled: its own, else its service account's.
+
+    Args:
+        accounts: returns a service account by its name.
+    """
+    own = parts(workload.pod, "imagePullSecrets")
+    account = accounts(str(workload.pod.get("serviceAccountName") or "default")) if not own else None
+    return [str(secret["name"]) for secret in own or parts(account or {}, "imagePullSecrets")]
 
 
 def emptied(workload: Workload, claims: Mapping[str, str]) -> list[str]:
@@ -128,19 +152,22 @@ def emptied(workload: Workload, claims: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _pod(original: Object, rename: Rename, claims: Mapping[str, str]) -> Object:
+def _pod(original: Object, rename: Rename, claims: Mapping[str, str], node: str | None) -> Object:
     pod = {key: value for key, value in deepcopy(original).items() if key not in _DROPPED} | _ALONE
-    if nodes := part(pod, "affinity", "nodeAffinity"):
-        pod["affinity"] = {"nodeAffinity": nodes}
-    else:
-        pod.pop("affinity", None)
+    pod["affinity"] = {"nodeAffinity": _near(part(pod, "affinity", "nodeAffinity"), node)}
     for container in parts(pod, "initContainers") + parts(pod, "containers"):
         _clean(container, rename)
-    if pulls := parts(pod, "imagePullSecrets"):
-        pod["imagePullSecrets"] = [{"name": rename(str(secret["name"]) + _PULL)} for secret in pulls]
     if volumes := parts(pod, "volumes"):
         pod["volumes"] = [_volume(volume, rename, claims) for volume in volumes]
     return pod
+
+
+def _near(affinity: Object, node: str | None) -> Object:
+    if node is None:
+        return affinity
+    there = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    preferred = [*parts(affinity, _PREFERRED), {"weight": 100, "preference": there}]
+    return {**affinity, _PREFERRED: preferred}
 
 
 def _clean(container: Object, rename: Rename) -> None:

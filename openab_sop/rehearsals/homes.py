@@ -83,7 +83,7 @@ class Homes:
         for _, stored, claim in self.plan.with_claims:
             wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
             body = rebuild.claim_anew(self.plan.claim(stored), None, chosen, ("", ""))
-            self.scratch.create(CLAIM, {**body, "metadata": {"name": self.claims[claim]}})
+            self.scratch.cluster.create(CLAIM, {**body, "metadata": {"name": self.claims[claim]}})
             size = at(body, "spec", "resources", "requests", "storage")
             instead = "" if chosen == wanted else f", the default one: there is no {wanted}"
             done[claim] = f"{size} of storage class {chosen}{instead}"

@@ -68,7 +68,7 @@ def isolate(scratch: Scratch, pod: Pod) -> Isolation:
     isolated = {"matchLabels": {ISOLATED: scratch.id}}
     policy = {"podSelector": isolated, "policyTypes": ["Ingress", "Egress"]}
     body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": policy}
-    scratch.create("NetworkPolicy", {**body, "metadata": {"name": scratch.name("isolation")}})
+    scratch.cluster.create("NetworkPolicy", {**body, "metadata": {"name": scratch.name("isolation")}})
     scratch.cluster.merge("Pod", pod.name, {"metadata": {"labels": isolated["matchLabels"]}})
     if not before:
         return Isolation(False, "a pod reached nothing before either, so that it cannot be told")

@@ -18,6 +18,7 @@ from openab_sop.errors import BackupError, ClusterError, NotNeeded, ReleaseError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.plans import dryrun
+from openab_sop.plans.workload import Workload
 from openab_sop.rehearsals import isolation, outcome, rules, scratch
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast, Traces
 from openab_sop.rehearsals.copies import Version, emptied
@@ -44,7 +45,7 @@ _HOOK = "helm.sh/hook"
 _WITHOUT = "without a rehearsal there still are the plan (pytest suites/plan) and the upgrade's own gates"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Manner:
     """How a rehearsal is to be done.
 
@@ -131,10 +132,10 @@ class Rehearsal:
         """
         place = self._place()
         place.make_namespace(self.release.cluster)
-        workload, stored = self._old_version.agents[self._agents[0]], self.source.manifest.agents[0]
-        security = part(workload.container, "securityContext")
-        leashed = place.leashed(workload.pod, stored.image, security)
-        pod = self._stack.enter_context(leashed)
+        for agent in self._agents:
+            self._stage.allow_pulls(self._old_version, agent)
+        body = self._deployments[self._agents[0]]
+        pod = self._stack.enter_context(place.leashed(Workload(body)))
         self.isolation = isolation.isolate(place, pod)
         return self.isolation
 

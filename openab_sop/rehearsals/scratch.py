@@ -7,10 +7,11 @@ whatever belongs to it. What a cluster or a caller without Jobs leaves, the next
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from secrets import token_hex
 
 from openab_sop.agents.helper_pod import KEPT, LIFETIME, START, WAITS, attached
@@ -19,15 +20,19 @@ from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.plans.workload import Workload
 from openab_sop.wait import wait
 
 REHEARSAL = f"{MANAGER}/rehearsal"
 """Label of whatever a rehearsal makes: the id of its run."""
 _OWNER = f"{MANAGER}/owner"
 _EXPIRES = f"{MANAGER}/expires"
+_MANAGED = "app.kubernetes.io/managed-by"
 _SECURITY = "pod-security.kubernetes.io/"
-GONE = 120
+GONE = 300
 """Seconds until what was deleted must be gone."""
+LABEL = 63
+"""Characters that a label's value may have."""
 
 _KINDS = ("Deployment", "Job", "Pod", "NetworkPolicy", "Secret", "ConfigMap", "PersistentVolumeClaim")
 """What a rehearsal makes, in the order in which it is deleted: nothing comes back, and claims are not in use."""
@@ -46,33 +51,43 @@ _NEEDED = (
 _MAKES_JOBS = Access("create", "jobs", "batch")
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Marked(Cluster):
+    """A cluster where whatever is made, by whomever, is marked as one run's."""
+
+    mark: Callable[[Object], Object]
+
+    def create(self, kind: str, body: Object) -> Object:
+        return super().create(kind, {**body, "metadata": self.mark(part(body, "metadata"))})
+
+
 class Scratch:
     """A place for the copies of one run.
 
-    Attributes:
+    Args:
         cluster: the cluster, in the namespace where they live.
         is_own: whether that is the release's own.
         id: the run's.
+
+    Attributes:
+        cluster: the same; what is made through it goes when the run does.
     """
 
-    cluster: Cluster
-    is_own: bool
-    id: str = field(default_factory=lambda: token_hex(4))
-    _leash: list[Object] = field(default_factory=list[Object])
+    def __init__(self, cluster: Cluster, id: str, *, is_own: bool) -> None:
+        self.id = id
+        self.is_own = is_own
+        self.cluster: Cluster = _Marked(cluster.access, self._marked)
+        self._leash: list[Object] = []
 
     def name(self, of: str) -> str:
-        """Return the name of the copy of an object."""
-        return f"rehearsal-{self.id}-{of}"[:253].rstrip("-.")
+        """Return the name of the copy of an object; it may be a label too."""
+        name = f"rehearsal-{self.id}-{of}"
+        return name if len(name) <= LABEL else f"{name[: LABEL - 9].rstrip('-.')}-{sha256(of.encode()).hexdigest()[:8]}"
 
     @property
     def labels(self) -> dict[str, str]:
         """Labels of whatever is made here: nothing of the release selects them."""
-        return {"app.kubernetes.io/managed-by": MANAGER, REHEARSAL: self.id}
-
-    def create(self, kind: str, body: Object) -> Object:
-        """Create an object that goes when the run does; its metadata are made here, but for name and further labels."""
-        return self.cluster.create(kind, {**body, "metadata": self._metadata(body["metadata"]) | self._belongs()})
+        return {_MANAGED: MANAGER, REHEARSAL: self.id}
 
     def make_namespace(self, like: Cluster) -> None:
         """Make the scratch namespace, with the same demands on its pods as another has, and wait until it takes some.
@@ -84,7 +99,7 @@ class Scratch:
             return
         name = self.cluster.namespace
         labels = {key: value for key, value in _labels_of(like).items() if key.startswith(_SECURITY)}
-        metadata = self._metadata({"name": name, "labels": labels})
+        metadata = {"name": name, "labels": labels}
         self.cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         wait(
             self._unready,
@@ -94,24 +109,22 @@ class Scratch:
         )
 
     @contextmanager
-    def leashed(self, pod: Object, image: str, security: Object) -> Generator[Pod]:
+    def leashed(self, like: Workload) -> Generator[Pod]:
         """Have whatever is made in the block belong to this process; gives a pod that is ours to look from.
 
         Args:
-            pod: spec of an agent's pod, whose placement and pull secrets the leash takes.
-            image: an image that has sh.
-            security: the container's security context.
+            like: an agent's copy, whose image, user and placement the pod takes.
 
         Raises:
             SopError: it does not start.
         """
-        name, template = self.name("leash"), self._leash_pod(pod, image, security)
+        name, template = self.name("leash"), self._leash_pod(like)
         body: Object = {"apiVersion": "v1", "kind": "Pod", **template}
         if self.cluster.allowed(_MAKES_JOBS):
             job = {"backoffLimit": 0, "activeDeadlineSeconds": LIFETIME, "ttlSecondsAfterFinished": 0}
             body = {"apiVersion": "batch/v1", "kind": "Job", "spec": {**job, "template": template}}
         metadata = {**part(body, "metadata"), "name": name}
-        made = self.create(str(body["kind"]), {**body, "metadata": metadata})
+        made = self.cluster.create(str(body["kind"]), {**body, "metadata": metadata})
         named = {"name": name, "uid": made["metadata"]["uid"]}
         self._leash = [{"apiVersion": body["apiVersion"], "kind": body["kind"], **named}]
         wait(
@@ -132,22 +145,21 @@ class Scratch:
         """
         _remove(self.cluster, self.id, None if self.is_own else self.cluster.namespace)
 
-    def _metadata(self, given: Object) -> Object:
+    def _marked(self, given: Object) -> Object:
         expires = datetime.now(UTC) + timedelta(seconds=LIFETIME)
         notes = {_OWNER: owner(), _EXPIRES: expires.isoformat(timespec="seconds")}
-        return {"name": given["name"], "labels": {**part(given, "labels"), **self.labels}, "annotations": notes}
-
-    def _belongs(self) -> Object:
-        return {"ownerReferences": self._leash} if self._leash else {}
+        labels = {**part(given, "labels"), **self.labels}
+        return {"name": given["name"], "labels": labels, "annotations": notes, "ownerReferences": self._leash}
 
     def _unready(self) -> str | None:
         with suppress(Forbidden):
             return None if self.cluster.find("ServiceAccount", "default") else "it is not there yet"
         return None
 
-    def _leash_pod(self, pod: Object, image: str, security: Object) -> Object:
-        spec: Object = {key: pod[key] for key in KEPT if pod.get(key)}
-        container = {"name": _LEASH, "image": image, "command": WAITS, "stdin": True, "stdinOnce": True}
+    def _leash_pod(self, like: Workload) -> Object:
+        spec: Object = {key: like.pod[key] for key in KEPT if like.pod.get(key)}
+        container = {"name": _LEASH, "image": like.image, "command": WAITS, "stdin": True, "stdinOnce": True}
+        security = part(like.container, "securityContext")
         spec |= {
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 0,
@@ -177,11 +189,10 @@ def choose(cluster: Cluster) -> Scratch:
     Raises:
         ClusterError: the caller may make a copy nowhere; the message says what is possible all the same.
     """
+    id = token_hex(4)
     there = [Access(a.verb, a.resource, a.group, in_namespace=False) for a in _NEEDED]
     if all(cluster.allowed(access) for access in (*_NAMESPACES, *there)):
-        scratch = Scratch(cluster, is_own=False)
-        name = f"{cluster.namespace[:40].rstrip('-')}-rehearsal-{scratch.id}"
-        return Scratch(cluster.elsewhere(name), is_own=False, id=scratch.id)
+        return Scratch(cluster.elsewhere(f"{cluster.namespace[:40].rstrip('-')}-rehearsal-{id}"), id, is_own=False)
     if missing := [str(access) for access in _NEEDED if not cluster.allowed(access)]:
         raise ClusterError(
             f"this caller may make no copy: neither namespaces, nor in namespace {cluster.namespace}: "
@@ -189,7 +200,7 @@ def choose(cluster: Cluster) -> Scratch:
             "ask for a Role with these verbs; without a rehearsal there still are the plan (pytest suites/plan) and "
             "the upgrade's own gates, which lead back",
         )
-    return Scratch(cluster, is_own=True)
+    return Scratch(cluster, id, is_own=True)
 
 
 def sweep(cluster: Cluster) -> list[str]:

@@ -6,12 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import lacking, process_alive
+from openab_sop.agents.helper_pod import node_of
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import PodError
+from openab_sop.errors import Forbidden, PodError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at
 from openab_sop.rehearsals import copies
@@ -45,11 +47,33 @@ class Stage:
     limits: Limits
     patterns: Patterns
     journal: Journal
+    _pulls: set[str] = field(default_factory=set[str])
+
+    def find(self, version: Version, kind: str, name: str) -> Object | None:
+        """Return an object as a version renders it, or as it is beside the release."""
+        return version.find(kind, name) or self.release.cluster.find(kind, name)
+
+    def allow_pulls(self, version: Version, agent: str) -> None:
+        """Copy the Secrets with which an agent's image is pulled."""
+        for name in self._pulls_of(version, agent):
+            if name not in self._pulls and (body := self.find(version, "Secret", name)):
+                self.scratch.cluster.create("Secret", copies.pull_secret(body, self.scratch.name))
+                self._pulls.add(name)
+
+    def _pulls_of(self, version: Version, agent: str) -> list[str]:
+        def account(name: str) -> Object | None:
+            with suppress(Forbidden):
+                return self.release.cluster.find("ServiceAccount", name)
+            return None
+
+        return copies.pulls(version.agents[agent], account)
 
     def body(self, version: Version, agent: str) -> Object:
         """Return the Deployment of an agent's copy."""
         labels = {**self.scratch.labels, ISOLATED: self.scratch.id, _AGENT: agent[:63].rstrip("-.")}
-        return copies.deployment(version.agents[agent], self.scratch.name, self.claims, labels)
+        node = next((node_of(self.release.cluster, a) for a in self.release.agents if a.deployment == agent), None)
+        pulls = self._pulls_of(version, agent)
+        return copies.deployment(version.agents[agent], self.scratch.name, self.claims, labels, node, pulls)
 
     def run(self, version: Version, agents: Sequence[str], known: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
         """Start copies of a version, watch them to their end, and end them; nothing of them stays but their volumes.
@@ -85,12 +109,9 @@ class _Run:
 
     def start(self, agent: str) -> None:
         """Make an agent's copy, and what it refers to."""
-        scratch, release = self.stage.scratch, self.stage.release
-
-        def find(kind: str, name: str) -> Object | None:
-            return self.version.find(kind, name) or release.cluster.find(kind, name)
-
-        for kind, body in copies.references(self.version.agents[agent], find, scratch.name):
+        stage, find = self.stage, partial(self.stage.find, self.version)
+        stage.allow_pulls(self.version, agent)
+        for kind, body in copies.references(self.version.agents[agent], find, stage.scratch.name):
             if (kind, body["metadata"]["name"]) not in self.made:  # agents may share one
                 self._make(kind, body)
         body = self.stage.body(self.version, agent)
@@ -111,7 +132,7 @@ class _Run:
             self.stage.scratch.cluster.delete(kind, name)
 
     def _make(self, kind: str, body: Object) -> None:
-        self.stage.scratch.create(kind, body)
+        self.stage.scratch.cluster.create(kind, body)
         self.made.append((kind, str(body["metadata"]["name"])))
 
     def _connects(self, name: str) -> bool:

@@ -81,7 +81,7 @@ def rename(name: str) -> str:
 @pytest.fixture
 def copy() -> Object:
     workload = Workload(deepcopy(BODY))
-    made = copies.deployment(workload, rename, {"bot": "copy-bot"}, LABELS)
+    made = copies.deployment(workload, rename, {"bot": "copy-bot"}, LABELS, "node-1", ["pull"])
     assert workload.body == BODY, "what is copied stays as it is"
     return made
 
@@ -102,7 +102,12 @@ def test_it_is_nobody_and_resolves_nothing(pod: Object) -> None:
     assert not {"serviceAccountName", "hostNetwork", "hostAliases", "priorityClassName"} & pod.keys()
     assert pod["automountServiceAccountToken"] is False
     assert (pod["dnsPolicy"], pod["dnsConfig"]) == ("None", {"nameservers": ["127.0.0.1"]})
-    assert pod["affinity"] == {"nodeAffinity": {"x": 1}}
+
+
+def test_it_goes_where_the_agent_is_if_there_is_room(pod: Object) -> None:
+    (preferred,) = pod["affinity"].pop("nodeAffinity").pop("preferredDuringSchedulingIgnoredDuringExecution")
+    assert preferred["preference"]["matchFields"] == [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]
+    assert pod["affinity"] == {}, "no pod of the release draws it near or keeps it away"
 
 
 def test_what_decides_how_it_runs_stays(pod: Object) -> None:
@@ -146,22 +151,16 @@ def test_kubelet_calls_nobody(pod: Object) -> None:
     assert container["ports"] == [{"containerPort": 80, "name": "http"}]
 
 
-def test_secrets_and_configurations_are_placeholders_but_for_kubelets_own() -> None:
-    docker = b64encode(b'{"auths": {}}').decode()
+def test_secrets_and_configurations_are_placeholders() -> None:
     live: dict[tuple[str, str], Object] = {
         ("Secret", "bot"): {"type": "kubernetes.io/tls", "data": {"token": b64encode(TOKEN.encode()).decode()}},
-        ("Secret", "pull"): {
-            "kind": "Secret",
-            "type": "kubernetes.io/dockerconfigjson",
-            "data": {".dockerconfigjson": docker},
-        },
         ("ConfigMap", "settings"): {"data": {"a": f'token = "{TOKEN}"\nurl = "{ADDRESS}"\n'}},
     }
+    workload = Workload(BODY)
     made = {
         (kind, body["metadata"]["name"]): body
-        for kind, body in copies.references(Workload(BODY), lambda kind, name: live.get((kind, name)), rename)
+        for kind, body in copies.references(workload, lambda kind, name: live.get((kind, name)), rename)
     }
-    assert made["Secret", "copy-pull-pull"]["data"] == {".dockerconfigjson": docker}
     secret = made["Secret", "copy-bot"]
     assert secret["type"] == "Opaque"
     assert len(b64decode(secret["data"]["token"])) == len(TOKEN)
@@ -170,6 +169,22 @@ def test_secrets_and_configurations_are_placeholders_but_for_kubelets_own() -> N
     assert "127.0.0.1:9" in text
     assert TOKEN not in text
     assert "discord.example" not in text
+
+
+def test_what_pulls_images_is_kept_and_is_the_service_accounts_where_the_pod_has_none() -> None:
+    body: Object = {
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": "pull", "labels": {"app": "bot"}},
+        "data": {".dockerconfigjson": "e30="},
+    }
+    assert copies.pull_secret(body, rename) == {**body, "metadata": {"name": "copy-pull-pull"}}
+    accounts: dict[str, Object] = {"bot": {"imagePullSecrets": [{"name": "of-account"}]}}
+    assert copies.pulls(Workload(BODY), accounts.get) == ["pull"]
+    bare = deepcopy(BODY)
+    del bare["spec"]["template"]["spec"]["imagePullSecrets"]
+    assert copies.pulls(Workload(bare), accounts.get) == ["of-account"]
+    assert copies.pulls(Workload(bare), lambda name: None) == []
 
 
 def test_a_version_has_the_agents_that_want_a_pod() -> None:
