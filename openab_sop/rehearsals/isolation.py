@@ -7,6 +7,7 @@ cannot be told counts as not denied.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from openab_sop.rehearsals.scratch import Scratch
 
 ISOLATED = f"{MANAGER}/isolated"
 """Label of the pods that the policy is for."""
-HEEDED = 8
+HEEDED = 5
 """Seconds in which a policy must have its effect."""
 
 _POLICY = Access("create", "networkpolicies", "networking.k8s.io")
@@ -32,14 +33,14 @@ via() {
   elif command -v nc; then timeout 5 nc -z -w 3 "$1" "$2"
   else false; fi >/dev/null 2>&1 </dev/null
 }
-via "$1" "$2" && echo "the API at $1:$2"
-via "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" && echo "the API's service"
-via "$3" 10250 && echo "kubelet of its own node"
-:
+while [ "$#" -gt 1 ]; do if via "$1" "$2"; then echo "$1 $2"; fi; shift 2; done
 """
-"""Says which take a connection: the API's server, given as host and port, its service, kubelet on the given node."""
-_OWN_NODE = "kubelet of its own node"
-"""What no policy has to deny: it counts where nothing else could be reached before."""
+"""Says which addresses take a connection; they are given, and said, as host and port."""
+_SERVICE = 'echo "$KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT"'
+"""The API's own, as each pod is told it."""
+KUBELET = 10250
+
+Address = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def isolate(scratch: Scratch, pod: Pod) -> Isolation:
     """
     if not scratch.cluster.allowed(_POLICY):
         return Isolation(False, f"this caller may not {_POLICY}")
-    before = _reached(pod)
+    others, own_node = _addresses(pod)
+    before = _reached(pod, others) or _reached(pod, [own_node])
     isolated = {"matchLabels": {ISOLATED: scratch.id}}
     policy = {"podSelector": isolated, "policyTypes": ["Ingress", "Egress"]}
     body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": policy}
@@ -72,18 +74,30 @@ def isolate(scratch: Scratch, pod: Pod) -> Isolation:
     scratch.cluster.merge("Pod", pod.name, {"metadata": {"labels": isolated["matchLabels"]}})
     if not before:
         return Isolation(False, "a pod reached nothing before either, so that it cannot be told")
-    if before != [_OWN_NODE]:
-        before = [reached for reached in before if reached != _OWN_NODE]
     late = time.monotonic() + HEEDED
-    while (after := [reached for reached in _reached(pod) if reached in before]) and time.monotonic() < late:
-        time.sleep(0.5)
+    while (after := _reached(pod, before)) and time.monotonic() < late:
+        time.sleep(0.2)
     if after:
-        return Isolation(False, f"a pod reaches {', '.join(after)} in spite of the policy")
-    return Isolation(True, f"a pod reached {', '.join(before)} before the policy, and does not with it")
+        return Isolation(False, f"a pod reaches {_told(after)} in spite of the policy")
+    return Isolation(True, f"a pod reached {_told(before)} before the policy, and does not with it")
 
 
-def _reached(pod: Pod) -> list[str]:
+def _addresses(pod: Pod) -> tuple[list[Address], Address]:
+    """Return addresses of the API, and one of the pod's own node.
+
+    No policy has to deny a pod its own node: that counts only where nothing else can be reached.
+    """
     server = urlsplit(pod.cluster.access.server)
-    port = server.port or (80 if server.scheme == "http" else 443)
+    host, port = pod.capture(_SERVICE, "/").decode().split()
     node = str(at(pod.cluster.get("Pod", pod.name), "status", "hostIP"))
-    return pod.capture(_REACH, "/", str(server.hostname), str(port), node).decode(errors="replace").splitlines()
+    return [(str(server.hostname), str(server.port or 443)), (host, port)], (node, str(KUBELET))
+
+
+def _reached(pod: Pod, addresses: Sequence[Address]) -> list[Address]:
+    words = [word for address in addresses for word in address]
+    lines = pod.capture(_REACH, "/", *words).decode(errors="replace").splitlines()
+    return [address for address in addresses if " ".join(address) in lines]
+
+
+def _told(addresses: Sequence[Address]) -> str:
+    return ", ".join(":".join(address) for address in addresses)

@@ -151,7 +151,7 @@ class Rehearsal:
             made = self._homes.make_claims()
         except ClusterError as error:
             raise ClusterError(f"no claim for the copy can be made: {error.problem}", _WITHOUT) from error
-        return made | self._homes.fill(self._deployments, progress)
+        return {f"claim {name}": like for name, like in made.items()} | self._homes.fill(self._deployments, progress)
 
     def prove(self) -> Verdict:
         """Prove the copy by digests that helper pods compute now (SOP 5.2): this backup can be restored."""

@@ -25,6 +25,8 @@ from openab_sop.wait import wait
 
 REHEARSAL = f"{MANAGER}/rehearsal"
 """Label of whatever a rehearsal makes: the id of its run."""
+OF = f"{MANAGER}/rehearsal-of"
+"""Label of a scratch namespace: the release's."""
 _OWNER = f"{MANAGER}/owner"
 _EXPIRES = f"{MANAGER}/expires"
 _MANAGED = "app.kubernetes.io/managed-by"
@@ -99,7 +101,7 @@ class Scratch:
             return
         name = self.cluster.namespace
         labels = {key: value for key, value in _labels_of(like).items() if key.startswith(_SECURITY)}
-        metadata = {"name": name, "labels": labels}
+        metadata = {"name": name, "labels": {**labels, OF: like.namespace}}
         self.cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         wait(
             self._unready,
@@ -204,7 +206,7 @@ def choose(cluster: Cluster) -> Scratch:
 
 
 def sweep(cluster: Cluster) -> list[str]:
-    """Remove what killed runs have left, in the namespace and as namespaces; returns what it was.
+    """Remove what killed runs have left of copies of what is in a namespace; returns what it was.
 
     What belongs to a run on another machine goes once it has expired.
 
@@ -222,7 +224,7 @@ def _left(cluster: Cluster) -> Iterator[tuple[str, str | None]]:
     with suppress(Forbidden):
         yield from (
             (_run(found), str(found["metadata"]["name"]))
-            for found in cluster.list("Namespace", REHEARSAL)
+            for found in cluster.list("Namespace", f"{REHEARSAL},{OF}={cluster.namespace}")
             if _is_left(found)
         )
     for kind in _KINDS:

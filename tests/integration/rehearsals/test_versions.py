@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from openab_sop.errors import SettingsError
+from openab_sop.rehearsals import scratch
 from openab_sop.rehearsals.rehearsal import Rehearsal
 from sandbox import Status
 from tests.integration.rehearsals.ground import Ground, ground
@@ -76,3 +79,30 @@ def test_what_only_the_new_version_does_is_found(place: Ground, rehearsal: Rehea
     assert {harm.rule.name for harm in found} == FOUND[version], "\n".join(map(str, found))
     assert any(harm.stops for harm in found) == bool(FOUND[version] - TOLD)
     assert place.upgrading.standing() == before
+
+
+def test_what_was_found_can_be_accepted_and_nothing_else(place: Ground, rehearsal: Rehearsal) -> None:
+    rehearsal.target = place.target("0.9.0-logs-errors.1")
+    rehearsal.run_new("stable", quietly)
+    others = {harm.id: "seen above" for harm in rehearsal.judge().harms if harm.stops}
+    assert f"errors-logged:{KIRO}" in others
+    rehearsal.manner = replace(rehearsal.manner, accepted=others)
+    assert rehearsal.judge().passed
+    rehearsal.manner = replace(rehearsal.manner, accepted={"errors-logged:nobody": "by mistake"})
+    with pytest.raises(SettingsError, match="the rehearsal has no such finding"):
+        rehearsal.judge()
+
+
+def test_what_another_machine_left_goes_once_it_has_expired(place: Ground) -> None:
+    cluster = place.helm.cluster
+    for run, year in (("0badcafe", 2026), ("0badbeef", 2126)):
+        metadata = {
+            "name": f"{cluster.namespace}-{run}",
+            "labels": {scratch.REHEARSAL: run, scratch.OF: cluster.namespace},
+            "annotations": {"openab-sop/owner": "elsewhere/1/1", "openab-sop/expires": f"{year}-01-01T00:00:00+00:00"},
+        }
+        cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    removed = " ".join(scratch.sweep(cluster))
+    cluster.delete("Namespace", f"{cluster.namespace}-0badbeef")
+    assert "0badcafe" in removed
+    assert "0badbeef" not in removed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,24 +16,14 @@ from bench.memory import peaks
 from sandbox import Sandbox, Status
 from tests.integration.conftest import ROOT, Suites, new_namespace
 from tests.integration.egress import denied
-from tests.integration.suites.callers import account
 from tests.integration.suites.conftest import QUIET, Volumes
 from tests.integration.suites.test_backup_size import LIMIT, SIZE
-from tests.integration.suites.underway import until
 from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
 from world import World
 from world.endpoint.chat import token_digest
 
 KIRO, CLAUDE = "openab-kiro", "openab-claude"
 GOOD, BAD = "--target-version=0.8.2", "--target-version=0.9.0-one-agent-panics.1"
-RULES: list[dict[str, list[str]]] = [
-    {
-        "apiGroups": ["", "apps", "networking.k8s.io", "coordination.k8s.io"],
-        "resources": ["*"],
-        "verbs": ["get", "list", "create", "update", "patch", "delete"],
-    }
-]
-"""All that a caller needs who has the release's namespace and nothing else; no Jobs."""
 
 
 @pytest.fixture(scope="module")
@@ -72,121 +61,12 @@ def test_the_agent_that_fails_is_named_alone(up: Upgrading) -> None:
     assert (up.standing(), up.copies()) == (before, "")
 
 
-def test_what_was_found_can_be_accepted_and_what_was_not_cannot(up: Upgrading) -> None:
-    version, why = "--target-version=0.9.0-logs-errors.1", "--reason=the pool is not used here"
-    run = up.run("suites/rehearsal", version, f"--accept=errors-logged:{KIRO},errors-logged:{CLAUDE}", why)
-    assert run.status == 0, run.output
-    assert f"accepted errors-logged:{KIRO}: the pool is not used here" in run.output
-    run = up.run("suites/rehearsal", version, f"--accept=does-not-run:{KIRO}", why)
-    assert run.status == 1
-    assert "the rehearsal has no such finding" in run.output
-
-
 def test_a_rehearsal_needs_a_backup_of_what_runs(up: Upgrading, tmp_path: Path) -> None:
     elsewhere = replace(up, suites=Suites.at(tmp_path, up.volumes.status))
     run = elsewhere.run("suites/rehearsal", GOOD)
     assert run.status == 1
     assert "has no backup of release openab" in run.output
     assert "pytest suites/backup" in run.output
-
-
-@pytest.mark.parametrize("killed_in", ["test_backup_is_restored", "test_target_runs_on_the_copy"])
-def test_a_rehearsal_that_is_killed_is_cleaned_up_by_the_cluster_and_the_next(up: Upgrading, killed_in: str) -> None:
-    before = up.standing()
-    process = subprocess.Popen(
-        up.suites.argv(*up.argv("suites/rehearsal", GOOD)),
-        cwd=ROOT,
-        env=dict(up.suites.env),
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    until(process, lambda: _begun(up, killed_in))
-    time.sleep(2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    (namespace,) = up.copies().split()
-    name = namespace.removeprefix("namespace/")
-    deadline = time.monotonic() + 60
-    while left := up.world.kubectl("-n", name, "get", "deployments,jobs,pvc,secrets,pods", "--output=name"):
-        assert time.monotonic() < deadline, left  # the leash has gone, and all that was on it with it
-        time.sleep(1)
-    assert up.standing() == before
-    run = up.suites.run("suites/cleanup", f"--namespace={up.namespace}")
-    assert run.status == 0, run.output
-    assert name in run.evidence("test_copies_are_removed")
-    assert up.copies() == ""
-    assert up.run("suites/rehearsal", GOOD).status == 0
-
-
-def test_the_next_rehearsal_removes_what_a_killed_one_left(up: Upgrading) -> None:
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": f"{up.namespace}-rehearsal-0badcafe",
-            "labels": {"openab-sop/rehearsal": "0badcafe"},
-            "annotations": {"openab-sop/owner": "elsewhere/1/1", "openab-sop/expires": "2026-01-01T00:00:00+00:00"},
-        },
-    }
-    path = up.suites.reports / "namespace.json"
-    path.write_text(json.dumps(manifest))
-    up.world.kubectl("create", "--filename", path)
-    path.unlink()
-    run = up.run("suites/rehearsal", GOOD)
-    assert run.status == 0, run.output
-    assert "removed what killed runs left: rehearsal 0badcafe" in run.evidence("test_a_copy_can_be_made")
-
-
-def test_without_namespaces_the_copy_is_in_the_releases_own(up: Upgrading, status: Status, tmp_path: Path) -> None:
-    before = up.standing()
-    caller = account(up.world, status, up.namespace, RULES, tmp_path / "caller")
-    run = up.run("suites/rehearsal", GOOD, f"--kubeconfig={caller}", env={"KUBECONFIG": str(caller)})
-    assert run.status == 0, run.output
-    assert "its own, since this caller may make none" in run.evidence("test_a_copy_can_be_made")
-    assert (up.standing(), up.copies()) == (before, "")
-
-
-def test_who_may_make_no_copy_is_told_what_is_possible(up: Upgrading, status: Status, tmp_path: Path) -> None:
-    reads = [{**RULES[0], "verbs": ["get", "list"]}, {**RULES[0], "resources": ["pods/exec"], "verbs": ["create"]}]
-    caller = account(up.world, status, up.namespace, reads, tmp_path / "reader")
-    run = up.run("suites/rehearsal", GOOD, f"--kubeconfig={caller}", env={"KUBECONFIG": str(caller)})
-    assert run.status == 1
-    assert "this caller may make no copy" in run.output
-    assert "create deployments.apps" in run.output
-    assert "pytest suites/plan" in run.output
-
-
-def test_a_quota_that_leaves_no_room_is_named(up: Upgrading, status: Status, tmp_path: Path) -> None:
-    caller = account(up.world, status, up.namespace, RULES, tmp_path / "tight")
-    up.kubectl("create", "quota", "tight", "--hard=persistentvolumeclaims=3")
-    try:
-        run = up.run("suites/rehearsal", GOOD, f"--kubeconfig={caller}", env={"KUBECONFIG": str(caller)})
-    finally:
-        up.kubectl("delete", "quota", "tight")
-    assert run.status == 1
-    assert "no claim for the copy can be made" in run.output
-    assert "exceeded quota: tight" in run.output
-    assert "there still are the plan" in run.output
-    assert up.copies() == ""
-
-
-def test_a_storage_class_that_is_gone_gives_way_to_the_default_one(
-    world: World, status: Status, volumes: Volumes, tmp_path: Path
-) -> None:
-    (default,) = json.loads(world.kubectl("get", "storageclasses", "--output=json"))["items"][:1]
-    lost = {**default, "metadata": {"name": "t-rehearsal-lost"}}
-    path = tmp_path / "class.json"
-    path.write_text(json.dumps(lost))
-    with new_namespace(world) as namespace:
-        world.kubectl("apply", "--filename", path)
-        values = {**quiet(world), "persistence": {"storageClass": "t-rehearsal-lost"}}
-        world.install("openab", namespace, "0.8.1", {"agents": {"kiro": values}})
-        world.kubectl("delete", "storageclass", "t-rehearsal-lost")
-        up = Upgrading(world, volumes, namespace, Suites.at(tmp_path, status))
-        assert up.run("suites/backup").status == 0
-        run = up.run("suites/rehearsal", GOOD)
-    assert run.status == 0, run.output
-    assert "the default one: there is no t-rehearsal-lost" in run.evidence("test_backup_is_restored")
 
 
 def test_the_copy_of_a_bot_with_working_logins_reaches_nobody(
@@ -275,19 +155,12 @@ def test_memory_stays_small(suites: Suites, world: World, namespace: str, volume
     world.install("openab", namespace, "0.8.1", {"agents": {"kiro": agent}})
     world.fill_home(namespace, KIRO, "random", size=SIZE)
     up = Upgrading(world, volumes, namespace, suites)
-    assert up.run("suites/backup").status == 0
+    assert up.run("suites/backup", "--snapshot-above=never").status == 0
     argv = suites.argv(*up.argv("suites/rehearsal", GOOD))
     with subprocess.Popen(argv, cwd=ROOT, env=dict(suites.env), stdout=subprocess.DEVNULL) as process:
         most = peaks(process)
     assert process.returncode == 0
     assert max(most.values()) < LIMIT, most
-
-
-def _begun(up: Upgrading, step: str) -> bool:
-    """Whether the newest run has begun a step."""
-    journals = sorted(up.suites.reports.glob("*-rehearsal*/journal.jsonl"), key=lambda path: path.stat().st_mtime)
-    lines = journals[-1].read_text().splitlines() if journals else []
-    return any(f"::{step}" in line and '"step begins"' in line for line in lines)
 
 
 def _calls(up: Upgrading, values: dict[str, Any]) -> tuple[int, int]:
