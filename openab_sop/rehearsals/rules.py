@@ -26,6 +26,16 @@ def does_not_run(seen: Contrast) -> Iterator[Finding]:
         yield Finding(seen.agent, seen.new.said, f"{_RUNS}: {seen.old.said or 'it runs'}", _LOOK)
 
 
+@blocks("fails-otherwise", "The old version fails for being cut off; the new one may fail earlier, and of itself.")
+def fails_otherwise(seen: Contrast) -> Iterator[Finding]:
+    """Both end in the same way, and do not say the same of it."""
+    before, after = seen.old.complaints, seen.new.complaints
+    differs = after.keys() - before or (before and not after.keys() & before)
+    if seen.new.symptom and seen.new.end == seen.old.end and differs:
+        told = _quoted([line for mark, line in after.items() if mark not in before]) or "nothing"
+        yield Finding(seen.agent, f"it says {told}", f"what the old version says: {_quoted([*before.values()])}", _LOOK)
+
+
 @blocks("process-missing", "The pod is there and the agent is not: every message goes unanswered.")
 def process_missing(seen: Contrast) -> Iterator[Finding]:
     """No process has the agent's name."""
@@ -119,6 +129,7 @@ def old_unwell(seen: Contrast) -> Iterator[Finding]:
 
 RULES = (
     does_not_run,
+    fails_otherwise,
     process_missing,
     connection_lost,
     errors_logged,

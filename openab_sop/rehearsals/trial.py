@@ -12,6 +12,7 @@ from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import lacking, process_alive
 from openab_sop.agents.helper_pod import node_of
+from openab_sop.cluster.kube import MANAGER
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Forbidden, PodError
 from openab_sop.journal import Journal
@@ -28,7 +29,7 @@ from openab_sop.rollouts.health import Judgement, await_all_healthy
 from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.rollout import Observation
 
-_AGENT = "openab.dev/agent"
+_AGENT = f"{MANAGER}/copy-of"
 _GRACE = 30
 """Seconds that Kubernetes gives a pod to end where nothing is said."""
 

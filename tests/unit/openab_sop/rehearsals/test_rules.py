@@ -113,7 +113,7 @@ def test_what_both_do_is_not(seen: Contrast) -> None:
 
 
 def test_every_rule_is_tried() -> None:
-    assert {name for name, _ in FOUND} | {"old-unwell"} == {rule.name for rule in rules.RULES}
+    assert {name for name, _ in FOUND} | {"old-unwell", "fails-otherwise"} == {rule.name for rule in rules.RULES}
 
 
 def test_a_failure_that_both_share_says_only_that_no_more_was_seen() -> None:
@@ -121,6 +121,11 @@ def test_a_failure_that_both_share_says_only_that_no_more_was_seen() -> None:
     assert found(alike) == ["old-unwell"]
     otherwise = replace(alike, new=behaviour("0.8.2", CRASH, exit_code=101))
     assert found(otherwise) == ["does-not-run", "old-unwell"]
+    assert found(both(symptom=CRASH, exit_code=1)) == ["old-unwell"]
+    earlier = {"2": "ERROR no such option"}
+    for said in (earlier, {}, {**alike.new.complaints, **earlier}):
+        other = replace(alike, new=behaviour("0.8.2", CRASH, exit_code=1, complaints=said))
+        assert found(other) == ["fails-otherwise", "old-unwell"]
     further = replace(alike, new=behaviour("0.8.2"))
     assert found(further) == ["old-unwell"]
 
