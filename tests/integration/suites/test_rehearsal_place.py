@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -42,7 +43,7 @@ def up(world: World, status: Status, volumes: Volumes, tmp_path_factory: pytest.
 
 def as_caller(up: Upgrading, status: Status, directory: Path, rights: list[dict[str, list[str]]]) -> Run:
     """A backup and a rehearsal by a caller with these rights in the release's namespace."""
-    caller = account(up.world, status, up.namespace, rights, directory / f"caller-{directory.name[-12:]}")
+    caller = account(up.world, status, up.namespace, rights, directory / f"caller-{token_hex(4)}")
     own, env = replace(up, suites=Suites.at(directory, status)), {"KUBECONFIG": str(caller)}
     assert own.run("suites/backup", env=env).status == 0
     return own.run("suites/rehearsal", GOOD, env=env)
