@@ -29,7 +29,7 @@ _LOOKS_SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
     r"|\bgh[opsu]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{10,}"
     r"|\bAKIA[0-9A-Z]{16}\b|\bAGE-SECRET-KEY-1[0-9A-Z]+|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+    r"|(?<=://)[^\x00-\x20/:@\x7f\ufffd]+:[^\x00-\x20/@\x7f\ufffd]+(?=@)"
     r"|(?i:(?<=bearer )|(?<=authorization: )|(?<=basic ))[\w.+/=~-]{8,}",
     re.DOTALL,
 )

@@ -196,6 +196,7 @@ class Cluster:
             grace: seconds that a pod gets to end by itself; None leaves it to the pod.
         """
         seconds = {} if grace is None else {"gracePeriodSeconds": str(grace)}
+        seconds["propagationPolicy"] = "Background"  # a Job's own default would leave its pods behind
         with suppress(NotFound):
             self._call("DELETE", f"{self._path(kind)}/{quote(name)}", **seconds)
 

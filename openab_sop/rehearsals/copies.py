@@ -19,22 +19,21 @@ from openab_sop.plans.workload import Workload
 from openab_sop.rehearsals.placeholders import neutral, neutral_secret, placeholder
 from openab_sop.releases.manifest import Manifest
 
-_DROPPED = (
-    "serviceAccountName",
-    "serviceAccount",
-    "hostNetwork",
-    "hostPID",
-    "hostIPC",
-    "hostAliases",
-    "hostname",
-    "subdomain",
-    "priorityClassName",
-    "priority",
-    "preemptionPolicy",
-    "topologySpreadConstraints",
-    "schedulingGates",
+_KEPT = (
+    "containers",
+    "initContainers",
+    "volumes",
+    "securityContext",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "runtimeClassName",
+    "schedulerName",
+    "shareProcessNamespace",
+    "terminationGracePeriodSeconds",
+    "os",
 )
-"""What of a pod's spec would make the copy somebody, or push others aside."""
+"""What of a pod's spec stays: nothing that makes the copy somebody, brings it near the host, or pushes others aside."""
 _ALONE: Object = {
     "automountServiceAccountToken": False,
     "enableServiceLinks": False,
@@ -47,7 +46,8 @@ _PULL = "-pull"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
-_ADDRESS = re.compile(r"\s*[a-zA-Z][a-zA-Z0-9+.-]*://")
+_ADDRESS = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://|(?!127\.|0\.0\.0\.0|localhost)[\w-]+(?:\.[\w-]+)+:\d+)")
+_SECRET_VARIABLE = re.compile(r"(?i)(?:key|auth|pass|phrase|cookie|webhook|dsn)$")
 
 Rename = Callable[[str], str]
 
@@ -123,6 +123,8 @@ def references(
                 yield kind, _config_map(body, rename(name))
                 continue
             redact.learn_secret(body)
+            for value in part(body, "stringData").values():
+                redact.learn(str(value))
             yield kind, _secret(body, rename(name))
 
 
@@ -153,7 +155,7 @@ def emptied(workload: Workload, claims: Mapping[str, str]) -> list[str]:
 
 
 def _pod(original: Object, rename: Rename, claims: Mapping[str, str], node: str | None) -> Object:
-    pod = {key: value for key, value in deepcopy(original).items() if key not in _DROPPED} | _ALONE
+    pod = {key: value for key, value in deepcopy(original).items() if key in _KEPT} | _ALONE
     pod["affinity"] = {"nodeAffinity": _near(part(pod, "affinity", "nodeAffinity"), node)}
     for container in parts(pod, "initContainers") + parts(pod, "containers"):
         _clean(container, rename)
@@ -172,12 +174,18 @@ def _near(affinity: Object, node: str | None) -> Object:
 
 def _clean(container: Object, rename: Rename) -> None:
     _clean_environment(container, rename)
+    part(container, "securityContext").pop("privileged", None)
+    for words in ("command", "args"):
+        if container.get(words):
+            container[words] = [neutral(str(word)) for word in container[words]]
     for port in parts(container, "ports"):
         port.pop("hostPort", None)
         port.pop("hostIP", None)
     for action in (*map(container.get, _PROBES), *part(container, "lifecycle").values()):
         for way in ("httpGet", "tcpSocket"):  # it is kubelet that calls, and no policy holds it
             part(action or {}, way).pop("host", None)
+        if script := part(action or {}, "exec"):
+            script["command"] = [neutral(str(word)) for word in script.get("command") or ()]
 
 
 def _clean_environment(container: Object, rename: Rename) -> None:
@@ -194,7 +202,7 @@ def _clean_environment(container: Object, rename: Rename) -> None:
 
 def _value(name: str, value: str) -> str:
     """What of a variable's value stays: an address is taken out, so that most programs take it for not set."""
-    if redact.is_secret_name(name):
+    if redact.is_secret_name(name) or _SECRET_VARIABLE.search(name):
         return placeholder(value)
     return "" if _ADDRESS.match(value) else neutral(value)
 
@@ -234,5 +242,6 @@ def _secret(body: Object, name: str) -> Object:
 
 def _config_map(body: Object, name: str) -> Object:
     data = {key: neutral(str(value)) for key, value in part(body, "data").items()}
-    kept = {"binaryData": body["binaryData"]} if body.get("binaryData") else {}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data, **kept}
+    binary = {key: neutral_secret(b64decode(value)) for key, value in part(body, "binaryData").items()}
+    encoded = {key: b64encode(value).decode() for key, value in binary.items()}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data, "binaryData": encoded}

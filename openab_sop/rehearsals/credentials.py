@@ -37,6 +37,8 @@ TEXT = 64 << 20
 READ = 1 << 18
 """Bytes that are read at once: of small files, many."""
 
+_PROGRAM = b"\x7fELF"
+"""How a program begins: what looks like a credential in one is an example in its help."""
 _ENCRYPTED = "its format hides what is in it; it is left as it is"
 
 
@@ -284,6 +286,8 @@ class _Home:
         """Tell whether a file holds a credential: "text" or "binary" if so, empty if not."""
         is_binary, is_found = False, False
         for piece, holds in self.needles.found_in(_content(source, entry)):
+            if not is_binary and piece.startswith(_PROGRAM):
+                return ""
             is_binary = is_binary or b"\0" in piece
             is_found = is_found or holds
             if is_found and (is_binary or entry.size > TEXT):

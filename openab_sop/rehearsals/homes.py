@@ -83,6 +83,7 @@ class Homes:
         for _, stored, claim in self.plan.with_claims:
             wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
             body = rebuild.claim_anew(self.plan.claim(stored), None, chosen, ("", ""))
+            body["spec"].pop("selector", None)  # it would find a volume that somebody else has made
             self.scratch.cluster.create(CLAIM, {**body, "metadata": {"name": self.claims[claim]}})
             size = at(body, "spec", "resources", "requests", "storage")
             instead = "" if chosen == wanted else f", the default one: there is no {wanted}"
@@ -102,6 +103,10 @@ class Homes:
         self._hold(deployments)
         if unfit := [str(finding) for held in self._held for finding in held.unfit()]:
             raise BackupError("\n  ".join(unfit), "see above")
+        if strange := [path for held in self._held for path in held.volume.strange()]:
+            raise BackupError(
+                f"a new volume is not empty: it has {strange[0]!r}", "look which volume the storage class gives"
+            )
         done = {held.stored.deployment: held.write(self.journal, progress) or "nothing" for held in self._held}
         self.seconds = time.monotonic() - begun
         return done

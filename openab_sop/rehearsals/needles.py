@@ -29,7 +29,7 @@ _KINDS = (
     rb"A(?:[KS]IA[0-9A-Z]{16}|Iza[\w-]{20}|GE-SECRET-KEY-1)",
     rb"J(?<=eyJ)[\w-]{10,1024}\.[\w-]{10}",
     rb"\.(?:(?<=ya29\.)[\w-]{20}|(?<=[\w-]{23}\.)[\w-]{6,7}\.[\w-]{27})",
-    rb":(?://[^/\s:@]+:[^/\s@]+@|AA[\w-]{33}|(?<=(?i:authorization):) [\w.+/=~-]{8})",
+    rb":(?://[^\x00-\x20/:@\x7f-\xff]+:[^\x00-\x20/@\x7f-\xff]+@|AA[\w-]{33}|(?<=(?i:authorization):) [\w.+/=~-]{8})",
     *(first + rb"(?i:earer|asic) (?=[\w.+/=~-]{8})[\w.+/=~-]*(?:[\d+/=~]|[a-z][A-Z])" for first in (b"b", b"B")),
     rb"/(?:(?<=/api/webhooks/)\d|(?<=hooks\.slack\.com/)\w)",
     rb"B(?<=-----B)EGIN [A-Z\d ]*PRIVATE KEY",

@@ -114,6 +114,8 @@ class Rehearsal:
         self._plan = Blueprint(self.source)
         self._scratch = scratch.choose(self.release.cluster)
         self._homes = Homes(self._plan, self._scratch, self.manner.may_vanish, self.journal)
+        if not self._agents:
+            raise ReleaseError("no agent of the release wants a pod: there is nothing to rehearse", "leave it out")
         if unfit := [str(finding) for finding in self._homes.unfit()]:
             raise ClusterError("; ".join(unfit), _WITHOUT)
         manner = self.manner
@@ -161,14 +163,12 @@ class Rehearsal:
     def make_harmless(self) -> str:
         """Put placeholders in the place of the logins in the copied homes; returns by agent in which files.
 
+        An engine may heed a policy a moment after a pod has begun: so this is done whatever the probe has told.
+
         Raises:
-            NotNeeded: the cluster keeps the copy in.
-            ReleaseError: some could not be, and that was not accepted.
+            ReleaseError: some could not be, the cluster keeps nothing in, and that was not accepted.
         """
         self._place()
-        if self.isolation and self.isolation.denied:
-            self._homes.let_go()
-            raise NotNeeded("nothing leaves the copy, whatever is in its homes")
         treated = self._homes.make_harmless()
         self._homes.let_go()
         if stopping := [str(harm) for harm in self._logins() if harm.stops]:
@@ -256,12 +256,14 @@ class Rehearsal:
             SettingsError: something was accepted that was not found.
         """
         self._require()
+        every = (*rules.RULES, rules.not_validated) if self.manner.prerelease else rules.RULES
         found = [
             Harm(rule, finding, (seen.new.version,))
             for seen in self._contrasts
-            for rule in rules.RULES
+            for rule in every
             for finding in rule.judge(seen)
         ]
+        found += [Harm(rules.not_rehearsed, finding) for finding in rules.not_rehearsed.judge(self._unseen())]
         judged = Harms(weighed([*self._logins(), *found], self.manner.accepted, "rehearsal"))
         if judged.passed:
             self.outcome(judged).store(self.directory)
@@ -349,7 +351,14 @@ class Rehearsal:
     def _deployments(self) -> dict[str, Object]:
         return {agent: self._stage.body(self._old_version, agent) for agent in self._agents}
 
+    def _unseen(self) -> list[str]:
+        """The agents of the release that were not run in both versions."""
+        both = {seen.agent for seen in self._contrasts}
+        return [agent.deployment for agent in self.release.agents if agent.deployment not in both]
+
     def _logins(self) -> list[Harm]:
+        if self.isolation and self.isolation.denied:
+            return []
         left = {agent: treated.left for agent, treated in self._homes.harmless.items()}
         found = (Harm(rules.logins_left, finding) for finding in rules.logins_left.judge(left))
         return [replace(harm, accepted=self.manner.accepted.get(harm.id, "")) for harm in found]

@@ -96,7 +96,7 @@ def tools_missing(seen: Contrast) -> Iterator[Finding]:
 def same_image(seen: Contrast) -> Iterator[Finding]:
     """What ran is what runs already."""
     reference, digest = seen.new.image
-    if digest and digest == seen.old.image[1]:
+    if digest and digest == seen.old.image[1] and seen.new.version != seen.old.version:
         yield Finding(
             seen.agent,
             f"its copy ran {reference}, the same image as the old version's",
@@ -144,6 +144,23 @@ RULES = (
 )
 
 
+@blocks("not-validated", "A pre-release that was not seen at work has proved nothing, and the release would skip it.")
+def not_validated(seen: Contrast) -> Iterator[Finding]:
+    """Cut off, the old version does not get far enough to validate a pre-release on a copy."""
+    if seen.old.symptom:
+        told = f"the old version does not run cut off: {seen.old.said}"
+        yield Finding(
+            seen.agent, told, "one that does, to compare with", "validate it on the release: --prerelease=live"
+        )
+
+
+@blocks("not-rehearsed", "Nothing is known of what the upgrade does to this agent.")
+def not_rehearsed(agents: list[str]) -> Iterator[Finding]:
+    """Agents that did not run in both versions: gone, renamed or off in the new one, or not in the backup."""
+    for agent in agents:
+        yield Finding(agent, "it did not run in both versions", "an agent that both have", "see pytest suites/plan")
+
+
 @blocks("logins-left", "The copy might act as the bot: nothing keeps it in, and it has a login that is still good.")
 def logins_left(left: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
     """By agent, paths in its home with what could not be made harmless, and why."""
@@ -158,7 +175,7 @@ def logins_left(left: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
             )
 
 
-_NAMES = frozenset(rule.name for rule in (*RULES, logins_left))
+_NAMES = frozenset(rule.name for rule in (*RULES, not_validated, not_rehearsed, logins_left))
 
 
 def is_ours(id: str) -> bool:

@@ -38,7 +38,7 @@ LABEL = 63
 
 _KINDS = ("Deployment", "Job", "Pod", "NetworkPolicy", "Secret", "ConfigMap", "PersistentVolumeClaim")
 """What a rehearsal makes, in the order in which it is deleted: nothing comes back, and claims are not in use."""
-_NAMESPACES = tuple(Access(verb, "namespaces", in_namespace=False) for verb in ("create", "delete"))
+_NAMESPACES = tuple(Access(verb, "namespaces", in_namespace=False) for verb in ("create", "get", "list", "delete"))
 _NEEDED = (
     *(Access(verb, "deployments", "apps") for verb in ("create", "get", "list", "patch", "delete")),
     *(Access(verb, "pods") for verb in ("create", "get", "list", "patch", "delete")),

@@ -68,7 +68,7 @@ class Patterns:
         r"|\b(?:slack|gateway) adapter error\b"
     )
     panic: str = r"(?i)\bpanic(?:ked|king)?\b|\bfatal\b(?!: not a git repository)"
-    error: str = r"\bERROR\b|^error:"
+    error: str = r"\bERROR\b|^[Ee]rror:"
     warning: str = r"\bWARN(?:ING)?\b"
 
     def __post_init__(self) -> None:

@@ -223,6 +223,10 @@ class Upgrade:
             )
         if course.acting:
             course = self._settle(course)
+        if not course.changed:  # the way may be another than when it began
+            rehearsed = self._rehearsed()
+            way_back = rehearsed.way_back if rehearsed else ""
+            course = self.maintenance.file.update(unneeded=self._unneeded(rehearsed), way_back=way_back)
         self.maintenance.require_unchanged()
         self.maintenance.entered = True
         return f"upgrade {course.id} to {course.target} goes on, begun {course.begun}: " + (

@@ -93,7 +93,6 @@ def test_the_copy_of_a_bot_with_working_logins_reaches_nobody(
             run = up.run("suites/rehearsal", GOOD)
         assert run.status == 0, run.output
         assert "nothing leaves the copy" in run.evidence("test_the_copy_is_cut_off")
-        assert run.verdicts()["test_logins_are_harmless"] == "not needed"
         assert _calls(up, values) == called
 
 

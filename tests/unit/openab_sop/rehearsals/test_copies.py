@@ -21,6 +21,8 @@ LABELS = {"openab-sop/rehearsal": "1"}
 POD: dict[str, Any] = {
     "serviceAccountName": "bot",
     "hostNetwork": True,
+    "hostnameOverride": "bot",
+    "resourceClaims": [{"name": "gpu"}],
     "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["discord.example"]}],
     "priorityClassName": "high",
     "dnsPolicy": "ClusterFirst",
@@ -32,11 +34,15 @@ POD: dict[str, Any] = {
         {
             "name": "openab",
             "image": "openab:1",
+            "args": ["run", "-c", ADDRESS, TOKEN],
+            "securityContext": {"privileged": True, "runAsUser": 1000},
             "env": [
                 {"name": "BOT_TOKEN", "value": TOKEN},
                 {"name": "CHAT_URL", "value": ADDRESS},
                 {"name": "NOTE", "value": f"see {ADDRESS} with {TOKEN}"},
                 {"name": "LEVEL", "value": "info"},
+                {"name": "HTTPS_PROXY", "value": "10.0.0.9:3128"},
+                {"name": "SIGNING_KEY", "value": "plain-words"},
                 {"name": "HOME", "value": "/home/agent"},
                 {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "bot", "key": "token"}}},
                 {"name": "SETTING", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "a"}}},
@@ -99,7 +105,17 @@ def test_nothing_selects_it(copy: Object) -> None:
 
 
 def test_it_is_nobody_and_resolves_nothing(pod: Object) -> None:
-    assert not {"serviceAccountName", "hostNetwork", "hostAliases", "priorityClassName"} & pod.keys()
+    assert (
+        not {
+            "serviceAccountName",
+            "hostnameOverride",
+            "resourceClaims",
+            "hostNetwork",
+            "hostAliases",
+            "priorityClassName",
+        }
+        & pod.keys()
+    )
     assert pod["automountServiceAccountToken"] is False
     assert (pod["dnsPolicy"], pod["dnsConfig"]) == ("None", {"nameservers": ["127.0.0.1"]})
 
@@ -113,6 +129,8 @@ def test_it_goes_where_the_agent_is_if_there_is_room(pod: Object) -> None:
 def test_what_decides_how_it_runs_stays(pod: Object) -> None:
     assert (pod["nodeSelector"], pod["securityContext"]) == ({"disk": "ssd"}, {"fsGroup": 1000})
     assert pod["containers"][0]["image"] == "openab:1"
+    assert pod["containers"][0]["args"][:2] == ["run", "-c"]
+    assert pod["containers"][0]["securityContext"] == {"runAsUser": 1000}
     assert pod["containers"][0]["volumeMounts"] == POD["containers"][0]["volumeMounts"]
 
 
@@ -120,6 +138,8 @@ def test_variables_tell_nothing(pod: Object) -> None:
     variables = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
     assert len(variables["BOT_TOKEN"]["value"]) == len(TOKEN)
     assert variables["CHAT_URL"]["value"] == ""
+    assert (variables["HTTPS_PROXY"]["value"], len(variables["SIGNING_KEY"]["value"])) == ("", len("plain-words"))
+    assert variables["SIGNING_KEY"]["value"] != "plain-words"
     assert (variables["LEVEL"]["value"], variables["HOME"]["value"]) == ("info", "/home/agent")
     assert TOKEN not in json.dumps(pod)
     assert "discord.example" not in json.dumps(pod)
@@ -154,7 +174,10 @@ def test_kubelet_calls_nobody(pod: Object) -> None:
 def test_secrets_and_configurations_are_placeholders() -> None:
     live: dict[tuple[str, str], Object] = {
         ("Secret", "bot"): {"type": "kubernetes.io/tls", "data": {"token": b64encode(TOKEN.encode()).decode()}},
-        ("ConfigMap", "settings"): {"data": {"a": f'token = "{TOKEN}"\nurl = "{ADDRESS}"\n'}},
+        ("ConfigMap", "settings"): {
+            "binaryData": {"b": b64encode(f"token = {TOKEN}".encode()).decode()},
+            "data": {"a": f'token = "{TOKEN}"\nurl = "{ADDRESS}"\n'},
+        },
     }
     workload = Workload(BODY)
     made = {
@@ -167,6 +190,7 @@ def test_secrets_and_configurations_are_placeholders() -> None:
     assert TOKEN.encode() not in b64decode(secret["data"]["token"])
     text = made["ConfigMap", "copy-settings"]["data"]["a"]
     assert "127.0.0.1:9" in text
+    assert TOKEN.encode() not in b64decode(made["ConfigMap", "copy-settings"]["binaryData"]["b"])
     assert TOKEN not in text
     assert "discord.example" not in text
 
