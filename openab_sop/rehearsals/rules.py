@@ -148,10 +148,8 @@ RULES = (
 def not_validated(seen: Contrast) -> Iterator[Finding]:
     """Cut off, the old version does not get far enough to validate a pre-release on a copy."""
     if seen.old.symptom:
-        told = f"the old version does not run cut off: {seen.old.said}"
-        yield Finding(
-            seen.agent, told, "one that does, to compare with", "validate it on the release: --prerelease=live"
-        )
+        told, go = f"cut off, it does not run: {seen.old.said}", "validate it on the release: --prerelease=live"
+        yield Finding(seen.agent, told, "an old version that runs on the copy", go)
 
 
 @blocks("not-rehearsed", "Nothing is known of what the upgrade does to this agent.")

@@ -136,6 +136,16 @@ def test_a_copy_that_the_cluster_does_not_start_says_nothing_of_the_version(symp
     assert bool(told) == (symptom in (Symptom.PENDING, Symptom.IMAGE, Symptom.CANNOT_START))
 
 
+def test_a_prerelease_is_not_validated_where_the_old_version_does_not_run() -> None:
+    assert [*rules.not_validated.judge(GOOD)] == []
+    (finding,) = rules.not_validated.judge(both(symptom=CRASH, exit_code=1))
+    assert "--prerelease=live" in finding.next_step
+
+
+def test_an_agent_that_did_not_run_in_both_is_named() -> None:
+    assert [finding.subject for finding in rules.not_rehearsed.judge(["gone"])] == ["gone"]
+
+
 def test_logins_that_are_left_are_named_by_agent() -> None:
     left = {"bot": {"a\nb": "it is a keyring"}, "clean": {}}
     (finding,) = rules.logins_left.judge(left)
