@@ -90,15 +90,19 @@ class Harms:
     @property
     def summary(self) -> str:
         """How many findings there are of each kind, in words."""
-        passed = sum(bool(harm.accepted) for harm in self.harms)
-        warn = len(self.harms) - len(self.stopping) - passed
-        counts = {"block": len(self.stopping), "accepted": passed, "warn": warn}
+        warn = len(self.harms) - len(self.stopping) - len(self.accepted)
+        counts = {"block": len(self.stopping), "accepted": len(self.accepted), "warn": warn}
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no findings"
 
     @property
     def stopping(self) -> tuple[Harm, ...]:
         """What stops the run."""
         return tuple(harm for harm in self.harms if harm.stops)
+
+    @property
+    def accepted(self) -> dict[str, str]:
+        """What was let pass, as a report's summary says it, and why."""
+        return {f"accepted {harm.id}": harm.accepted for harm in self.harms if harm.accepted}
 
     @property
     def passed(self) -> bool:

@@ -78,7 +78,7 @@ def helper_pod(
         try:
             if instead:
                 instead(created)
-            problem = _started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
+            problem = started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
             if problem is None:
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 with attached(cluster, name), helper.held() as shared:
@@ -202,7 +202,7 @@ def node_of(cluster: Cluster, agent: Agent) -> str | None:
     return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
 
 
-def _started(cluster: Cluster, name: str, patience: float) -> str | None:
+def started(cluster: Cluster, name: str, patience: float) -> str | None:
     """Wait until a helper runs; returns the reason if its image cannot be had, or no node takes it.
 
     Args:

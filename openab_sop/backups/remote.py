@@ -20,6 +20,7 @@ from openab_sop import storage
 from openab_sop.backups import backup
 from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, TAKE, Backup, Manifest, StoredFile
 from openab_sop.backups.partial import Partial
+from openab_sop.backups.sealing import opened
 from openab_sop.backups.store import Store, parse
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.errors import BackupError
@@ -158,6 +159,23 @@ def fetched(
         yield Backup(copy.path, replace(found.manifest, contents=contents), place)
     finally:
         copy.discard()
+
+
+@contextmanager
+def readable(
+    found: Backup | RemoteBackup,
+    root: Path,
+    identity: str | None,
+    journal: Journal,
+    progress: Progress = _quiet,
+    wanted: Callable[[str], bool] = lambda path: True,
+) -> Generator[Backup]:
+    """Give a backup whose files can be read, wherever it is and whether or not it is encrypted.
+
+    Args: as ``fetched`` and ``sealing.opened`` have them, which also say what they raise.
+    """
+    with fetched(found, root, journal, progress, wanted) as near, opened(near, identity, root, journal) as backup:
+        yield backup
 
 
 def upload(store: Store, source: Path, manifest: Manifest, journal: Journal, progress: Progress) -> Backup:

@@ -195,10 +195,11 @@ class Cluster:
         Args:
             grace: seconds that a pod gets to end by itself; None leaves it to the pod.
         """
-        seconds = {} if grace is None else {"gracePeriodSeconds": str(grace)}
-        seconds["propagationPolicy"] = "Background"  # a Job's own default would leave its pods behind
+        query = {"propagationPolicy": "Background"}  # a Job's own default would leave its pods behind
+        if grace is not None:
+            query["gracePeriodSeconds"] = str(grace)
         with suppress(NotFound):
-            self._call("DELETE", f"{self._path(kind)}/{quote(name)}", **seconds)
+            self._call("DELETE", f"{self._path(kind)}/{quote(name)}", **query)
 
     def merge(self, kind: str, name: str, change: Object) -> Object:
         """Change an object by a JSON merge patch; a resourceVersion in it makes the patch conditional."""

@@ -83,5 +83,5 @@ class Planning:
 
     def highlights(self) -> dict[str, str]:
         """Return what must not be overlooked, by what it is."""
-        accepted = {f"accepted {harm.id}": harm.accepted for harm in self.judgement.harms if harm.accepted}
-        return {"plan": f"{self.judgement.summary}: {self.directory / PAGE}", **accepted}
+        judged = self.judgement
+        return {"plan": f"{judged.summary}: {self.directory / PAGE}", **judged.accepted}

@@ -32,7 +32,6 @@ from openab_sop.targets.version import Version
 RECENT = timedelta(minutes=10)
 """An agent that has crashed within this time is not well, however it looks now."""
 _PRESENT = 'for path; do [ -s "./$path" ] && printf "%s\\0" "$path"; done || :'
-_HOOK = "helm.sh/hook"
 _CLAIM = "PersistentVolumeClaim"
 
 
@@ -95,9 +94,8 @@ class Survey:
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
             effects = probe(release.helm, release.name, current, archive, drawn.values)
-        hooks = tuple(item for item in rendered.objects if _HOOK in part(item.body, "metadata", "annotations"))
-        after = Manifest(tuple(item for item in rendered.objects if item not in hooks))
-        return self._observed(replace(drawn, after=after, hooks=Manifest(hooks), refused=refused, effects=effects))
+        after, hooks = rendered.parted()
+        return self._observed(replace(drawn, after=after, hooks=hooks, refused=refused, effects=effects))
 
     def _render(self, archive: Path, scratch: Path) -> tuple[Manifest, str]:
         """Have Helm render the target as it would send it; else without the cluster, and why it would not.

@@ -69,10 +69,6 @@ class Version:
         found = (Workload(item.body) for item in self.manifest.of_kind("Deployment"))
         return {workload.name: workload for workload in found if workload.is_agent and workload.replicas}
 
-    def find(self, kind: str, name: str) -> Object | None:
-        """Return an object as it is rendered; None if it is not."""
-        return next((item.body for item in self.manifest.of_kind(kind) if item.name == name), None)
-
 
 def deployment(
     workload: Workload,

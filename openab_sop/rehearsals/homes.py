@@ -37,7 +37,7 @@ class Homes:
         plan: the backup.
         scratch: where the copies are.
         may_vanish: patterns of names that may be gone without harm.
-        harmless: by agent, what takes the place of its logins; empty as long as nobody asked for it.
+        harmless: by agent, what takes the place of its logins.
         seconds: what it took to fill the volumes and to prove them.
     """
 
@@ -155,8 +155,7 @@ class Homes:
                 held.write(self.journal, progress)
             if not (verdict := self.prove()).passed:
                 raise BackupError(str(verdict), "run again")
-            if self.harmless:
-                self.make_harmless()
+            self.make_harmless()
             return traces
         finally:
             self.let_go()

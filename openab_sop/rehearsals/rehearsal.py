@@ -16,7 +16,7 @@ from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, ClusterError, NotNeeded, ReleaseError
 from openab_sop.journal import Journal
-from openab_sop.objects import Object, part
+from openab_sop.objects import Object
 from openab_sop.plans import dryrun
 from openab_sop.plans.workload import Workload
 from openab_sop.rehearsals import isolation, outcome, rules, scratch
@@ -27,7 +27,7 @@ from openab_sop.rehearsals.isolation import Isolation
 from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.rehearsals.scratch import Scratch
 from openab_sop.rehearsals.trial import Stage
-from openab_sop.releases.course import Course, now
+from openab_sop.releases.course import now
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import Blueprint
@@ -41,7 +41,6 @@ from openab_sop.verdict import Verdict
 
 BACK_SETTLE = 10
 """Seconds in which nothing may go wrong with the old version on what the new one has left."""
-_HOOK = "helm.sh/hook"
 _WITHOUT = "without a rehearsal there still are the plan (pytest suites/plan) and the upgrade's own gates"
 
 
@@ -68,7 +67,6 @@ class Rehearsal:
 
     Attributes:
         source: the backup that is restored; its files can be read.
-        course: the upgrade that is under way, if one is.
         directory: where the outcome is kept, beside the session file.
         lease: the release's lock; it is not taken.
     """
@@ -76,7 +74,6 @@ class Rehearsal:
     release: Release
     target: Target
     source: Backup
-    course: Course | None
     manner: Manner
     directory: Path
     journal: Journal
@@ -97,12 +94,10 @@ class Rehearsal:
         """Remove what killed rehearsals have left, and find out where a copy can be made; returns that in words.
 
         Raises:
-            NotNeeded: the upgrade has changed the release already.
             Held: another run is changing it.
             BackupError: the backup is of another revision.
             ClusterError: a copy can be made nowhere.
         """
-        self._require()
         self.lease.require_free()
         outcome.forget(self.directory)
         swept = scratch.sweep(self.release.cluster)
@@ -132,7 +127,8 @@ class Rehearsal:
         Raises:
             SopError: nothing of ours starts there.
         """
-        place = self._place()
+        place = self._scratch
+        assert place is not None
         place.make_namespace(self.release.cluster)
         for agent in self._agents:
             self._stage.allow_pulls(self._old_version, agent)
@@ -148,7 +144,6 @@ class Rehearsal:
             ClusterError: no claim can be made: a quota, for instance.
             BackupError: a volume is too small.
         """
-        self._place()
         try:
             made = self._homes.make_claims()
         except ClusterError as error:
@@ -157,7 +152,6 @@ class Rehearsal:
 
     def prove(self) -> Verdict:
         """Prove the copy by digests that helper pods compute now (SOP 5.2): this backup can be restored."""
-        self._place()
         return self._homes.prove()
 
     def make_harmless(self) -> str:
@@ -168,10 +162,9 @@ class Rehearsal:
         Raises:
             ReleaseError: some could not be, the cluster keeps nothing in, and that was not accepted.
         """
-        self._place()
         treated = self._homes.make_harmless()
         self._homes.let_go()
-        if stopping := [str(harm) for harm in self._logins() if harm.stops]:
+        if stopping := [str(harm) for harm in self._logins() if harm.id not in self.manner.accepted]:
             raise ReleaseError("\n  ".join(stopping), "see above")
         return "; ".join(f"{agent}: {len(done.changed)} files" for agent, done in treated.items())
 
@@ -181,7 +174,6 @@ class Rehearsal:
         Raises:
             ReleaseError: it cannot even be started here, so that a rehearsal says nothing.
         """
-        self._place()
         self._fresh = False
         self._old = self._stage.run(self._old_version, self._agents, {})
         if here := [f"{agent}: {why}" for agent, old in self._old.items() if (why := rules.cannot_be_told(old))]:
@@ -190,7 +182,6 @@ class Rehearsal:
 
     def refresh(self, progress: Progress) -> dict[str, Traces]:
         """Make the copy as the backup says again, and prove it (SOP 5.1, 5.2); returns what the old version changed."""
-        self._place()
         self._old_traces = self._homes.refresh(self._deployments, progress)
         self._fresh = True
         return self._old_traces
@@ -204,12 +195,11 @@ class Rehearsal:
         Raises:
             NotNeeded: there is no such version, or nobody asked for it.
         """
-        self._place()
         version = self._rendered(phase)
         if not self._fresh:
             self._homes.refresh(self._deployments, progress)
         self._fresh = False
-        agents = [agent for agent in self._agents if agent in version.agents]
+        agents = self._common(version)
         new = self._stage.run(version, agents, self._old)
         traces = self._homes.look(self._deployments)
         self._contrasts += [
@@ -233,11 +223,10 @@ class Rehearsal:
         Raises:
             NotNeeded: as ``run_new``.
         """
-        self._place()
         version = self._rendered(phase)
         settle = min(self.manner.limits.settle, BACK_SETTLE)
         stage = replace(self._stage, limits=replace(self.manner.limits, settle=settle))
-        back = stage.run(self._old_version, [agent for agent in self._agents if agent in version.agents], self._old)
+        back = stage.run(self._old_version, self._common(version), self._old)
         self._contrasts = [
             replace(seen, back=back[seen.agent]) if seen.new.version == version.name else seen
             for seen in self._contrasts
@@ -255,7 +244,6 @@ class Rehearsal:
         Raises:
             SettingsError: something was accepted that was not found.
         """
-        self._require()
         every = (*rules.RULES, rules.not_validated) if self.manner.prerelease else rules.RULES
         found = [
             Harm(rule, finding, (seen.new.version,))
@@ -271,8 +259,7 @@ class Rehearsal:
 
     def highlights(self, judged: Harms) -> dict[str, str]:
         """Return what must not be overlooked, by what it is."""
-        accepted = {f"accepted {harm.id}": harm.accepted for harm in judged.harms if harm.accepted}
-        return {"rehearsal": judged.summary, "way back": self.outcome(judged).way_back, **accepted}
+        return {"rehearsal": judged.summary, "way back": self.outcome(judged).way_back, **judged.accepted}
 
     def outcome(self, judged: Harms) -> Outcome:
         """Return what later stages use."""
@@ -314,15 +301,6 @@ class Rehearsal:
         """Tell what became of the release, should the run not have passed."""
         return Status.HELD if self.lease.refused else Status.UNCHANGED
 
-    def _require(self) -> None:
-        if self.course and self.course.changed:
-            raise NotNeeded(f"upgrade {self.course.id} has changed the release already, since {self.course.begun}")
-
-    def _place(self) -> Scratch:
-        self._require()
-        assert self._scratch is not None
-        return self._scratch
-
     @cached_property
     def _old_version(self) -> Version:
         record = self.release.helm.record(self.release.name, self.release.revision)
@@ -337,17 +315,19 @@ class Rehearsal:
         if name not in self._versions:
             values = self.source.directory / "values.yaml"
             manifest = dryrun.render(self.release.helm, self.release.name, chart, values).manifest
-            plain = (item for item in manifest.objects if _HOOK not in part(item.body, "metadata", "annotations"))
-            self._versions[name] = Version(name, Manifest(tuple(plain)))
+            self._versions[name] = Version(name, manifest.parted()[0])
         return self._versions[name]
 
-    @property
+    @cached_property
     def _agents(self) -> list[str]:
         """The agents of which copies are made."""
         stored = {agent.deployment for agent in self.source.manifest.agents}
         return [name for name in self._old_version.agents if name in stored]
 
-    @property
+    def _common(self, version: Version) -> list[str]:
+        return [agent for agent in self._agents if agent in version.agents]
+
+    @cached_property
     def _deployments(self) -> dict[str, Object]:
         return {agent: self._stage.body(self._old_version, agent) for agent in self._agents}
 
@@ -360,5 +340,4 @@ class Rehearsal:
         if self.isolation and self.isolation.denied:
             return []
         left = {agent: treated.left for agent, treated in self._homes.harmless.items()}
-        found = (Harm(rules.logins_left, finding) for finding in rules.logins_left.judge(left))
-        return [replace(harm, accepted=self.manner.accepted.get(harm.id, "")) for harm in found]
+        return [Harm(rules.logins_left, finding) for finding in rules.logins_left.judge(left)]

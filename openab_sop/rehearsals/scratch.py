@@ -14,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from secrets import token_hex
 
-from openab_sop.agents.helper_pod import KEPT, LIFETIME, START, WAITS, attached
+from openab_sop.agents.helper_pod import KEPT, LIFETIME, START, WAITS, attached, started
 from openab_sop.cluster.kube import MANAGER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import ClusterError, Forbidden
-from openab_sop.objects import Object, at, part, parts
+from openab_sop.errors import ClusterError, Forbidden, PodError
+from openab_sop.objects import Object, part
 from openab_sop.plans.workload import Workload
 from openab_sop.wait import wait
 
@@ -129,15 +129,18 @@ class Scratch:
         made = self.cluster.create(str(body["kind"]), {**body, "metadata": metadata})
         named = {"name": name, "uid": made["metadata"]["uid"]}
         self._leash = [{"apiVersion": body["apiVersion"], "kind": body["kind"], **named}]
+        show = f"kubectl -n {self.cluster.namespace} describe pods,jobs -l {REHEARSAL}={self.id} shows why"
         wait(
-            self._slack,
-            what="the start of the rehearsal's first pod",
+            lambda: None if self._leash_pods() else "there is none",
+            what="the making of the rehearsal's first pod",
             timeout=START,
-            next_step=f"kubectl -n {self.cluster.namespace} describe pods -l {REHEARSAL}={self.id} shows why",
+            next_step=show,
         )
-        found = self._leash_pods()[0]
-        with attached(self.cluster, found["metadata"]["name"]):
-            yield Pod.of(self.cluster, found, _LEASH)
+        pod = str(self._leash_pods()[0]["metadata"]["name"])
+        if problem := started(self.cluster, pod, START):
+            raise PodError(f"the rehearsal's first pod does not start: {problem}", show)
+        with attached(self.cluster, pod):
+            yield Pod.of(self.cluster, self.cluster.get("Pod", pod), _LEASH)
 
     def remove(self) -> None:
         """Remove all of it, and wait until it is gone.
@@ -172,13 +175,6 @@ class Scratch:
 
     def _leash_pods(self) -> list[Object]:
         return self.cluster.list("Pod", f"{_LEASH_LABEL}={self.id}")
-
-    def _slack(self) -> str | None:
-        found = self._leash_pods()
-        if found and at(found[0], "status", "phase") == "Running":
-            return None
-        waiting = [at(s, "state", "waiting", "reason") for p in found for s in parts(p, "status", "containerStatuses")]
-        return f"{at(found[0], 'status', 'phase')} {waiting}" if found else "it is not there yet"
 
 
 _LEASH = "leash"

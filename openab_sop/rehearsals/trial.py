@@ -52,7 +52,7 @@ class Stage:
 
     def find(self, version: Version, kind: str, name: str) -> Object | None:
         """Return an object as a version renders it, or as it is beside the release."""
-        return version.find(kind, name) or self.release.cluster.find(kind, name)
+        return version.manifest.find(kind, name) or self.release.cluster.find(kind, name)
 
     def allow_pulls(self, version: Version, agent: str) -> None:
         """Copy the Secrets with which an agent's image is pulled."""

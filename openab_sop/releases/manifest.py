@@ -9,9 +9,12 @@ from typing import Any
 import yaml
 
 from openab_sop.errors import ReleaseError
-from openab_sop.objects import Object
+from openab_sop.objects import Object, part
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+HOOK = "helm.sh/hook"
+"""Annotation of what Helm runs or makes around a change, and does not take for a part of the release."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ class Manifest:
     def of_kind(self, kind: str) -> tuple[ManifestObject, ...]:
         """Return the objects of one kind ("Deployment", "Secret")."""
         return tuple(item for item in self.objects if item.kind == kind)
+
+    def find(self, kind: str, name: str) -> Object | None:
+        """Return an object; None if the chart does not render it."""
+        return next((item.body for item in self.of_kind(kind) if item.name == name), None)
+
+    def parted(self) -> tuple[Manifest, Manifest]:
+        """Return the release's own objects, and the hooks."""
+        hooks = tuple(item for item in self.objects if HOOK in part(item.body, "metadata", "annotations"))
+        return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
 
 
 def _objects(text: str) -> Iterator[ManifestObject]:

@@ -47,7 +47,7 @@ class Blueprint:
 
     def rendered(self, kind: str, name: str) -> Object | None:
         """Return an object as the chart renders it; None if it does not."""
-        return next((item.body for item in self._manifest.of_kind(kind) if item.name == name), None)
+        return self._manifest.find(kind, name)
 
     def claim(self, stored: StoredAgent) -> Object:
         """Return an agent's claim as its old cluster had it."""

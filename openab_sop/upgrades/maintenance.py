@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openab_sop.backups import remote, sealing
+from openab_sop.backups import remote
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.backups.store import Store
@@ -122,10 +122,9 @@ class Maintenance:
         """
         name = self.course.backup
         if name not in self._opened:
-            root = self.policy.backup_root
-            near = self._stack.enter_context(remote.fetched(self.stored(), root, self.journal))
-            opened = sealing.opened(near, self.policy.identity, root, self.journal)
-            self._opened[name] = self._stack.enter_context(opened)
+            policy = self.policy
+            readable = remote.readable(self.stored(), policy.backup_root, policy.identity, self.journal)
+            self._opened[name] = self._stack.enter_context(readable)
         return self._opened[name]
 
     def status(self) -> Status:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from secrets import token_hex
+from typing import Any
 
 from openab_sop.agents import prepull
 from openab_sop.backups import proof, remote, sealing
@@ -196,7 +197,6 @@ class Upgrade:
                 f"release {now_listed.name} is {now_listed.status} at revision {now_listed.revision}",
                 "bring it back first: pytest suites/rollback --backup=DIR",
             )
-        rehearsed = self._rehearsed()
         course = Course(
             id=token_hex(4),
             begun=now(),
@@ -205,8 +205,7 @@ class Upgrade:
             target=str(self.target.version),
             digest=self.target.digest,
             prerelease=str(self.target.prerelease or ""),
-            unneeded=self._unneeded(rehearsed),
-            way_back=rehearsed.way_back if rehearsed else "",
+            **self._by_rehearsal(),
         )
         self.maintenance.file.write(course)
         self.maintenance.entered = True
@@ -224,20 +223,19 @@ class Upgrade:
         if course.acting:
             course = self._settle(course)
         if not course.changed:  # the way may be another than when it began
-            rehearsed = self._rehearsed()
-            way_back = rehearsed.way_back if rehearsed else ""
-            course = self.maintenance.file.update(unneeded=self._unneeded(rehearsed), way_back=way_back)
+            course = self.maintenance.file.update(**self._by_rehearsal())
         self.maintenance.require_unchanged()
         self.maintenance.entered = True
         return f"upgrade {course.id} to {course.target} goes on, begun {course.begun}: " + (
             ", ".join(f"{mark} {when}" for mark, when in course.reached.items()) or "nothing done yet"
         )
 
-    def _rehearsed(self) -> Outcome | None:
-        """Return what a rehearsal of this very way has found out, if one passed."""
+    def _by_rehearsal(self) -> dict[str, Any]:
+        """Return the fields of a course that a rehearsal of this very way decides, if one passed."""
         found = outcome.last(self.maintenance.file.path.parent)
         way = (self.release.revision, str(self.target.version), self.target.digest)
-        return found if found and found.is_of(*way) else None
+        rehearsed = found if found and found.is_of(*way) else None
+        return {"unneeded": self._unneeded(rehearsed), "way_back": rehearsed.way_back if rehearsed else ""}
 
     def _unneeded(self, rehearsed: Outcome | None) -> dict[str, str]:
         """Tell why phases are left out: the pre-release, if it was to be validated on a copy, and was."""

@@ -10,6 +10,7 @@ from openab_sop.cluster.kube import quantity
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.workload import Workload
+from openab_sop.releases.manifest import HOOK
 from openab_sop.rule import blocks, warns
 from openab_sop.targets.capacity import requests
 from openab_sop.verdict import Finding
@@ -17,7 +18,6 @@ from openab_sop.verdict import Finding
 _CLAIM = "PersistentVolumeClaim"
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _HARMFUL = re.compile(r"\bdelete\b|(?<![-\w])rm\s|\buninstall\b|--force\b|\bpatch\b")
-_HOOK = "helm.sh/hook"
 _SELECTOR = ("spec", "selector")
 _NAMES = {"count/pods": "pods", **{name: f"requests.{name}" for name in ("cpu", "memory", "ephemeral-storage")}}
 """Names of a quota that mean the same as others."""
@@ -172,7 +172,7 @@ def _runs_in_upgrade(body: Object) -> bool:
 
 
 def _hooks(body: Object) -> str:
-    return str(part(body, "metadata", "annotations").get(_HOOK, ""))
+    return str(part(body, "metadata", "annotations").get(HOOK, ""))
 
 
 def _harmful(body: Object) -> str:

@@ -59,7 +59,6 @@ class Ground:
             release,
             self.target(version),
             self.backup,
-            None,
             replace(usual, **manner),
             self.scratch / "session",
             Journal(self.scratch / "journal.jsonl"),

@@ -6,7 +6,8 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
@@ -49,6 +50,16 @@ def as_caller(up: Upgrading, status: Status, directory: Path, rights: list[dict[
     return own.run("suites/rehearsal", GOOD, env=env)
 
 
+@contextmanager
+def quota(up: Upgrading, name: str, hard: str) -> Generator[None]:
+    """A quota in the release's namespace."""
+    up.kubectl("create", "quota", name, f"--hard={hard}")
+    try:
+        yield
+    finally:
+        up.kubectl("delete", "quota", name)
+
+
 def test_without_namespaces_the_copy_is_in_the_releases_own(up: Upgrading, status: Status, tmp_path: Path) -> None:
     before = up.standing()
     run = as_caller(up, status, tmp_path, ALL)
@@ -66,11 +77,8 @@ def test_who_may_make_no_copy_is_told_what_is_possible(up: Upgrading, status: St
 
 
 def test_a_quota_that_leaves_no_room_is_named(up: Upgrading, status: Status, tmp_path: Path) -> None:
-    up.kubectl("create", "quota", "tight", "--hard=persistentvolumeclaims=1")
-    try:
+    with quota(up, "tight", "persistentvolumeclaims=1"):
         run = as_caller(up, status, tmp_path, ALL)
-    finally:
-        up.kubectl("delete", "quota", "tight")
     assert run.status == 1
     assert "no claim for the copy can be made" in run.output
     assert "exceeded quota: tight" in run.output
@@ -80,11 +88,8 @@ def test_a_quota_that_leaves_no_room_is_named(up: Upgrading, status: Status, tmp
 
 def test_a_quota_that_keeps_the_copy_from_starting_is_named(up: Upgrading, status: Status, tmp_path: Path) -> None:
     """The agent and one helper fit, its copy does not: nothing is said of the new version."""
-    up.kubectl("create", "quota", "few", "--hard=count/deployments.apps=1")
-    try:
+    with quota(up, "few", "count/deployments.apps=1"):
         run = as_caller(up, status, tmp_path, ALL)
-    finally:
-        up.kubectl("delete", "quota", "few")
     assert run.status == 1
     assert "exceeded quota: few" in run.output
     assert run.verdicts()["test_target_runs_on_the_copy"] == "not run"

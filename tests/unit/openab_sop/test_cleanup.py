@@ -27,7 +27,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A backup root."""
-    root = tmp_path / "root"
+    root = tmp_path / "backups"
     root.mkdir()
     return root
 
@@ -72,7 +72,7 @@ def test_each_line_tells_release_version_size_and_state(root: Path) -> None:
     assert second.endswith("the newest good one")
 
 
-@pytest.mark.parametrize("name", ["../root/" + OLD, "./" + OLD, OLD + "/", "", "*", "nothing", "/"])
+@pytest.mark.parametrize("name", ["../backups/" + OLD, "./" + OLD, OLD + "/", "", "*", "nothing", "/"])
 def test_only_a_name_is_a_name(root: Path, journal: Journal, name: str) -> None:
     made(root, OLD)
     made(root, NEW)

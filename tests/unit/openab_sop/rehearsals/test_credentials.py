@@ -40,15 +40,6 @@ KEY = (
 DISCORD = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789_A"
 
 
-@pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget what a test has taught."""
-    monkeypatch.setattr(redact, "_known", set[str]())
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
-    yield
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
-
-
 @dataclass
 class Home:
     """A home on disk, what its backup has of it, and what became of that."""

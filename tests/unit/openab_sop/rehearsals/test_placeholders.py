@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -15,15 +15,6 @@ from openab_sop.rehearsals.placeholders import dead, neutral, neutral_secret, op
 DISCORD = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789_A"
 ANTHROPIC = "sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq+/hkiG9w0BAQE=\n-----END PRIVATE KEY-----"
-
-
-@pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget what a test has taught."""
-    monkeypatch.setattr(redact, "_known", set[str]())
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
-    yield
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
 
 
 @pytest.mark.parametrize(
