@@ -114,9 +114,9 @@ class Homes:
     def prove(self) -> Verdict:
         """Prove the volumes by the digests that the helper pods compute now (SOP 5.2)."""
         begun = time.monotonic()
-        findings = tuple(finding for held in self._held for finding in held.volume.findings())
+        verdict = self._proof()
         self.seconds += time.monotonic() - begun
-        return Verdict(f"{len(self._held)} volumes are as backup {self.source.manifest.name} says", findings)
+        return verdict
 
     def make_harmless(self) -> dict[str, Treated]:
         """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
@@ -153,7 +153,7 @@ class Homes:
             traces = {held.stored.deployment: self._traces(held) for held in self._held}
             for held in self._held:
                 held.write(self.journal, progress)
-            if not (verdict := self.prove()).passed:
+            if not (verdict := self._proof()).passed:
                 raise BackupError(str(verdict), "run again")
             self.make_harmless()
             return traces
@@ -164,6 +164,10 @@ class Homes:
         """Remove the helper pods, and what was only needed here."""
         self.let_go()
         self._kept.close()
+
+    def _proof(self) -> Verdict:
+        findings = tuple(finding for held in self._held for finding in held.volume.findings())
+        return Verdict(f"{len(self._held)} volumes are as backup {self.source.manifest.name} says", findings)
 
     def _hold(self, deployments: Mapping[str, Object]) -> None:
         for _, stored, _ in self.plan.with_claims:
