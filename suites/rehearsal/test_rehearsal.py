@@ -37,7 +37,7 @@ def test_restore_is_proved(rehearsal: Rehearsal, evidence: Evidence) -> None:
 
 @pytest.mark.gate
 def test_logins_are_harmless(rehearsal: Rehearsal, evidence: Evidence) -> None:
-    """3.2 Where the cluster keeps nothing in, no login that works is left in the copied homes."""
+    """3.2 No login that works is left in the copied homes; one that cannot be opened blocks where nothing is denied."""
     evidence("harmless", rehearsal.make_harmless())
 
 
