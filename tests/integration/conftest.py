@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 
 from sandbox import Sandbox, Status
+from tests.integration import evidence
 from world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +62,7 @@ class Suites:
     def at(cls, directory: Path, status: Status) -> Suites:
         """Suites that leave everything below `directory`; the sandbox is to them a kubeconfig like any other."""
         (directory / "reports").mkdir()
+        evidence.keep_reports(directory / "reports")
         env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAB_", "PYTEST_"))}
         env |= {"PATH": f"{status.bin}{os.pathsep}{env['PATH']}", "KUBECONFIG": str(status.kubeconfig)}
         return cls(directory / "backups", directory / "reports", env)
@@ -92,6 +94,16 @@ class Suites:
     def partial(self) -> list[Path]:
         """What runs that died have left."""
         return sorted(self.backup_root.glob(".openab-backup-*"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what the node shows while it is still there, and name the place in the failure's message."""
+    report = yield
+    if report.failed and report.when != "teardown":
+        directory = evidence.collect(item.nodeid, report.longreprtext)
+        report.sections.append(("evidence", f"pods, events, logs and journals: {directory}"))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +142,8 @@ def new_namespace(world: World) -> Generator[str]:
     """A namespace with a name of its own; gone afterwards."""
     name = f"t-{uuid4().hex[:8]}"
     world.kubectl("create", "namespace", name)
-    yield name
+    with evidence.watched(name, world.kubectl):
+        yield name
     world.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from sandbox import Sandbox, images
 from sandbox.images import ImageConfig
+from tests.integration.evidence import watched
 from tests.integration.sandbox.support import IMAGE, STATES, Cluster, eventually, footprint
 
 
@@ -50,6 +51,7 @@ def cluster(box: Sandbox) -> Generator[Cluster]:
     found = Cluster(box.status(), f"test-{uuid4().hex[:8]}")
     found.kubectl("create", "namespace", found.namespace)
     eventually(lambda: "default" in found.kubectl("get", "serviceaccounts", "-o", "name"))
-    yield found
+    with watched(found.namespace, Cluster(box.status()).kubectl):
+        yield found
     if box.status().up:
         found.kubectl("delete", "namespace", found.namespace, "--wait=false")

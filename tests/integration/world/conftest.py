@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from sandbox import Sandbox, SandboxError
 from sandbox.wait import until
+from tests.integration.conftest import new_namespace
 from world import World
 
 
@@ -125,7 +125,5 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def place(world: World) -> Iterator[Place]:
     """A namespace of the module's own."""
-    name = f"world-test-{secrets.token_hex(3)}"
-    world.kubectl("create", "namespace", name)
-    yield Place(world, name)
-    world.kubectl("delete", "namespace", name, "--wait=false")
+    with new_namespace(world) as name:
+        yield Place(world, name)
