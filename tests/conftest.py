@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.again import Again
 from tests.costs import Costs
 from tests.progress import Progress
 from tests.tools import missing
@@ -26,5 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"the tests need: {' '.join(named)}\n  next: scripts/test-tools")
     if directory := config.getoption("costs"):
         config.pluginmanager.register(Costs(directory), "tests-costs")
+    if not worker:
+        config.pluginmanager.register(Again(), "tests-again")
     if not worker and config.getoption("numprocesses", None):
         config.pluginmanager.register(Progress(config), "tests-progress")

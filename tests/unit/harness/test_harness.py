@@ -1,9 +1,11 @@
-"""What every run of the tests has, tried on a small project: missing programs, the line of progress, costs, evidence."""
+"""What every run of the tests has, tried on a small project."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from tests.integration import evidence
 from tests.tools import missing
 from tests.unit.fixtures.project import ROOT, Project
 
-HARNESS = ("conftest.py", "costs.py", "progress.py", "tools.py", "tools.txt")
+HARNESS = ("conftest.py", "again.py", "costs.py", "progress.py", "tools.py", "tools.txt")
 SLOW = """
 import time
 import pytest
@@ -80,6 +82,30 @@ def test_a_line_of_progress_tells_how_far_the_run_is(small: Project) -> None:
 
 def test_without_workers_there_are_dots_as_ever(small: Project) -> None:
     assert "..F." in small.run("tests").output
+
+
+def test_what_needs_a_second_try_is_named(small: Project) -> None:
+    command = [sys.executable, "-m", "pytest", "tests", "--numprocesses=2"]
+    assert subprocess.run(command, cwd=small.directory, capture_output=True).returncode == 1
+    assert again(small) == (0, "needs a second try: tests/test_small.py::test_slow[2]\n")
+    small.write("tests/test_small.py", "def test_fast(): pass")
+    assert subprocess.run(command, cwd=small.directory, capture_output=True).returncode == 0
+    assert again(small) == (1, ""), "nothing does"
+
+
+def test_a_run_that_ended_otherwise_gets_no_second_try(small: Project) -> None:
+    """What it did not run would never be run."""
+    small.write("tests/test_zero.py", "import os, signal\n\ndef test_ends_all(): os.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", "pytest", "tests"]
+    assert subprocess.run(command, cwd=small.directory, capture_output=True).returncode == 2
+    assert again(small) == (1, "")
+
+
+def again(project: Project) -> tuple[int, str]:
+    """Ask which tests need a second try."""
+    command = [sys.executable, "-m", "tests.again"]
+    done = subprocess.run(command, cwd=project.directory, capture_output=True, text=True)
+    return done.returncode, done.stdout
 
 
 def test_costs_are_recorded_by_test_and_by_shared_set_up(small: Project, tmp_path: Path) -> None:
