@@ -1,6 +1,6 @@
 """Which tests a run leaves to a second try, a line each: ``python -m tests.again``, read from pytest's own cache.
 
-Ends with status 1 unless the run came to its end with failed tests and nothing worse: what it did not run would never be.
+Ends with status 1 unless the run came to its end with failed tests and nothing worse: what it left out would never be.
 """
 
 from __future__ import annotations

@@ -99,21 +99,18 @@ def tables(costs: list[Cost]) -> str:
     modules: dict[str, list[Cost]] = defaultdict(list)
     for cost in tests:
         modules[cost.what.partition("::")[0]].append(cost)
-    sums = [
-        Cost(
-            f"{module} ({len(own)} tests)",
-            "module",
-            *(sum(getattr(c, f) for c in own) for f in ("wall", "cpu", "waited")),
-            0,
-        )
-        for module, own in modules.items()
-    ]
+    sums = [_sum(f"{module} ({len(own)} tests)", own) for module, own in modules.items()]
     parts = (
         ("module", sorted(sums, key=lambda cost: -cost.wall)[:SLOWEST]),
         ("set-up", [cost for cost in fixtures if cost.wall >= 0.5]),
         ("test", tests[:SLOWEST]),
     )
     return "\n\n".join(_table(title, rows) for title, rows in parts)
+
+
+def _sum(what: str, costs: list[Cost]) -> Cost:
+    wall, cpu, waited = (sum(values) for values in zip(*((c.wall, c.cpu, c.waited) for c in costs), strict=True))
+    return Cost(what, "module", wall, cpu, waited, costs[-1].when)
 
 
 def _table(title: str, rows: list[Cost]) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2] / "build" / "failures"
@@ -24,7 +25,7 @@ _reports: list[Path] = []
 
 
 @contextmanager
-def watched(namespace: str, kubectl: Kubectl) -> Iterator[None]:
+def watched(namespace: str, kubectl: Kubectl) -> Generator[None]:
     """Include a namespace in the evidence of whatever fails while it is there."""
     _namespaces[namespace] = kubectl
     try:
@@ -50,7 +51,7 @@ def collect(test: str, output: str) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "failure.txt").write_text(output)
     for namespace, kubectl in list(_namespaces.items()):
-        _look(directory / namespace, lambda *words, n=namespace, k=kubectl: k("--namespace", n, *words))
+        _look(directory / namespace, partial(kubectl, "--namespace", namespace))
     for report in (report for reports in _reports for report in reports.glob("*")):
         if time.time() - report.stat().st_mtime < RECENT:
             shutil.copytree(report, directory / report.parents[1].name / report.name, dirs_exist_ok=True)
