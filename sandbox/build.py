@@ -28,7 +28,7 @@ BUILD_TIMEOUT = 3600
 class GoBuild:
     """What to build from the Go module in `source`.
 
-    `packages` are import paths or ./relative ones; each gives a binary. `links` are further names of the only binary.
+    `packages` are import paths or ./relative ones; each gives a binary. `links` are further names of the first one's.
     `strings` are Go string variables set at link time. `cgo` allows C code, with build `tags`.
     `data` are directories of modules, as (module, directory), to be kept beside the binaries.
     """
@@ -46,6 +46,11 @@ class GoBuild:
     def name(self) -> str:
         """What progress lines and errors call it."""
         return self.label or self.source.name
+
+    @property
+    def binary(self) -> str:
+        """The name of the first package's binary, as the compiler gives it."""
+        return (self.source / self.packages[0]).resolve().name
 
     def arguments(self) -> list[str]:
         """What `go build` gets, except for the place of the output."""
@@ -117,9 +122,8 @@ def _build(build: GoBuild, go: Path, target: Path) -> None:
         )
     except SandboxError as error:
         raise SandboxError(f"building {build.name} failed: {error.problem}", error.next_step) from error
-    binaries = list(aside.iterdir())
     for name in build.links:
-        (aside / name).symlink_to(binaries[0].name)
+        (aside / name).symlink_to(build.binary)
     for module, directory in build.data:
         origin = run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=build.source, env=_environment(build)).strip()
         shutil.copytree(Path(origin) / directory, aside / Path(directory).name)

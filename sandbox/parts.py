@@ -12,15 +12,7 @@ from sandbox.build import GoBuild
 from sandbox.toolchain import Progress
 
 SOURCES = Path(__file__).resolve().parent / "src"
-CLUSTER_LINKS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kubectl",
-    "helm",
-)
+NODE_LINKS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet")
 CONTAINERD = "github.com/containerd/containerd/v2/cmd"
 CNI = "github.com/containernetworking/plugins/plugins"
 CSI = "github.com/kubernetes-csi"
@@ -60,12 +52,12 @@ def versions() -> dict[str, str]:
 
 
 def cluster() -> GoBuild:
-    """etcd, the Kubernetes components, kubectl and helm: one binary that acts by its name."""
+    """etcd and the Kubernetes components, one binary that acts by its name; kubectl and helm, each its own."""
     pinned = versions()
     return GoBuild(
         SOURCES / "cluster",
-        (".",),
-        links=CLUSTER_LINKS,
+        ("./node", "./kubectl", "./helm"),
+        links=NODE_LINKS,
         strings=(
             ("k8s.io/component-base/version.gitVersion", pinned["kubernetes"]),
             ("helm.sh/helm/v4/internal/version.version", pinned["helm"]),

@@ -67,4 +67,5 @@ class Progress:
 
 def _short(nodeid: str) -> str:
     """A test's name with its module's, without directories."""
-    return nodeid.rpartition("/")[2]
+    path, _, test = nodeid.partition("::")
+    return f"{path.rpartition('/')[2]}::{test}"

@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,12 @@ from pathlib import Path
 
 import pyte
 
+from tests import warm
+
 LINES = 500
 """Lines of the screen: more than a program writes, so that nothing scrolls away."""
+DEADLINE = 10
+"""Seconds in which a program ends that has closed its terminal."""
 
 
 @dataclass
@@ -33,29 +36,25 @@ class Screen:
     seen: list[str] = field(default_factory=list[str])
 
 
-def play(argv: Sequence[str], cwd: Path, env: Mapping[str, str], columns: int) -> Screen:
-    """Run a program on a terminal of this many columns, to its end.
+def play(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], columns: int) -> Screen:
+    """Run pytest on a terminal of this many columns, to its end.
 
     Raises:
-        OSError: the program or the terminal cannot be had.
+        OSError: the terminal cannot be had.
+        subprocess.TimeoutExpired: it does not end.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     words = {"TERM": "xterm", **{name: value for name, value in env.items() if name not in ("COLUMNS", "LINES", "CI")}}
-    process = subprocess.Popen(argv, cwd=cwd, env=words, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = warm.start(arguments, cwd, words, theirs, theirs)
     os.close(theirs)
     shown = pyte.Screen(columns, LINES)
     stream, screen = pyte.ByteStream(shown), Screen()
-    try:
-        while piece := _read(ours):
-            stream.feed(piece)
-            screen.seen.append(shown.display[shown.cursor.y].rstrip())
-        screen.status = process.wait()
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        os.close(ours)
+    while piece := _read(ours):
+        stream.feed(piece)
+        screen.seen.append(shown.display[shown.cursor.y].rstrip())
+    os.close(ours)
+    screen.status = process.wait(DEADLINE)
     rows = [row.rstrip() for row in shown.display]
     while rows and not rows[-1]:
         rows.pop()

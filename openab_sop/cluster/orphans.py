@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import psutil
-
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.wait import wait
@@ -40,6 +38,8 @@ def wait_for_orphans(cluster: Cluster) -> list[int]:
 
 def _orphans(cluster: Cluster) -> list[int]:
     """Process ids; zombies have no environment any more, and others' processes cannot be ours."""
+    import psutil  # only here: it takes a tenth of a second
+
     found: list[int] = []
     for process in psutil.process_iter():
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from sandbox import Sandbox, Status
+from tests import warm
 from tests.integration import evidence
 from world import World
 
@@ -63,27 +63,22 @@ class Suites:
         """Suites that leave everything below `directory`; the sandbox is to them a kubeconfig like any other."""
         (directory / "reports").mkdir()
         evidence.keep_reports(directory / "reports")
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAB_", "PYTEST_"))}
+        env = warm.environment("OPENAB_", "PYTEST_")
         env |= {"PATH": f"{status.bin}{os.pathsep}{env['PATH']}", "KUBECONFIG": str(status.kubeconfig)}
         return cls(directory / "backups", directory / "reports", env)
 
     def argv(self, *arguments: str) -> list[str]:
         """The command line of a run."""
-        own = [f"--backup-root={self.backup_root}", f"--reports={self.reports}", "-p", "no:cacheprovider"]
-        return [sys.executable, "-m", "pytest", *arguments, *own]
+        return [sys.executable, "-m", "pytest", *self.words(*arguments)]
+
+    def words(self, *arguments: str) -> list[str]:
+        """What pytest gets."""
+        return [*arguments, f"--backup-root={self.backup_root}", f"--reports={self.reports}", "-p", "no:cacheprovider"]
 
     def run(self, *arguments: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> Run:
         """Run to the end; ``env`` goes on top of the sandbox's."""
         before = set(self.reports.glob("*"))
-        done = subprocess.run(
-            self.argv(*arguments),
-            cwd=ROOT,
-            env={**self.env, **(env or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-        )
+        done = warm.run(self.words(*arguments), ROOT, {**self.env, **(env or {})}, timeout)
         new = sorted(set(self.reports.glob("*")) - before)
         return Run(done.returncode, done.stdout, new[-1] if new else self.reports)
 

@@ -16,6 +16,7 @@ from tests.tools import missing
 from tests.unit.fixtures.project import ROOT, Project
 
 HARNESS = ("conftest.py", "again.py", "costs.py", "progress.py", "tools.py", "tools.txt")
+CACHE = ("-p", "cacheprovider")
 SLOW = """
 import time
 import pytest
@@ -85,19 +86,17 @@ def test_without_workers_there_are_dots_as_ever(small: Project) -> None:
 
 
 def test_what_needs_a_second_try_is_named(small: Project) -> None:
-    command = [sys.executable, "-m", "pytest", "tests", "--numprocesses=2"]
-    assert subprocess.run(command, cwd=small.directory, capture_output=True).returncode == 1
+    assert small.run("tests", *CACHE).status == 1
     assert again(small) == (0, "needs a second try: tests/test_small.py::test_slow[2]\n")
     small.write("tests/test_small.py", "def test_fast(): pass")
-    assert subprocess.run(command, cwd=small.directory, capture_output=True).returncode == 0
+    assert small.run("tests", *CACHE).status == 0
     assert again(small) == (1, ""), "nothing does"
 
 
 def test_a_run_that_ended_otherwise_gets_no_second_try(small: Project) -> None:
     """What it did not run would never be run."""
     small.write("tests/test_zero.py", "import os, signal\n\ndef test_ends_all(): os.kill(os.getpid(), signal.SIGINT)\n")
-    command = [sys.executable, "-m", "pytest", "tests"]
-    assert subprocess.run(command, cwd=small.directory, capture_output=True).returncode == 2
+    assert small.run("tests", *CACHE).status == 2
     assert again(small) == (1, "")
 
 

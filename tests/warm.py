@@ -1,0 +1,186 @@
+"""A Python with its imports behind it: pytest runs in forks of it, each a process of its own, in a fifth of the time.
+
+Most of what a short run of a suite costs is importing the client library, pytest and the product, and the tests make a
+thousand of them. A fork has its own pid, environment, directory, arguments and files, as a fresh process has; it
+differs in nothing but what was imported before. What must be tried on a fresh process (signals, kills, terminals,
+memory, flags of Python's own) starts one.
+
+``serve`` is the process that forks: one request a message on its socket, answered with pid and exit status on the
+socket that came with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+"""Settings of the caller's Python that a run of a suite does not get: each would compile all modules anew."""
+ROOT = Path(__file__).resolve().parents[1]
+PRELOADED = ("pytest", "_pytest.pytester", "jinja2", "execnet", "pdb")
+"""Beside the product's own modules and what they import. No pytest plugin: pytest rewrites these as it imports them."""
+LONGEST = 1 << 20
+"""Bytes of a request: arguments and environment."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run that has ended: its exit status, minus the signal's number if one ended it, and what it printed."""
+
+    returncode: int
+    stdout: str
+
+
+@dataclass(frozen=True)
+class Process:
+    """A pytest that runs in a fork."""
+
+    pid: int
+    _end: socket.socket
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end, in seconds; returns its exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time, and was killed.
+        """
+        self._end.settimeout(timeout)
+        try:
+            return int(self._end.recv(64))
+        except TimeoutError:
+            os.kill(self.pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired("pytest", timeout) from None
+        finally:
+            self._end.close()
+
+
+def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float) -> Done:
+    """Run ``python -m pytest`` with arguments, to its end; in a fresh process if ``env`` has settings of Python's own.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end in time, and was killed.
+    """
+    with tempfile.TemporaryFile() as output:
+        if any(name.startswith("PYTHON") for name in env):
+            command = [sys.executable, "-m", "pytest", *arguments]
+            fresh = subprocess.run(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT, timeout=timeout)
+            status = fresh.returncode
+        else:
+            with Path(os.devnull).open() as nothing:
+                status = start(arguments, cwd, env, nothing.fileno(), output.fileno()).wait(timeout)
+        output.seek(0)
+        return Done(status, output.read().decode(errors="replace"))
+
+
+def start(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: int, output: int) -> Process:
+    """Start pytest in a fork that reads and writes these files."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        request = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
+        socket.send_fds(_server(), [request], [theirs.fileno(), stdin, output])
+    return Process(int(ours.recv(64)), ours)
+
+
+def environment(*foreign: str) -> dict[str, str]:
+    """Return this process's environment as a run of a suite gets it, without variables of a foreign prefix."""
+    return {n: value for n, value in os.environ.items() if n not in INHERITED and not n.startswith(foreign)}
+
+
+@cache
+def _server() -> socket.socket:
+    """Return the socket of this process's own server, started now; it ends when this process does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
+    with theirs:
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
+            cwd=ROOT,
+            env=environment(),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+    return ours
+
+
+def serve(requests: socket.socket) -> tuple[list[str], str, dict[str, str]]:
+    """Fork for each request until nobody can ask any more; returns in the fork, with what it has to run."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(requests, selectors.EVENT_READ)
+        while True:
+            for key, _ in waiting.select():
+                if key.fileobj is not requests:
+                    _tell_end(waiting, key)
+                    continue
+                message, files, _, _ = socket.recv_fds(requests, LONGEST, 3)
+                if not message:
+                    sys.exit()
+                reply, stdin, output = files
+                pid = os.fork()
+                if pid == 0:
+                    for number, file in enumerate((stdin, output, output)):
+                        os.dup2(file, number)
+                    for file in files:
+                        os.close(file)
+                    requests.close()
+                    arguments, directory, environment = json.loads(message)
+                    return arguments, directory, environment
+                os.close(stdin)
+                os.close(output)
+                told = socket.socket(fileno=reply)
+                told.send(str(pid).encode())
+                waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, told))
+
+
+def _tell_end(waiting: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    pid, told = key.data
+    waiting.unregister(key.fileobj)
+    os.close(key.fd)
+    with told:
+        told.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+
+
+def _import_all() -> None:
+    import openab_sop
+
+    for module in pkgutil.walk_packages(openab_sop.__path__, "openab_sop."):
+        importlib.import_module(module.name)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # so that the forks' collections do not copy these pages
+
+
+def main() -> None:
+    """Serve; in a fork, be the pytest that was asked for."""
+    _import_all()
+    arguments, directory, environment = serve(socket.socket(fileno=int(sys.argv[1])))
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(directory)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    sys.path[0] = directory
+    sys.path_importer_cache.clear()
+    sys.argv[1:] = arguments
+    runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
