@@ -23,10 +23,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
@@ -92,7 +92,7 @@ def start(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: in
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         request = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
-        socket.send_fds(_server(), [request], [theirs.fileno(), stdin, output])
+        _server.ask(request, [theirs.fileno(), stdin, output])
     return Process(int(ours.recv(64)), ours)
 
 
@@ -101,21 +101,36 @@ def environment(*foreign: str) -> dict[str, str]:
     return {n: value for n, value in os.environ.items() if n not in INHERITED and not n.startswith(foreign)}
 
 
-@cache
-def _server() -> socket.socket:
-    """Return the socket of this process's own server, started now; it ends when this process does."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
-    with theirs:
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
-            cwd=ROOT,
-            env=environment(),
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-    return ours
+class _Server:
+    """This process's own server, started when it is first needed; it ends when this process does."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, request: bytes, files: list[int]) -> None:
+        """Send a request, from any thread."""
+        with self._lock:
+            if self._socket is None:
+                self._socket = self._started()
+            socket.send_fds(self._socket, [request], files)
+
+    def _started(self) -> socket.socket:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST)
+        with theirs:
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
+                cwd=ROOT,
+                env=environment(),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        return ours
+
+
+_server = _Server()
 
 
 def serve(requests: socket.socket) -> tuple[list[str], str, dict[str, str]]:

@@ -180,7 +180,8 @@ class World:
         with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self._directory) as file:  # its mode is 0600
             json.dump(values or {}, file)
             file.flush()
-            self.helm([*action, "--namespace", namespace, "--values", file.name])
+            # every object of these charts is known to be valid; helm would read the API's whole schema each time
+            self.helm([*action, "--namespace", namespace, "--values", file.name, "--disable-openapi-validation"])
         if wait:
             which = ("--namespace", namespace, f"--selector=app.kubernetes.io/instance={release}")
             self.kubectl("rollout", "status", "deployment", *which, f"--timeout={ROLLOUT_TIMEOUT}s")

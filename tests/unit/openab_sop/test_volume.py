@@ -166,7 +166,7 @@ def test_room_is_what_is_written_without_the_holes(tmp_path: Path, free: int, fi
     pod = local(tmp_path)
     (pod.home / "random").write_bytes(os.urandom(200_000))
     with (pod.home / "holes").open("wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(1 << 28)
     (tmp_path / "backup").mkdir()
     with comparison(tmp_path / "backup") as table:
         pod.copy(table, tmp_path / "backup" / "home.tar")
@@ -177,7 +177,7 @@ def test_room_is_what_is_written_without_the_holes(tmp_path: Path, free: int, fi
     pod.tool("df", f"echo Avail; echo {free}")
     with volume(pod, tmp_path) as lost:
         agent = Agent("bot", "openab", "a=b", str(pod.home), "claim", (), (), ())
-        stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 2, 2, 1 << 30, ())
+        stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 2, 2, 1 << 28, ())
         archive = tmp_path / "backup" / "home.tar"
         held = Held(agent, stored, archive, lost, lost.change(), lambda _: pytest.fail("nobody asks"))
         found = [str(finding) for finding in held.too_small()]
