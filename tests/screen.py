@@ -46,7 +46,7 @@ def play(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], columns: i
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
     words = {"TERM": "xterm", **{name: value for name, value in env.items() if name not in ("COLUMNS", "LINES", "CI")}}
-    process = warm.start(arguments, cwd, words, theirs, theirs)
+    process = warm.start(arguments, cwd, words, theirs, stdin=theirs)
     os.close(theirs)
     shown = pyte.Screen(columns, LINES)
     stream, screen = pyte.ByteStream(shown), Screen()

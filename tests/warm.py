@@ -17,6 +17,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import selectors
 import signal
 import socket
@@ -46,12 +47,19 @@ class Done:
     stdout: str
 
 
-@dataclass(frozen=True)
 class Process:
     """A pytest that runs in a fork."""
 
-    pid: int
-    _end: socket.socket
+    def __init__(self, pid: int, end: socket.socket) -> None:
+        self.pid = pid
+        self._end = end
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit status; None while it runs."""
+        if self._status is None and select.select([self._end], [], [], 0)[0]:
+            self._status = int(self._end.recv(64))
+        return self._status
 
     def wait(self, timeout: float) -> int:
         """Wait for its end, in seconds; returns its exit status.
@@ -59,14 +67,11 @@ class Process:
         Raises:
             subprocess.TimeoutExpired: it did not end in time, and was killed.
         """
-        self._end.settimeout(timeout)
-        try:
-            return int(self._end.recv(64))
-        except TimeoutError:
+        select.select([self._end], [], [], timeout)
+        if (status := self.poll()) is None:
             os.kill(self.pid, signal.SIGKILL)
-            raise subprocess.TimeoutExpired("pytest", timeout) from None
-        finally:
-            self._end.close()
+            raise subprocess.TimeoutExpired("pytest", timeout)
+        return status
 
 
 def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float) -> Done:
@@ -81,18 +86,20 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: fl
             fresh = subprocess.run(command, cwd=cwd, env=env, stdout=output, stderr=subprocess.STDOUT, timeout=timeout)
             status = fresh.returncode
         else:
-            with Path(os.devnull).open() as nothing:
-                status = start(arguments, cwd, env, nothing.fileno(), output.fileno()).wait(timeout)
+            status = start(arguments, cwd, env, output.fileno()).wait(timeout)
         output.seek(0)
         return Done(status, output.read().decode(errors="replace"))
 
 
-def start(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], stdin: int, output: int) -> Process:
-    """Start pytest in a fork that reads and writes these files."""
+def start(
+    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], output: int, stdin: int | None = None
+) -> Process:
+    """Start pytest in a fork that writes to this file, and reads from the other one if there is one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
+    with theirs, Path(os.devnull).open() as nothing:
         request = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
-        _server.ask(request, [theirs.fileno(), stdin, output])
+        files = [theirs.fileno(), nothing.fileno() if stdin is None else stdin, output]
+        _server.ask(request, files)
     return Process(int(ours.recv(64)), ours)
 
 
