@@ -131,6 +131,10 @@ class Helm:
         redact.learn_values(found.values)
         return found
 
+    def knows(self, release: str, revision: int) -> bool:
+        """Tell whether Helm still has a revision: it prunes old ones, and people delete them (SOP 4.2)."""
+        return revision in records.revisions(self.cluster, release)
+
     def history(self, release: str) -> list[Row]:
         """Return the revisions that helm still knows, oldest first (SOP 2.7)."""
         return [_row(found) for found in records.history(self.cluster, release)]

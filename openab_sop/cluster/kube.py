@@ -24,6 +24,16 @@ MANAGER = "openab-sop"
 """The field manager under which the API records our changes."""
 TIMEOUT = (5, 30)
 """Seconds to connect and to answer."""
+_HELM_CALLER = (
+    "HELM_KUBEAPISERVER",
+    "HELM_KUBEASGROUPS",
+    "HELM_KUBEASUSER",
+    "HELM_KUBECAFILE",
+    "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+    "HELM_KUBETLS_SERVER_NAME",
+    "HELM_KUBETOKEN",
+)
+"""What helm takes for its caller in place of the kubeconfig's, and kubectl does not (https://helm.sh/docs/helm/helm/)."""
 _ANY = "application/json, */*"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-metadata"""
@@ -80,8 +90,16 @@ class Cluster:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What kubectl and helm need in their environment to reach the same cluster."""
+        """What kubectl and helm need in their environment to reach the same cluster, as the same caller.
+
+        Variables of the operator's own that would change what they do are overridden: another API server or user for
+        helm alone, defaults for kubectl's options, and a limit on Helm's history, which would prune the revision that
+        a rollback needs.
+        """
         return {
+            **dict.fromkeys(_HELM_CALLER, ""),
+            "HELM_MAX_HISTORY": "0",
+            "KUBERC": "off",
             "KUBECONFIG": self.access.joined,
             "HELM_NAMESPACE": self.namespace,
             "HELM_KUBECONTEXT": self.access.context,

@@ -113,6 +113,11 @@ def history(cluster: Cluster, release: str) -> Iterator[Record]:
         yield record(cluster, name, revision)
 
 
+def revisions(cluster: Cluster, release: str) -> set[int]:
+    """Return the numbers of the revisions that Helm still knows; the records themselves are not read."""
+    return {revision for _, revision in _known(cluster, release)}
+
+
 def _known(cluster: Cluster, release: str | None) -> list[tuple[str, int]]:
     """Return release and revision of each record, from their labels: the records themselves are large."""
     selector = "owner=helm" + (f",name={release}" if release else "")

@@ -21,7 +21,6 @@ from openab_sop.errors import NotNeeded
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
-from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.changes import volume_since
@@ -134,8 +133,13 @@ class Rollback:
         for agent in self._agents():
             fields.give_back(m.helm.cluster, "Deployment", agent.deployment)
         m.file.update(acting=BACK, acting_from=before.revision)
-        with m.journal.action("helm rollback", release=m.name, revision=course.revision):
-            m.helm.rollback(m.name, course.revision, orphans.mark())
+        if m.helm.knows(m.name, course.revision):
+            with m.journal.action("helm rollback", release=m.name, revision=course.revision):
+                m.helm.rollback(m.name, course.revision, orphans.mark())
+        else:  # pruned or deleted: what the baseline keeps of it comes in its place
+            kept = Blueprint(m.baseline())
+            with m.journal.action("helm upgrade", release=m.name, chart=kept.chart.name, backup=course.backup):
+                m.helm.upgrade(m.name, kept.chart, kept.values, orphans.mark())
         revision = m.listed().revision
         m.file.mark("rolled back", acting="", revisions=(*course.revisions, revision))
         return f"revision {revision}, as revision {course.revision} was"
@@ -210,11 +214,10 @@ class Rollback:
     def _agents(self) -> list[Agent]:
         """Return the agents of the present revision, and those of the old one that are still there: all may write."""
         found = {agent.deployment: agent for agent in self._m.release().agents}
-        old = Manifest.parse(self._m.helm.record(self._m.name, self._m.course.revision).manifest)
-        for item in old.of_kind("Deployment"):
-            live = self._m.helm.cluster.find("Deployment", item.name)
-            if live and item.name not in found and is_agent(live):
-                found[item.name] = Agent.of(live)
+        for name in Blueprint(self._m.baseline()).deployments:
+            live = self._m.helm.cluster.find("Deployment", name)
+            if live and name not in found and is_agent(live):
+                found[name] = Agent.of(live)
         return list(found.values())
 
     def _require_unreverted(self) -> Course:
@@ -236,7 +239,7 @@ class Rollback:
         Helm adopts those of the chart when it rolls back; where it does not, they are left to ``refill``.
         """
         m, cluster, plan = self._m, release.cluster, Blueprint(self._m.baseline())
-        adopts = m.helm.record(m.name, m.course.revision).is_server_side and adopts_on_rollback()
+        adopts = self._adopts()
         agents: list[Agent] = []
         for agent, stored, claim in plan.with_claims:
             rendered = plan.rendered(CLAIM, claim)
@@ -256,6 +259,13 @@ class Rollback:
         for agent in agents:
             fields.give_back(cluster, CLAIM, str(agent.claim))
         return written
+
+    def _adopts(self) -> bool:
+        """Tell whether Helm takes a claim over that is there already: an upgrade does, a rollback not always."""
+        m = self._m
+        if not m.helm.knows(m.name, m.course.revision):
+            return True
+        return m.helm.record(m.name, m.course.revision).is_server_side and adopts_on_rollback()
 
     def _restore(
         self,

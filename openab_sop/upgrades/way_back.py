@@ -84,12 +84,14 @@ class WayBack:
             self._m.file.update(decided=decision.rule.id, ended="")
         return decision
 
-    def target(self) -> int:
-        """Return the revision that is gone back to: the last that was deployed when the baseline was taken (SOP 4.2).
+    def target(self) -> str:
+        """Return what is gone back to: the last revision that was deployed when the baseline was taken (SOP 4.2).
+
+        Where Helm has lost that revision, it is the chart and the values that the baseline keeps of it.
 
         Raises:
             NotNeeded: nothing leads back, or Helm never began the change.
-            ReleaseError: revisions of somebody else came after the upgrade's own, or Helm has lost the revision.
+            ReleaseError: revisions of somebody else came after the upgrade's own.
         """
         course = self.require()
         known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
@@ -99,11 +101,6 @@ class WayBack:
                 f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
                 "somebody has changed the release since: roll it back by hand (helm history, helm rollback)",
             )
-        if course.revision not in known:
-            raise ReleaseError(
-                f"helm has no revision {course.revision} of {self._m.name} any more",
-                f"uninstall, and rebuild it from the backup: pytest suites/reinstall --backup={course.backup}",
-            )
         history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
         deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
         if deployed[-1:] != [course.revision]:
@@ -111,7 +108,11 @@ class WayBack:
                 f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
                 "look at helm-history.txt in it, and go back by hand",
             )
-        return course.revision
+        if course.revision not in known:
+            return (
+                f"Helm has no revision {course.revision} any more: chart {course.version} and values of {course.backup}"
+            )
+        return f"revision {course.revision}"
 
     def require(self) -> Course:
         """Return the course, if the way back was chosen and is not at its end.

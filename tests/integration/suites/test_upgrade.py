@@ -151,6 +151,30 @@ def test_a_bot_that_stays_silent_is_rolled_back_and_escalation_changes_nothing(r
     assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.2 deployed", True, "")
 
 
+def test_a_short_history_of_the_callers_does_not_prune_what_a_rollback_needs(release: Upgrading) -> None:
+    """HELM_MAX_HISTORY would drop the old revision when the stable version comes after its pre-release."""
+    env = {"HELM_MAX_HISTORY": "2", "HELM_KUBETOKEN": "of-somebody-else", "HELM_KUBEAPISERVER": "https://127.0.0.1:1"}
+    failed = release.run("suites", "--target-version=0.9.0", "--approval=auto", env=env)
+    assert failed.status == 11, failed.output
+    assert (release.chart(), release.ready(), release.kept(), release.leftovers()) == ("0.8.0 deployed", True, True, "")
+    release.kubectl("get", "secret", "sh.helm.release.v1.openab.v1")
+
+
+def test_a_revision_that_helm_has_lost_comes_back_from_the_backup(release: Upgrading) -> None:
+    """Its chart and its values are in the baseline; the claim stays the one that it was."""
+    claim, database = release.claim(), release.database()
+    values = release.world.helm(["get", "values", "openab", f"--namespace={release.namespace}"])
+    assert release.run("suites", "--target-version=0.9.0-migrates-data.1").status == 10
+    release.kubectl("delete", "secret", "sh.helm.release.v1.openab.v1")
+    back = release.run("suites/upgrade", "--target-version=0.9.0-migrates-data.1", "--answer=stable:ROLLBACK")
+    assert back.status == 12, back.output
+    assert "Helm has no revision 1 any more" in back.evidence("test_target_revision_is_known")
+    assert (release.chart(), release.image(), release.ready()) == ("0.8.0 deployed", "0.8.0", True)
+    assert (release.claim(), release.kept(), release.leftovers()) == (claim, True, "")
+    assert release.database()[:2] == database[:2]
+    assert release.world.helm(["get", "values", "openab", f"--namespace={release.namespace}"]) == values
+
+
 def test_configuration_that_is_gone_is_restored_and_the_upgrade_goes_on(release: Upgrading) -> None:
     assert release.run("suites", "--target-version=0.8.2").status == 10
     release.shell("rm .kiro/steering/rules.md; echo { >.kiro/agents/default.json")
