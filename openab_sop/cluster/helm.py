@@ -76,6 +76,8 @@ class Chart:
     app: str = ""
 
 
+_VALIDATED = "--disable-openapi-validation"
+"""The dry run before has compared every object with the API's schema; helm would fetch and read all of it once more."""
 PULL = 120
 """Seconds that a chart may take to arrive."""
 
@@ -166,7 +168,7 @@ class Helm:
         Args:
             mark: variables that tell later runs whose helm this is, should it outlive this one.
         """
-        self._run(*_upgrade(release, chart, values), "--output=json", timeout=CHANGE, env=mark)
+        self._run(*_upgrade(release, chart, values), "--output=json", _VALIDATED, timeout=CHANGE, env=mark)
 
     def rollback(self, release: str, revision: int, mark: Mapping[str, str]) -> None:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
@@ -195,7 +197,7 @@ class Helm:
             dry_run: render it and look for objects in its way, and change nothing; ``install`` itself does not wait
                 until anything runs.
         """
-        given = [f"--values={values}", f"--labels={label[0]}={label[1]}", *(["--dry-run=server"] if dry_run else [])]
+        given = [f"--values={values}", f"--labels={label[0]}={label[1]}", "--dry-run=server" if dry_run else _VALIDATED]
         self._run("install", release, str(chart), *given, timeout=CHANGE)
 
     def _run(
