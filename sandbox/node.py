@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sandbox.api import Api
 from sandbox.command import run
 from sandbox.config import NODE, Layout
 from sandbox.enclosure import Enclosure
+from sandbox.errors import SandboxError
 from sandbox.parts import Programs
 from sandbox.pki import Pki
 from sandbox.processes import Records
@@ -60,7 +62,7 @@ class Node:
         self._wait("the start of etcd", lambda: accepts(self.site.port("etcd")))
         progress("starting kube-apiserver")
         self._start("kube-apiserver", self._apiserver(audit=audit))
-        self._wait("the start of containerd", self.layout.socket.exists)
+        self._wait("the start of containerd", self._has_containerd)
         self._import_pause()
         self._wait("the start of kube-apiserver", self.api.is_ready)
         progress("starting kubelet, controllers and storage")
@@ -78,6 +80,14 @@ class Node:
             ("the default service account", self._has_service_account),
         ):
             self._wait(what, ready)
+
+    def _has_containerd(self) -> bool:
+        """Whether containerd answers: its socket is there a moment before."""
+        if self.layout.socket.exists():
+            with suppress(SandboxError):
+                run([*self.ctr(), "version"])
+                return True
+        return False
 
     def _node_is_ready(self) -> bool:
         conditions = self.api.get(f"/api/v1/nodes/{NODE}").get("status", {}).get("conditions", [])

@@ -6,11 +6,13 @@ import json
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import Sandbox
+from sandbox import Sandbox, SandboxError
+from sandbox.wait import until
 from world.endpoint.client import Control
 from world.harms import package_harm
 from world.publish import Progress, Publisher
@@ -141,6 +143,12 @@ class World:
             progress(f"installing release {DEMO.release} {DEMO_VERSION} in namespace {DEMO.namespace}")
             self.install(DEMO.release, DEMO.namespace, DEMO_VERSION, self.demo_values())
         for seed, deployment in enumerate(DEMO.deployments, start=1):
+            until(
+                f"the start of {deployment}",  # after a restart of the node its pods take a moment to come back
+                lambda deployment=deployment: self._answers(DEMO.namespace, deployment),
+                timeout=ROLLOUT_TIMEOUT,
+                next_step=f"look at it: kubectl --namespace {DEMO.namespace} describe pods",
+            )
             if not self._is_filled(DEMO.namespace, deployment):
                 filled = self.fill_home(DEMO.namespace, deployment, seed=seed)
                 progress(f"filled the home of {deployment}: {filled.entries} entries, {filled.bytes / 1e6:.0f} MB")
@@ -169,6 +177,12 @@ class World:
     def _execute(self, namespace: str, deployment: str, *command: object) -> str:
         target = ("--namespace", namespace, f"deploy/{deployment}", "--container=openab")
         return self.kubectl("exec", *target, "--", *command)
+
+    def _answers(self, namespace: str, deployment: str) -> bool:
+        with suppress(SandboxError):
+            self._execute(namespace, deployment, "true")
+            return True
+        return False
 
     def _is_filled(self, namespace: str, deployment: str) -> bool:
         """Whether the realistic home is there: an agent makes `.kiro`, but nobody else what is in `odd`."""
