@@ -1,12 +1,22 @@
 # Two commands do everything on a fresh machine: make demo, make test.
-.PHONY: demo test check bench history down clean
+.PHONY: demo test test-unit test-node check bench history down clean
+
+PYTEST = .venv/bin/pytest --numprocesses=2 --dist=loadfile
 
 demo: .venv/ready  ## a release on the project's own Kubernetes, upgraded well and badly
 	scripts/demo
 
 test: .venv/ready  ## unit, plugin and integration tests, these on a real node
 	scripts/test-tools
-	.venv/bin/pytest tests --numprocesses=2 --dist=loadfile
+	$(PYTEST) tests
+
+test-unit: .venv/ready  ## what needs no node
+	scripts/test-tools
+	$(PYTEST) tests/unit
+
+test-node: .venv/ready  ## what acts on the real node
+	scripts/test-tools
+	$(PYTEST) tests/integration
 
 check: .venv/ready  ## style and types
 	.venv/bin/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from openab_sop.backups import database
@@ -38,7 +39,7 @@ class Selection:
 
     Attributes:
         home: whether the whole home is.
-        items: parts of it, if not.
+        items: parts of it, if not; of whatever paths.
         secrets: whether the Kubernetes Secrets are.
     """
 
@@ -61,6 +62,11 @@ class Selection:
             )
         items = tuple(known[name] for name in names if name in known)
         return cls(home=HOME in names, items=() if HOME in names else items, secrets=SECRET in names)
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> Selection:
+        """Return what confines a restore to these paths of the home."""
+        return cls(home=False, items=tuple(Item(path, path) for path in paths), secrets=False)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -85,7 +85,9 @@ class Course:
         answers: what humans have said.
         outages: seconds that each change took the agents away.
         decided: the row of the decision table that matched (SOP 4.1); a rollback goes by it to its end.
-        to_restore, restored: agents whose homes go back to the baseline on the way back, and whose do so by now.
+        to_restore: agents of which something goes back to the baseline on the way back.
+        paths: by agent: what of its home does, where that is not the whole of it.
+        restored: agents whose whole home does so by now.
         ended: how it ended; empty while it is under way.
     """
 
@@ -111,6 +113,7 @@ class Course:
     outages: dict[str, float] = field(default_factory=dict[str, float])
     decided: str = ""
     to_restore: tuple[str, ...] = ()
+    paths: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     restored: tuple[str, ...] = ()
     ended: str = ""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import yaml
@@ -39,6 +39,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     ".yaml": yaml.safe_load,
     ".yml": yaml.safe_load,
 }
+_UNDOTTED = ("opencode.json",)
+"""Configuration of agents that is not behind a dot."""
 _READ = 'cat -- "$1" || status=$?'
 
 
@@ -53,6 +55,14 @@ class Changes:
     def __str__(self) -> str:
         kinds = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
         return "; ".join(f"{len(names)} {kind}{_quoted(names)}" for kind, names in kinds if names) or "nothing changed"
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What an older version may not read any more, and the paths that go back to the backup with it."""
+
+    finding: Finding
+    paths: tuple[str, ...]
 
 
 class VolumeSince:
@@ -110,20 +120,43 @@ class VolumeSince:
         if default in self.changes.changed and not self._parses(default):
             yield self._finding(default, "it is not valid JSON", "valid JSON, as in the backup")
 
-    def unreadable_to_old(self) -> Iterator[Finding]:
+    def unreadable_to_old(self) -> Iterator[Unreadable]:
         """Name what an older version may not read any more: schemas moved on, files gone or broken (SOP 4.3)."""
-        yield from self.lost()
-        yield from self.moved()
+        for path in self.gone():
+            finding = self._finding(path, "it is gone", "every file that was there before is still there")
+            yield Unreadable(finding, (self._root_of(path),))
+        yield from self._moved_on()
 
     def moved(self) -> Iterator[Finding]:
         """Name what is there and what an older version may not read any more: schemas moved on, files broken."""
+        return (unreadable.finding for unreadable in self._moved_on())
+
+    def _moved_on(self) -> Iterator[Unreadable]:
         touched = set(self.changes.changed)
         for path in self.stored.databases:
             if touched & set(database.parts(path)) and (moved := self._moved(path)):
-                yield self._finding(path, moved, "a database as the old version left it")
-        for path in sorted(touched):
+                finding = self._finding(path, moved, "a database as the old version left it")
+                yield Unreadable(finding, (*database.parts(path), *self._beside(path)))
+        for path in sorted(filter(_is_configuration, touched)):
             if Path(path).suffix in _PARSERS and not self._parses(path) and self._parsed_before(path):
-                yield self._finding(path, "it no longer parses", f"valid {Path(path).suffix[1:]}, as in the backup")
+                expected = f"valid {Path(path).suffix[1:]}, as in the backup"
+                yield Unreadable(self._finding(path, "it no longer parses", expected), (path,))
+
+    def _root_of(self, path: str) -> str:
+        """Return what has to be brought back for a path to be there: itself, or the highest directory that is not."""
+        for parent in (str(parent) for parent in reversed(PurePosixPath(path).parents)):
+            theirs = self._table.get("pod", parent)
+            if parent != "." and (theirs is None or theirs.type != "d"):
+                return parent
+        return path
+
+    def _beside(self, path: str) -> Iterator[str]:
+        """Yield what else has changed in a database's directory: a migration may have rewritten all of it."""
+        directory = PurePosixPath(path).parent
+        for changed in self.changes.changed if str(directory) != "." else ():
+            theirs = self._table.get("pod", changed)
+            if theirs is not None and theirs.type == "f" and PurePosixPath(changed).is_relative_to(directory):
+                yield changed
 
     def _moved(self, path: str) -> str:
         """Tell what is otherwise in a database's shape; empty if nothing is."""
@@ -184,6 +217,11 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
         volume = Volume(held, agent.home, agent.foreign, table, contents, ())
         volume.look()
         yield VolumeSince(volume, stored, backup.directory, Path(name), table, may_vanish)
+
+
+def _is_configuration(path: str) -> bool:
+    """Tell whether a path is of the agents' own configuration, which is behind a dot, and of nobody's project."""
+    return path.startswith(".") or path in _UNDOTTED
 
 
 def _parse(path: str, data: bytes) -> None:

@@ -69,7 +69,7 @@ class Volume:
         self.pod = pod
         self.home = home
         self._foreign = foreign
-        self._below = below
+        self._below = frozenset(below)
         self._table = table
         with contents.open() as lines:
             table.add_all("copy", filter(self._concerned, read(lines)))
@@ -184,7 +184,8 @@ class Volume:
         """Tell whether an entry is of what is restored; the volume's own directory is of no archive."""
         if not self._below:
             return entry.path != "."
-        return any(PurePosixPath(entry.path).is_relative_to(root) for root in self._below)
+        path = PurePosixPath(entry.path)
+        return not self._below.isdisjoint((entry.path, *map(str, path.parents)))
 
     def _batched(self, script: str, paths: Iterable[str]) -> None:
         for batch in listing.batches([path] for path in paths):

@@ -121,6 +121,7 @@ class Phase:
             ReleaseError: the agents do not run well after that; or a claim was replaced, and all is missing.
         """
         self._require()
+        self._require_unverified()
         release = self._m.release()
         if lost := fingerprint.lost(release, self._course):
             self.situation = replace(self.situation, lost=tuple(lost))
@@ -138,6 +139,9 @@ class Phase:
     def verify(self, hosts: Mapping[str, Host]) -> Seen:
         """Compare what runs with what the version renders, and the volumes with the baseline (SOP 3.5).
 
+        The files are judged once, when the version has settled. What changes later, while an answer is awaited, is
+        the agent's own work: it is told, and not held against the version.
+
         Args:
             hosts: the inside of each agent's container.
         """
@@ -146,6 +150,8 @@ class Phase:
         volumes, self._volumes = self._volumes, None  # what the step before has seen, unless it has changed something
         if volumes is None:
             volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+        if course.when(self._verified):
+            volumes = {name: replace(looked, lost=(), broken=()) for name, looked in volumes.items()}
         seen = verify(release, self.version, hosts, course, volumes)
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
@@ -155,6 +161,8 @@ class Phase:
             missing=tuple(seen.missing),
             failed=tuple(f"{finding.subject}: {finding.observed}" for finding in seen.findings),
         )
+        if not seen.findings and not course.when(self._verified):
+            m.file.mark(self._verified)
         return seen
 
     def ask(self, ask: Ask) -> Given:
@@ -200,6 +208,10 @@ class Phase:
         return f"{self.name} applied"
 
     @property
+    def _verified(self) -> str:
+        return f"{self.name} verified"
+
+    @property
     def _restarted(self) -> str:
         return f"{self.name} restarted"
 
@@ -213,6 +225,10 @@ class Phase:
             raise NotNeeded(why)
         if self._is_over:
             raise NotNeeded(f"{self.version} was validated by an earlier run of this upgrade")
+
+    def _require_unverified(self) -> None:
+        if when := self._course.when(self._verified):
+            raise NotNeeded(f"the files were judged at {when}; what changes since is the agent's own work")
 
     def _judged(self, to_restart: Sequence[Agent]) -> Verdict:
         m = self._m

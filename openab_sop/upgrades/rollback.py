@@ -17,7 +17,7 @@ from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import NotNeeded
+from openab_sop.errors import NotNeeded, SopError
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
@@ -67,7 +67,7 @@ class Rollback:
         course = self._require_unreverted()
         images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
         told: dict[str, str] = {}
-        chosen, agents = list(course.to_restore), self._agents()
+        chosen, paths, agents = list(course.to_restore), dict(course.paths), self._agents()
         lacking = fingerprint.without_claim(self._m.helm.cluster, agents, course)
         for agent in agents:
             name = agent.deployment
@@ -76,19 +76,25 @@ class Rollback:
             if name in lacking:
                 told[name] = "the claim is another than before: the whole home is restored into the old version's own"
                 chosen.append(name)
+                paths.pop(name, None)
                 continue
             with (
                 helper_pod(self._m.helm.cluster, agent, good=images.get(name)) as pod,
                 volume_since(pod, agent, self._m.baseline(), self._m.policy.may_vanish) as since,
             ):
                 reasons = list(since.unreadable_to_old())
-                told[name] = "\n  ".join([str(since.changes), *map(str, reasons)])
-                chosen += [name] if reasons else []
-        self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)))
+                told[name] = "\n  ".join([str(since.changes), *(str(reason.finding) for reason in reasons)])
+            if reasons and (name in paths or name not in chosen):  # a killed run may have begun with the whole home
+                concerned = (*paths.get(name, ()), *(path for reason in reasons for path in reason.paths))
+                paths[name] = tuple(dict.fromkeys(concerned))
+                chosen.append(name)
+        self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)), paths=paths)
         return told
 
     def restore(self, progress: Progress) -> dict[str, str]:
-        """Restore the volumes that the old version could not read, before it starts (SOP 4.3); proved by digests.
+        """Bring back what the old version could not read, before it starts (SOP 4.3); proved by digests.
+
+        What is newer on a volume and not in the way stays; the whole home goes back only where its claim was lost.
 
         Returns:
             By agent: what was written.
@@ -103,7 +109,9 @@ class Rollback:
         written: dict[str, str] = {}
         with suppress(NotNeeded):
             there = [name for name in course.to_restore if name not in lacking]
-            written |= self._restore(release, there, progress)
+            for name in [name for name in there if name in course.paths]:
+                written |= self._restore_paths(release, name, course.paths[name], progress)
+            written |= self._restore(release, [name for name in there if name not in course.paths], progress)
         with suppress(NotNeeded):
             written |= self._restore_ahead(release, [name for name in lacking if name not in course.restored], progress)
         if not written:
@@ -259,6 +267,18 @@ class Rollback:
         for agent in agents:
             fields.give_back(cluster, CLAIM, str(agent.claim))
         return written
+
+    def _restore_paths(self, release: Release, name: str, paths: Collection[str], progress: Progress) -> dict[str, str]:
+        """Bring parts of an agent's home back; the whole of it where that cannot be done."""
+        m = self._m
+        restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(name,))
+        try:
+            return {name: "as the backup says already"} | bring_back(restoration, progress)
+        except SopError as error:
+            m.journal.record("paths were not restored: the whole home is", agent=name, error=str(error))
+            return self._restore(release, [name], progress)
+        finally:
+            restoration.close()
 
     def _adopts(self) -> bool:
         """Tell whether Helm takes a claim over that is there already: an upgrade does, a rollback not always."""

@@ -20,7 +20,8 @@ import pytest
 from sandbox import Status
 from tests.integration.conftest import ROOT
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.upgrades import Upgrading, upgrading
+from tests.integration.suites.underway import begun, ended, until
+from tests.integration.suites.upgrades import FILES, Upgrading, upgrading
 from world import World
 
 DEADLINE = 180
@@ -176,14 +177,55 @@ def test_a_revision_that_helm_has_lost_comes_back_from_the_backup(release: Upgra
 
 
 def test_configuration_that_is_gone_is_restored_and_the_upgrade_goes_on(release: Upgrading) -> None:
-    assert release.run("suites", "--target-version=0.8.2").status == 10
-    release.shell("rm .kiro/steering/rules.md; echo { >.kiro/agents/default.json")
-    before = release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}")
-    done = release.run("suites/upgrade", "--target-version=0.8.2", "--answer=stable:CONFIRMED")
-    assert done.status == 0, done.output
-    assert "rules.md" in done.evidence("test_stable_has_its_configuration")
-    assert (release.chart(), release.kept(), release.leftovers()) == ("0.8.2 deployed", True, "")
+    """While the version settles; what changes later, when it was judged, is the agent's own."""
+    start = ("suites", "--target-version=0.8.2", "--settle=10")
+    argv = release.suites.argv(*release.argv(*start))
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        until(process, lambda: begun(release.suites.reports, set(), "test_stable_runs_well"))
+        release.kubectl("rollout", "status", "deploy/openab-kiro", "--timeout=60s")
+        release.shell("rm .kiro/steering/rules.md; echo { >.kiro/agents/default.json")
+        before = release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}")
+        paused = ended(release.suites, process)
+    assert paused.status == 10, paused.output
+    assert "rules.md" in paused.evidence("test_stable_has_its_configuration")
+    assert (release.chart(), release.kept()) == ("0.8.2 deployed", True)
     assert release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}") != before
+    done = release.run("suites/upgrade", "--target-version=0.8.2", "--answer=stable:CONFIRMED")
+    assert (done.status, release.kept(), release.leftovers()) == (0, True, ""), done.output
+
+
+def test_what_the_agent_does_while_an_answer_is_awaited_is_not_held_against_the_version(release: Upgrading) -> None:
+    """A file goes and another comes: confirmed, it is told and left; the human's ROLLBACK brings back what is gone."""
+    upgrade = ("suites/upgrade", "--target-version=0.8.2")
+    for answer, status, chart in (("CONFIRMED", 0, "0.8.2"), ("ROLLBACK", 12, "0.8.0")):
+        if release.chart() != "0.8.0 deployed":
+            assert release.run("suites/rollback").status == 0
+        release.fill()
+        assert release.run("suites", *upgrade[1:]).status == 10
+        release.shell("rm marker .kiro/steering/rules.md; echo of today >newer; echo other >.config/gh/hosts.yml")
+        answered = release.run(*upgrade, f"--answer=stable:{answer}")
+        assert (answered.status, release.chart()) == (status, f"{chart} deployed"), answered.output
+        told = answered.evidence("test_stable_is_verified")
+        assert "2 removed ('.kiro/steering/rules.md', 'marker')" in told, told
+        assert release.shell("cat newer .config/gh/hosts.yml") == "of today\nother\n"
+        back = release.shell("cat marker .kiro/steering/rules.md 2>/dev/null || true")
+        assert back == ("" if answer == "CONFIRMED" else FILES["marker"] + FILES[".kiro/steering/rules.md"])
+        assert (release.ready(), release.leftovers()) == (True, "")
+
+
+def test_a_rollback_days_later_takes_nothing_away(release: Upgrading) -> None:
+    """What is gone is put back; what is newer and what was changed since stays."""
+    done = release.run("suites", "--target-version=0.8.2", "--approval=auto")
+    assert done.status == 0, done.output
+    release.shell("rm -r .kiro/skills marker; mkdir work; echo of today >work/newer; echo other >.config/gh/hosts.yml")
+    back = release.run("suites/rollback")
+    assert back.status == 0, back.output
+    assert back.verdicts()["test_data_are_restored"] == "passed"
+    assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.0 deployed", True, "")
+    assert release.shell("cat work/newer .config/gh/hosts.yml") == "of today\nother\n"
+    assert release.shell("cat marker .kiro/skills/greet/SKILL.md") == FILES["marker"] + "say hello"
 
 
 def test_a_backup_that_cannot_carry_an_upgrade(release: Upgrading) -> None:

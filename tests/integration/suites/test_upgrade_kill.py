@@ -5,7 +5,6 @@ Each trial draws a step and a moment in it from a seed. More than in CI: OPENAB_
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -15,7 +14,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
@@ -23,6 +21,7 @@ import pytest
 from sandbox import Status
 from tests.integration.conftest import ROOT, Run
 from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.underway import begun
 from tests.integration.suites.upgrades import Upgrading, upgrading
 from world import World
 
@@ -167,16 +166,6 @@ def kill(release: Upgrading, trial: Trial, arguments: tuple[str, ...]) -> str:
         if run.poll() is None:
             run.kill()
         run.wait()
-
-
-def begun(reports: Path, known: set[Path], step: str) -> bool:
-    """Whether a new report's journal says that a step has begun."""
-    for journal in set(reports.glob("*/journal.jsonl")) - {report / "journal.jsonl" for report in known}:
-        for line in journal.read_text().rpartition("\n")[0].splitlines():  # the last one may not be whole yet
-            event = json.loads(line)
-            if event["event"] == "step begins" and event["test"].endswith(f"::{step}"):
-                return True
-    return False
 
 
 def children(pid: int) -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Generator
@@ -52,6 +53,16 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
 def half_copied(root: Path) -> bool:
     """Tell whether more than 1 MiB of a home has arrived."""
     return any(path.stat().st_size > 1 << 20 for path in root.glob(".openab-backup-*/*/pvc-data/home.tar"))
+
+
+def begun(reports: Path, known: set[Path], step: str) -> bool:
+    """Whether a new report's journal says that a step has begun."""
+    for journal in set(reports.glob("*/journal.jsonl")) - {report / "journal.jsonl" for report in known}:
+        for line in journal.read_text().rpartition("\n")[0].splitlines():  # the last one may not be whole yet
+            event = json.loads(line)
+            if event["event"] == "step begins" and event["test"].endswith(f"::{step}"):
+                return True
+    return False
 
 
 def ended(suites: Suites, process: subprocess.Popen[str]) -> Run:

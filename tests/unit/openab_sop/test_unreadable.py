@@ -1,0 +1,137 @@
+"""What an older version may not read any more, and how little of the home goes back for it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from openab_sop.backups.backup import CONTENTS, HOME, StoredAgent
+from openab_sop.backups.contents import comparison
+from openab_sop.backups.database import parts as database_parts
+from openab_sop.restores.changes import VolumeSince
+from openab_sop.restores.volume import Volume
+from tests.unit.openab_sop.local import Local, local
+
+STORE = ".local/share/kiro-cli"
+DATABASE = f"{STORE}/data.sqlite3"
+FILES = {
+    ".kiro/agents/default.json": "{}",
+    ".kiro/steering/rules.md": "answer briefly",
+    "project/tsconfig.json": "{}",
+    "project/src/main.ts": "1",
+    f"{STORE}/state.json": "{}",
+    f"{STORE}/kept.json": "{}",
+}
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Local:
+    """A pod whose home is backed up."""
+    pod = local(tmp_path)
+    for name, text in FILES.items():
+        (pod.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (pod.home / name).write_text(text)
+    with closing(sqlite3.connect(pod.home / DATABASE)) as database:
+        database.execute("CREATE TABLE heartbeat (n INTEGER)")
+        database.commit()
+    archive = tmp_path / "backup" / "bot" / HOME
+    archive.parent.mkdir(parents=True)
+    with comparison(tmp_path / "backup") as table:
+        pod.copy(table, archive)
+        lines = [entry.as_line() + "\n" for entry in table.all("copy")]
+    (tmp_path / "backup" / "bot" / CONTENTS).write_text("".join(lines))
+    return pod
+
+
+@contextmanager
+def since(pod: Local, tmp_path: Path) -> Generator[VolumeSince]:
+    """The home beside its backup."""
+    stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 9, 7, 9, (DATABASE,))
+    with comparison(tmp_path) as table:
+        contents = tmp_path / "backup" / "bot" / CONTENTS
+        volume = Volume(pod.pod, str(pod.home), (), table, contents, ())
+        volume.look()
+        yield VolumeSince(volume, stored, tmp_path / "backup", tmp_path, table, ("*.lock",))
+
+
+def paths(pod: Local, tmp_path: Path) -> set[str]:
+    """The paths that go back to the backup."""
+    with since(pod, tmp_path) as seen:
+        return {path for unreadable in seen.unreadable_to_old() for path in unreadable.paths}
+
+
+def test_what_is_newer_is_no_reason(pod: Local, tmp_path: Path) -> None:
+    (pod.home / "newer").write_text("of today")
+    (pod.home / ".kiro/steering/rules.md").write_text("answer at length")
+    (pod.home / ".kiro/agents/default.json").write_text('{"name": "other"}')
+    assert paths(pod, tmp_path) == set()
+
+
+def test_a_file_that_is_gone_comes_back_alone(pod: Local, tmp_path: Path) -> None:
+    (pod.home / ".kiro/steering/rules.md").unlink()
+    (pod.home / "newer").write_text("of today")
+    assert paths(pod, tmp_path) == {".kiro/steering/rules.md"}
+
+
+def test_of_a_tree_that_is_gone_its_top_comes_back(pod: Local, tmp_path: Path) -> None:
+    (pod.home / "project/src/main.ts").unlink()
+    (pod.home / "project/src").rmdir()
+    assert paths(pod, tmp_path) == {"project/src"}
+
+
+def test_a_file_in_the_place_of_a_directory_gives_way(pod: Local, tmp_path: Path) -> None:
+    (pod.home / "project/src/main.ts").unlink()
+    (pod.home / "project/src").rmdir()
+    (pod.home / "project/src").write_text("a file")
+    assert paths(pod, tmp_path) == {"project/src"}
+
+
+def test_what_may_vanish_does_not_come_back(pod: Local, tmp_path: Path) -> None:
+    with since(pod, tmp_path) as seen:
+        assert list(seen.unreadable_to_old()) == []
+    (pod.home / "project/src/main.ts").rename(pod.home / "project/src/main.lock")
+    assert paths(pod, tmp_path) == {"project/src/main.ts"}
+
+
+def test_a_database_goes_back_with_its_logs_and_with_what_was_rewritten_beside_it(pod: Local, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(pod.home / DATABASE)) as database:
+        database.execute("PRAGMA user_version = 2")
+        database.execute("ALTER TABLE heartbeat RENAME TO beats")
+        database.commit()
+    (pod.home / STORE / "state.json").write_text('{"schema": 2}')
+    (pod.home / STORE / "newer").write_text("of today")
+    (pod.home / "project/src/main.ts").write_text("2")
+    assert paths(pod, tmp_path) == {*database_parts(DATABASE), f"{STORE}/state.json"}
+
+
+def test_a_database_with_more_rows_stays(pod: Local, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(pod.home / DATABASE)) as database:
+        database.execute("INSERT INTO heartbeat VALUES (1)")
+        database.commit()
+    assert paths(pod, tmp_path) == set()
+
+
+def test_configuration_of_the_agents_must_parse_and_nobody_elses(pod: Local, tmp_path: Path) -> None:
+    (pod.home / ".kiro/agents/default.json").write_text("{")
+    (pod.home / "project/tsconfig.json").write_text("{ // with a comment, as its tool allows\n}")
+    assert paths(pod, tmp_path) == {".kiro/agents/default.json"}
+
+
+def test_only_these_paths_are_written(pod: Local, tmp_path: Path) -> None:
+    """The volume is brought back by them: what was gone is there, what is newer stays."""
+    (pod.home / "project/src/main.ts").unlink()
+    (pod.home / "project/src").rmdir()
+    (pod.home / "project/newer").write_text("of today")
+    roots = tuple(paths(pod, tmp_path))
+    with comparison(tmp_path) as table:
+        contents = tmp_path / "backup" / "bot" / CONTENTS
+        volume = Volume(pod.pod, str(pod.home), (), table, contents, roots)
+        volume.look()
+        list(volume.apply(volume.change(), tmp_path / "backup" / "bot" / HOME))
+        assert [str(finding) for finding in volume.findings()] == []
+    assert (pod.home / "project/src/main.ts").read_text() == "1"
+    assert (pod.home / "project/newer").read_text() == "of today"
