@@ -13,6 +13,7 @@ import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from functools import lru_cache
+from threading import Lock
 from typing import cast
 from urllib.parse import quote, quote_plus
 
@@ -23,7 +24,9 @@ MASK = "***"
 SHORTEST = 6
 """Characters; shorter values ("true", "1000") are words of every text, not secrets."""
 
-_known: set[str] = set()
+_known: frozenset[str] = frozenset()
+"""Replaced as a whole, never changed: other threads mask meanwhile."""
+_learning = Lock()
 
 _LOOKS_SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
@@ -47,8 +50,9 @@ def is_secret_name(name: str) -> bool:
 
 def learn(value: str) -> None:
     """Mask ``value`` from now on, and each line of it: tools quote single lines of a key or a JSON file."""
-    _known.update(part for part in (value, *value.splitlines()) if len(part.strip()) >= SHORTEST)
-    _pattern.cache_clear()
+    global _known
+    with _learning:
+        _known |= {part for part in (value, *value.splitlines()) if len(part.strip()) >= SHORTEST}
 
 
 def learn_values(values: object, *, below_secret: bool = False) -> None:
@@ -77,20 +81,20 @@ def mask(text: str) -> str:
 
     What a terminal would obey in it is escaped: whatever is shown passes here.
     """
-    if _known:
-        text = _pattern().sub(MASK, text)
+    if known := _known:
+        text = _pattern(known).sub(MASK, text)
     return harmless(_ASSIGNED.sub(rf"\1{MASK}", _LOOKS_SECRET.sub(MASK, text)))
 
 
 def known() -> frozenset[str]:
     """Return every spelling of every known secret: what must stand nowhere."""
-    return frozenset(spelling for value in _known for spelling in _spellings(value))
+    return _spelled(_known)
 
 
 def known_in(text: str) -> Iterator[tuple[int, int]]:
     """Yield where known secrets stand in ``text``, in any spelling: begin and end."""
-    if _known:
-        yield from (found.span() for found in _pattern().finditer(text))
+    if known := _known:
+        yield from (found.span() for found in _pattern(known).finditer(text))
 
 
 def credentials_in(text: str) -> Iterator[tuple[int, int]]:
@@ -99,8 +103,12 @@ def credentials_in(text: str) -> Iterator[tuple[int, int]]:
 
 
 @lru_cache(maxsize=1)
-def _pattern() -> re.Pattern[str]:
-    return re.compile("|".join(map(re.escape, sorted(known(), key=len, reverse=True))))
+def _pattern(known: frozenset[str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, sorted(_spelled(known), key=len, reverse=True))))
+
+
+def _spelled(values: frozenset[str]) -> frozenset[str]:
+    return frozenset(spelling for value in values for spelling in _spellings(value))
 
 
 def _spellings(value: str) -> Iterator[str]:

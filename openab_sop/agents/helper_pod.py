@@ -12,11 +12,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
-from typing import Any
 
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.own_pod import LABEL, OWNER, container_of, own_pod
 from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.cluster.owner import is_dead, owner
+from openab_sop.cluster.owner import is_dead
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -34,13 +34,11 @@ WAITS = ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"]
 PATIENCE = 15
 """Seconds in which a node must take a helper, while there is another placement to try."""
 
-_LABEL = "app.kubernetes.io/managed-by"
-_OWNER = f"{MANAGER}/owner"
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 """Why a container waits whose image cannot be had, as kubelet names it."""
+_LOCAL = ("IfNotPresent", "Never")
+"""Policies by which a node starts the image that it has."""
 _PLACED = ("nodeSelector", "affinity", "tolerations", "runtimeClassName")
-KEPT = (*_PLACED, "securityContext", "imagePullSecrets")
-"""What of the agent's pod a helper's is like."""
 
 
 @contextmanager
@@ -54,7 +52,8 @@ def helper_pod(
 ) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
-    Image and placement are the Deployment's, else the newest of its older ReplicaSets' that can be started.
+    Image and placement are the Deployment's, else the newest of its older ReplicaSets' that can be started. An image is
+    had as the agent has it, else from the node itself: one that only the node knows by now still starts.
 
     Args:
         instead: makes a claim of the helper's own name, which is mounted in place of the agent's. Called with the
@@ -70,7 +69,7 @@ def helper_pod(
     deployment = deployment or cluster.get("Deployment", agent.deployment)
     reasons: list[str] = []
     templates = list(_templates(cluster, agent, deployment))
-    templates.sort(key=lambda template: good not in (None, _container(template, agent)["image"]))
+    templates.sort(key=lambda template: good not in (None, container_of(template, agent)["image"]))
     for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
@@ -84,7 +83,7 @@ def helper_pod(
                 with attached(cluster, name), helper.held() as shared:
                     yield shared
                 return
-            reasons.append(f"{_container(template, agent)['image']}: {problem}")
+            reasons.append(f"{container_of(template, agent)['image']}: {problem}")
         finally:
             cluster.delete("Pod", name, grace=0)
     raise PodError(
@@ -119,9 +118,9 @@ def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
     """Remove the helpers of an agent that ended, or whose run did; returns their names."""
     ended = [
         pod["metadata"]["name"]
-        for pod in cluster.list("Pod", f"{_LABEL}={MANAGER},{MANAGER}/agent={agent.deployment}")
+        for pod in cluster.list("Pod", f"{LABEL}={MANAGER},{MANAGER}/agent={agent.deployment}")
         if at(pod, "status", "phase") in ("Succeeded", "Failed")
-        or is_dead(part(pod, "metadata", "annotations").get(_OWNER, ""))
+        or is_dead(part(pod, "metadata", "annotations").get(OWNER, ""))
     ]
     for name in ended:
         cluster.delete("Pod", name, grace=0)
@@ -129,44 +128,19 @@ def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
 
 
 def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
-    container = _container(template, agent)
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
-    mounted = [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names]
-    spec: dict[str, Any] = {key: template[key] for key in KEPT if template.get(key)}
-    if "fsGroup" in part(spec, "securityContext"):  # else kubelet changes the mode of every file before we look
-        spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
-    spec |= {
-        "restartPolicy": "Never",
-        "activeDeadlineSeconds": LIFETIME,
-        "terminationGracePeriodSeconds": 0,
-        "automountServiceAccountToken": False,
-        "volumes": mounted,
-        "containers": [
-            {
-                "name": agent.container,
-                "image": container["image"],
-                "command": WAITS,
-                "stdin": True,
-                "stdinOnce": True,
-                "workingDir": "/",
-                "securityContext": part(container, "securityContext"),
-                "volumeMounts": [m for m in parts(container, "volumeMounts") if m["name"] in names],
-            }
-        ],
-    }
-    if node:
-        spec["nodeName"] = node
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(name, agent), "spec": spec}
-
-
-def metadata(name: str, agent: Agent) -> Object:
-    """Return what makes a pod a helper of this run's, which ``remove_finished`` of a later one knows."""
-    return {
-        "name": name,
-        "labels": {_LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment},
-        "annotations": {_OWNER: owner()},
-    }
+    mounts = [m for m in parts(container_of(template, agent), "volumeMounts") if m["name"] in names]
+    return own_pod(
+        name,
+        agent,
+        template,
+        command=WAITS,
+        lifetime=LIFETIME,
+        node=node,
+        volumes=[{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
+        container={"stdin": True, "stdinOnce": True, "volumeMounts": mounts},
+    )
 
 
 def new_name(agent: Agent) -> str:
@@ -177,7 +151,7 @@ def new_name(agent: Agent) -> str:
 def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[Object]:
     """Yield the Deployment's pod spec, then it with image and placement of its older ReplicaSets, newest first.
 
-    Each pair of image and placement comes once.
+    Each comes once, and once more with the image of the node where the agent's own policy is to ask the registry.
     """
     sets = cluster.list("ReplicaSet", agent.selector)
     sets.sort(key=lambda s: int(part(s, "metadata", "annotations").get("deployment.kubernetes.io/revision", 0)))
@@ -186,15 +160,15 @@ def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[O
     for source in (deployment, *reversed(sets)):
         theirs = part(source, "spec", "template", "spec")
         for container in parts(theirs, "containers"):
-            image = {"containers": [{**_container(own, agent), "image": container["image"]}]}
-            template = {**own, **{key: theirs.get(key) for key in _PLACED}, **image}
-            if container["name"] == agent.container and template not in seen:
-                seen.append(template)
-                yield template
-
-
-def _container(template: Object, agent: Agent) -> Object:
-    return next(c for c in parts(template, "containers") if c["name"] == agent.container)
+            if container["name"] != agent.container:
+                continue
+            image = {key: container[key] for key in ("image", "imagePullPolicy") if key in container}
+            for policy in ({}, {} if image.get("imagePullPolicy") in _LOCAL else {"imagePullPolicy": "IfNotPresent"}):
+                one = {**container_of(own, agent), **image, **policy}
+                template = {**own, **{key: theirs.get(key) for key in _PLACED}, "containers": [one]}
+                if template not in seen:
+                    seen.append(template)
+                    yield template
 
 
 def node_of(cluster: Cluster, agent: Agent) -> str | None:
@@ -215,7 +189,7 @@ def started(cluster: Cluster, name: str, patience: float) -> str | None:
         pod = cluster.get("Pod", name)
         if at(pod, "status", "phase") == "Running":
             return None
-        statuses = parts(pod, "status", "containerStatuses")
+        statuses = [s for s in parts(pod, "status", "containerStatuses") if s["name"] == _ours(pod)]
         reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
         if reason in UNPULLABLE or (not at(pod, "spec", "nodeName") and time.monotonic() > late):
             problem.append(reason)
@@ -232,6 +206,11 @@ def started(cluster: Cluster, name: str, patience: float) -> str | None:
     except SopError as error:
         return error.problem
     return problem[0] if problem else None
+
+
+def _ours(pod: Object) -> str:
+    """Return the name of a helper's own container; what was injected stands behind it."""
+    return str(parts(pod, "spec", "containers")[0]["name"])
 
 
 def _pending(pod: Object) -> str:

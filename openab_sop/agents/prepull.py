@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from openab_sop.agents.agent import Agent
-from openab_sop.agents.helper_pod import KEPT, UNPULLABLE, metadata, new_name, node_of, remove_finished
+from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, remove_finished
+from openab_sop.agents.own_pod import own_pod
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import ClusterError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -122,23 +122,12 @@ class _Puller:
 
 def _pod(cluster: Cluster, name: str, agent: Agent, image: str, policy: str) -> Object:
     template = part(cluster.get("Deployment", agent.deployment), "spec", "template", "spec")
-    container = next(c for c in parts(template, "containers") if c["name"] == agent.container)
-    spec: dict[str, Any] = {key: template[key] for key in (*KEPT, "serviceAccountName") if key in template}
-    spec |= {
-        "restartPolicy": "Never",
-        "activeDeadlineSeconds": TIMEOUT,
-        "terminationGracePeriodSeconds": 0,
-        "automountServiceAccountToken": False,
-        "containers": [
-            {
-                "name": agent.container,
-                "image": image,
-                "imagePullPolicy": policy,
-                "command": ["true"],
-                "securityContext": part(container, "securityContext"),
-            }
-        ],
-    }
-    if node := node_of(cluster, agent):
-        spec["nodeName"] = node
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata(name, agent), "spec": spec}
+    return own_pod(
+        name,
+        agent,
+        template,
+        command=["true"],
+        lifetime=TIMEOUT,
+        node=node_of(cluster, agent),
+        container={"image": image, "imagePullPolicy": policy},
+    )

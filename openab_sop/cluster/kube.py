@@ -372,11 +372,17 @@ def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterEr
             "log in again, or choose another context with --context=NAME",
         )
     if status == 403:
-        return Forbidden(
-            f"{call} is forbidden: {said}",
-            "ask for this right, or choose another context with --context=NAME",
-        )
+        return Forbidden(f"{call} is forbidden: {said}", _way_around(said, access))
     return ClusterError(f"{call} failed with status {status}: {said}", "check the cluster, then run again")
+
+
+def _way_around(said: str, access: KubeConfig) -> str:
+    """Tell what to do about a 403: quota, admission and access control all answer with one (SOP 0.4)."""
+    if " cannot " in said and "resource" in said:
+        return "ask for this right, or choose another context with --context=NAME"
+    if "quota" in said:
+        return f"make room in the quota, or raise it: kubectl --context {access.context} describe quota"
+    return "the cluster's admission refuses it, whoever asks: change what it names, or the rule"
 
 
 def _parsed(body: bytes, access: KubeConfig) -> Object:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from secrets import token_hex
 
-from openab_sop.agents.helper_pod import KEPT, LIFETIME, START, WAITS, attached, started
+from openab_sop.agents.helper_pod import LIFETIME, START, WAITS, attached, started
 from openab_sop.cluster.kube import MANAGER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
@@ -162,7 +162,7 @@ class Scratch:
         return None
 
     def _leash_pod(self, like: Workload) -> Object:
-        spec: Object = {key: like.pod[key] for key in KEPT if like.pod.get(key)}
+        spec: Object = {key: like.pod[key] for key in _OF_LEASH if like.pod.get(key)}
         container = {"name": _LEASH, "image": like.image, "command": WAITS, "stdin": True, "stdinOnce": True}
         security = part(like.container, "securityContext")
         spec |= {
@@ -178,6 +178,8 @@ class Scratch:
 
 
 _LEASH = "leash"
+_OF_LEASH = ("nodeSelector", "affinity", "tolerations", "runtimeClassName", "securityContext", "imagePullSecrets")
+"""What of the agent's pod the leash's is like: no account, which its namespace may lack, and no room of its own."""
 _LEASH_LABEL = f"{MANAGER}/leash"
 
 

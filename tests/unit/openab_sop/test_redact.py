@@ -6,7 +6,8 @@ import html
 import json
 import sys
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -28,13 +29,31 @@ SECRET = "pa<ss>\"w&ö\\rd' +/=1"
 
 
 @pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what a test has taught."""
-    before = set(redact._known)  # pyright: ignore[reportPrivateUsage]
-    yield
-    redact._known.clear()  # pyright: ignore[reportPrivateUsage]
-    redact._known.update(before)  # pyright: ignore[reportPrivateUsage]
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(redact, "_known", frozenset[str]())
+
+
+def test_what_one_thread_learns_all_threads_mask() -> None:
+    """Learning and masking at once: no crash, and what was learned before a text is masked in it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as several:
+            shown = [several.submit(taught, thread) for thread in range(4)]
+            assert [text for future in shown for text in future.result() if text != "***"] == []
+    finally:
+        sys.setswitchinterval(before)
+
+
+def taught(thread: int) -> list[str]:
+    """Learn secrets, and return each as it is shown right after."""
+    shown: list[str] = []
+    for number in range(40):
+        secret = f"secret-{thread}-{number:04}"
+        redact.learn(secret)
+        shown.append(redact.mask(secret))
+    return shown
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

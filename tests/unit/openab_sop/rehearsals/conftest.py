@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from openab_sop import redact
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what a test has taught."""
-    monkeypatch.setattr(redact, "_known", set[str]())
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
-    yield
-    redact._pattern.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(redact, "_known", frozenset[str]())
