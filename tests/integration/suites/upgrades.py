@@ -151,20 +151,28 @@ def upgrading(
     version: str = "0.8.1",
     agents: tuple[str, ...] = ("kiro",),
     helm: Path | None = None,
+    top: Mapping[str, Any] | None = None,
+    each: Mapping[str, Any] | None = None,
 ) -> Generator[Upgrading]:
-    """Install a release with filled homes, by another helm if one is given; its agents write only at their start."""
-    values: dict[str, Any] = {name: quiet(world) for name in agents}
-    if "claude" in values:
-        values["claude"] |= {"command": "claude-agent-acp", "image": "openab.local/openab-claude"}
+    """Install a release with filled homes, by another helm if one is given; its agents write only at their start.
+
+    Args:
+        top: further values of the release.
+        each: further values of each agent.
+    """
+    own: dict[str, Any] = {name: {**quiet(world), **(each or {})} for name in agents}
+    if "claude" in own:
+        own["claude"] |= {"command": "claude-agent-acp", "image": "openab.local/openab-claude"}
+    values = {"agents": own, **(top or {})}
     directory.mkdir(parents=True, exist_ok=True)
     with new_namespace(world) as namespace:
         if helm:
-            (directory / "values.json").write_text(json.dumps({"agents": values}))
+            (directory / "values.json").write_text(json.dumps(values))
             command = [helm, "install", "openab", world.package(version), "--values", directory / "values.json"]
             env = {"KUBECONFIG": str(status.kubeconfig), "HELM_NAMESPACE": namespace, "HOME": str(directory)}
             subprocess.run([*command, "--wait", "--timeout=60s"], check=True, env=env, stdout=subprocess.DEVNULL)
         else:
-            world.install("openab", namespace, version, {"agents": values})
+            world.install("openab", namespace, version, values)
         found = Upgrading(world, volumes, namespace, Suites.at(directory, status))
         for name in agents:
             found.fill(f"openab-{name}")
