@@ -27,6 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,7 +166,8 @@ def serve(requests: socket.socket) -> tuple[list[str], str, dict[str, str]]:
                 os.close(stdin)
                 os.close(output)
                 told = socket.socket(fileno=reply)
-                told.send(str(pid).encode())
+                with suppress(OSError):  # who asked is gone
+                    told.send(str(pid).encode())
                 waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, told))
 
 
@@ -173,7 +175,7 @@ def _tell_end(waiting: selectors.BaseSelector, key: selectors.SelectorKey) -> No
     pid, told = key.data
     waiting.unregister(key.fileobj)
     os.close(key.fd)
-    with told:
+    with told, suppress(OSError):
         told.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
 
 

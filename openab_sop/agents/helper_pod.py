@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
 from openab_sop.agents.agent import Agent
-from openab_sop.agents.own_pod import LABEL, OWNER, container_of, own_pod
+from openab_sop.agents.own_pod import LABEL, OF, OWNER, container_of, create, label_of, own_pod
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead
 from openab_sop.cluster.pod import Pod
@@ -66,18 +66,19 @@ def helper_pod(
         ClusterError: the API refused.
     """
     remove_finished(cluster, agent)
-    deployment = deployment or cluster.get("Deployment", agent.deployment)
+    deployment = cluster.get("Deployment", agent.deployment) if deployment is None else _without_account(deployment)
     reasons: list[str] = []
     templates = list(_templates(cluster, agent, deployment))
     templates.sort(key=lambda template: good not in (None, container_of(template, agent)["image"]))
     for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
-        created = cluster.create("Pod", _pod(name, agent, template, claim, node))
+        created = create(cluster, _pod(name, agent, template, claim, node))
         try:
             if instead:
                 instead(created)
-            problem = started(cluster, name, START if instead or template is templates[-1] else PATIENCE)
+            patience = START if instead or template is templates[-1] else PATIENCE
+            problem = started(cluster, name, agent.container, patience)
             if problem is None:
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 with attached(cluster, name), helper.held() as shared:
@@ -118,7 +119,7 @@ def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
     """Remove the helpers of an agent that ended, or whose run did; returns their names."""
     ended = [
         pod["metadata"]["name"]
-        for pod in cluster.list("Pod", f"{LABEL}={MANAGER},{MANAGER}/agent={agent.deployment}")
+        for pod in cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}")
         if at(pod, "status", "phase") in ("Succeeded", "Failed")
         or is_dead(part(pod, "metadata", "annotations").get(OWNER, ""))
     ]
@@ -176,10 +177,11 @@ def node_of(cluster: Cluster, agent: Agent) -> str | None:
     return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
 
 
-def started(cluster: Cluster, name: str, patience: float) -> str | None:
+def started(cluster: Cluster, name: str, container: str, patience: float) -> str | None:
     """Wait until a helper runs; returns the reason if its image cannot be had, or no node takes it.
 
     Args:
+        container: its own one; others may have been injected.
         patience: seconds in which a node must take it.
     """
     problem: list[str] = []
@@ -189,8 +191,11 @@ def started(cluster: Cluster, name: str, patience: float) -> str | None:
         pod = cluster.get("Pod", name)
         if at(pod, "status", "phase") == "Running":
             return None
-        statuses = [s for s in parts(pod, "status", "containerStatuses") if s["name"] == _ours(pod)]
+        statuses = [s for s in parts(pod, "status", "containerStatuses") if s["name"] == container]
         reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
+        if at(pod, "status", "phase") == "Failed":
+            problem.append(str(at(pod, "status", "message") or at(pod, "status", "reason") or "it ended at once"))
+            return None
         if reason in UNPULLABLE or (not at(pod, "spec", "nodeName") and time.monotonic() > late):
             problem.append(reason)
             return None
@@ -208,9 +213,12 @@ def started(cluster: Cluster, name: str, patience: float) -> str | None:
     return problem[0] if problem else None
 
 
-def _ours(pod: Object) -> str:
-    """Return the name of a helper's own container; what was injected stands behind it."""
-    return str(parts(pod, "spec", "containers")[0]["name"])
+def _without_account(deployment: Object) -> Object:
+    """Return a Deployment that the cluster has not yet without its account: that may not be there either."""
+    spec = part(deployment, "spec", "template", "spec")
+    kept = {key: value for key, value in spec.items() if key not in ("serviceAccount", "serviceAccountName")}
+    template = {**part(deployment, "spec", "template"), "spec": kept}
+    return {**deployment, "spec": {**part(deployment, "spec"), "template": template}}
 
 
 def _pending(pod: Object) -> str:

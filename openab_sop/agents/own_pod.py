@@ -1,7 +1,8 @@
 """The builder of our short-lived pods: an agent's own pod, minus what it is not for.
 
-What the agent's pod has, ours has too: account, pull secrets and policy, resources, tolerations, security context. So
-it starts wherever the agent's can, under the same quota, limits and admission. What is left out is named here.
+What the agent's pod has, ours has too: account, pull secrets and policy, tolerations, security context, and resources
+where they are demanded. So it starts wherever the agent's can, under the same quota, limits and admission. What is left
+out is named here.
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from openab_sop.agents.agent import Agent
-from openab_sop.cluster.kube import MANAGER
+from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import owner
+from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, parts
 
 LABEL = "app.kubernetes.io/managed-by"
 OWNER = f"{MANAGER}/owner"
+OF = f"{MANAGER}/agent"
+"""Label of our pods: whose agent's they are."""
+_LONGEST = 63
+"""Characters of a label's value."""
 _NOT_OF_POD = (
     "activeDeadlineSeconds",
     "containers",
@@ -25,11 +31,14 @@ _NOT_OF_POD = (
     "hostNetwork",
     "hostPID",
     "hostname",
+    "hostnameOverride",
     "initContainers",
     "nodeName",
+    "overhead",
     "readinessGates",
     "resourceClaims",
     "schedulingGates",
+    "schedulingGroup",
     "setHostnameAsFQDN",
     "shareProcessNamespace",
     "subdomain",
@@ -46,6 +55,7 @@ _NOT_OF_CONTAINER = (
     "readinessProbe",
     "resizePolicy",
     "restartPolicy",
+    "restartPolicyRules",
     "startupProbe",
     "tty",
     "volumeDevices",
@@ -93,17 +103,40 @@ def own_pod(
         "terminationGracePeriodSeconds": 0,
         "automountServiceAccountToken": False,
         "volumes": list(volumes),
-        "containers": [{**own, "command": list(command), "workingDir": "/", **(container or {})}],
     }
     if node:
         spec["nodeName"] = node
-    labels = {LABEL: MANAGER, f"{MANAGER}/agent": agent.deployment}
+    if "resources" in own:
+        own["resources"] = {key: value for key, value in own["resources"].items() if key != "claims"}
+    spec["containers"] = [{**own, "command": list(command), "workingDir": "/", **(container or {})}]
+    labels = {LABEL: MANAGER, OF: label_of(agent)}
     metadata = {
         "name": name,
         "labels": labels | _NO_SIDECARS,
         "annotations": {OWNER: owner()} | _NO_SIDECARS,
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def create(cluster: Cluster, pod: Object) -> Object:
+    """Make one of our pods; it asks for room of its own only where the namespace demands that of every pod.
+
+    It often runs beside the agent, on the same node: room for both would be asked of a node that has it for one.
+
+    Raises:
+        Forbidden: quota, admission or the caller's rights refuse it.
+    """
+    (container,) = pod["spec"]["containers"]
+    bare = {key: value for key, value in container.items() if key != "resources"}
+    try:
+        return cluster.create("Pod", {**pod, "spec": {**pod["spec"], "containers": [bare]}})
+    except Forbidden:
+        return cluster.create("Pod", pod)
+
+
+def label_of(agent: Agent) -> str:
+    """Return how a label names an agent."""
+    return agent.deployment[:_LONGEST].rstrip("-.")
 
 
 def container_of(template: Object, agent: Agent) -> Object:

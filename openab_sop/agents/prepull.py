@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, remove_finished
-from openab_sop.agents.own_pod import own_pod
+from openab_sop.agents.own_pod import create, own_pod
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import ClusterError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -70,12 +70,12 @@ def pull(
     name = new_name(agent)
     begun = time.monotonic()
     try:
-        cluster.create("Pod", _pod(cluster, name, agent, image, policy))
+        create(cluster, _pod(cluster, name, agent, image, policy))
     except ClusterError as refusal:
         cluster.version()  # raises if it is the API that is out of reach
         return Pulled(image, refused=refusal.problem)
     try:
-        state = _Puller(cluster, name, image)
+        state = _Puller(cluster, name, image, agent.container)
         wait(
             state.pulling,
             failed=lambda: state.problem,
@@ -99,6 +99,7 @@ class _Puller:
     cluster: Cluster
     name: str
     image: str
+    container: str
     image_id: str = ""
     problem: str = ""
     rejected: str = ""
@@ -106,7 +107,7 @@ class _Puller:
     def pulling(self) -> str | None:
         """Look at it; returns its state until the image is there, or the node will not have the pod."""
         pod = self.cluster.get("Pod", self.name)
-        for status in parts(pod, "status", "containerStatuses"):
+        for status in (s for s in parts(pod, "status", "containerStatuses") if s["name"] == self.container):
             state, waiting = part(status, "state"), part(status, "state", "waiting")
             reason, said = str(waiting.get("reason") or ""), mask(str(waiting.get("message") or ""))
             self.image_id = str(status.get("imageID") or "")

@@ -77,7 +77,7 @@ class Chart:
 
 
 _VALIDATED = "--disable-openapi-validation"
-"""The dry run before has compared every object with the API's schema; helm would fetch and read all of it once more."""
+"""Each object was compared with the API's schema in the dry run before, or when it was installed: not once more."""
 PULL = 120
 """Seconds that a chart may take to arrive."""
 

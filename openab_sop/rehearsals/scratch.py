@@ -137,7 +137,7 @@ class Scratch:
             next_step=show,
         )
         pod = str(self._leash_pods()[0]["metadata"]["name"])
-        if problem := started(self.cluster, pod, START):
+        if problem := started(self.cluster, pod, _LEASH, START):
             raise PodError(f"the rehearsal's first pod does not start: {problem}", show)
         with attached(self.cluster, pod):
             yield Pod.of(self.cluster, self.cluster.get("Pod", pod), _LEASH)

@@ -26,8 +26,11 @@ from openab_sop.restores.volume import Volume
 from openab_sop.shown import one_line
 from openab_sop.verdict import Finding
 
-VOLATILE = tuple(f"*{suffix}" for suffix in (*database.LOGS, database.INDEX))
-"""Names that come and go while an agent works: the logs of databases."""
+VOLATILE = (
+    *(f"*{suffix}" for suffix in (*database.LOGS, database.INDEX)),
+    *(f"*.git/{name}" for name in ("refs/*", "*_HEAD", "*_MSG", "*.lock", "rebase-*", "sequencer*")),
+)
+"""Names that come and go while an agent works: logs of databases, git's branches and what it is in the middle of."""
 SHOWN = 20
 """Names of a kind that a report quotes; the others are counted."""
 PARSED = 1 << 20
@@ -124,7 +127,9 @@ class VolumeSince:
         """Name what an older version may not read any more: schemas moved on, files gone or broken (SOP 4.3)."""
         for path in self.gone():
             finding = self._finding(path, "it is gone", "every file that was there before is still there")
-            yield Unreadable(finding, (self._root_of(path),))
+            root = self._root_of(path)
+            whole = database.parts(path) if root in self.stored.databases else (root,)
+            yield Unreadable(finding, (*whole, *self._shared_with(root)))
         yield from self._moved_on()
 
     def moved(self) -> Iterator[Finding]:
@@ -133,8 +138,9 @@ class VolumeSince:
 
     def _moved_on(self) -> Iterator[Unreadable]:
         touched = set(self.changes.changed)
-        for path in self.stored.databases:
-            if touched & set(database.parts(path)) and (moved := self._moved(path)):
+        written = touched | set(self.changes.added)  # a migration may stand in a log that was not there before
+        for path in filter(_is_configuration, self.stored.databases):
+            if written & set(database.parts(path)) and (moved := self._moved(path)):
                 finding = self._finding(path, moved, "a database as the old version left it")
                 yield Unreadable(finding, (*database.parts(path), *self._beside(path)))
         for path in sorted(filter(_is_configuration, touched)):
@@ -151,12 +157,19 @@ class VolumeSince:
         return path
 
     def _beside(self, path: str) -> Iterator[str]:
-        """Yield what else has changed in a database's directory: a migration may have rewritten all of it."""
+        """Yield what else has changed in a database's own directory: a migration may have rewritten it too."""
         directory = PurePosixPath(path).parent
+        sets = {part: database.parts(main) for main in self.stored.databases for part in database.parts(main)}
         for changed in self.changes.changed if str(directory) != "." else ():
             theirs = self._table.get("pod", changed)
-            if theirs is not None and theirs.type == "f" and PurePosixPath(changed).is_relative_to(directory):
-                yield changed
+            if theirs is not None and theirs.type == "f" and PurePosixPath(changed).parent == directory:
+                yield from sets.get(changed, (changed,))
+
+    def _shared_with(self, root: str) -> Iterator[str]:
+        """Yield the paths that hold the content of hard links below a root: without them no link can be made."""
+        for entry in self._table.below("copy", root):
+            if entry.hard_link:
+                yield entry.hard_link
 
     def _moved(self, path: str) -> str:
         """Tell what is otherwise in a database's shape; empty if nothing is."""

@@ -17,7 +17,7 @@ from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import NotNeeded, SopError
+from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
@@ -37,6 +37,8 @@ ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
 BACK = "back"
 """What the course calls the change that leads back."""
+_AFTER_ALL = "restoring after all"
+"""The mark of a rollback whose old version did not run on what the new one has left."""
 _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
 
 
@@ -104,7 +106,7 @@ class Rollback:
             BackupError: a volume could not be brought back.
         """
         course = self._require_unreverted()
-        release = self._m.release()
+        release = replace(self._m.release(), agents=tuple(self._agents()))
         lacking = fingerprint.without_claim(release.cluster, release.agents, course)
         written: dict[str, str] = {}
         with suppress(NotNeeded):
@@ -140,7 +142,9 @@ class Rollback:
             return f"revision {before.revision} is deployed already"
         for agent in self._agents():
             fields.give_back(m.helm.cluster, "Deployment", agent.deployment)
-        m.file.update(acting=BACK, acting_from=before.revision)
+        own = [before.revision] if before.revision > course.revision else []  # ``target`` has found no other's
+        m.file.update(acting=BACK, acting_from=before.revision, revisions=_each_once(course.revisions, own))
+        course = m.course
         if m.helm.knows(m.name, course.revision):
             with m.journal.action("helm rollback", release=m.name, revision=course.revision):
                 m.helm.rollback(m.name, course.revision, orphans.mark())
@@ -149,7 +153,7 @@ class Rollback:
             with m.journal.action("helm upgrade", release=m.name, chart=kept.chart.name, backup=course.backup):
                 m.helm.upgrade(m.name, kept.chart, kept.values, orphans.mark())
         revision = m.listed().revision
-        m.file.mark("rolled back", acting="", revisions=(*course.revisions, revision))
+        m.file.mark("rolled back", acting="", revisions=_each_once(course.revisions, [revision]))
         return f"revision {revision}, as revision {course.revision} was"
 
     def refill(self, progress: Progress) -> dict[str, str]:
@@ -172,7 +176,9 @@ class Rollback:
 
         Where it fails on data that were left as the new version had them, they are restored next.
         """
-        self._way.require()
+        course = self._way.require()
+        if course.when(_AFTER_ALL) and self._unrestored(course):
+            raise NotNeeded("an earlier run found that the old version does not run on these data: it is stopped")
         return self._judged()
 
     def restore_after_all(self, progress: Progress) -> dict[str, str]:
@@ -184,11 +190,10 @@ class Rollback:
         course = self._way.require()
         if self._verdict.passed:
             raise NotNeeded("the old version runs on what is there")
-        release = self._m.release()
-        left = [agent.deployment for agent in release.agents if agent.deployment in course.claims]
-        left = [name for name in left if name not in course.restored]
+        release, left = self._m.release(), self._unrestored(course)
         if not left:
             raise NotNeeded("every volume was restored already")
+        self._m.file.mark(_AFTER_ALL)  # a run that is killed in the middle must not start the old version on half of it
         for agent in release.agents:
             standstill.stop(self._m.helm.cluster, agent)
         written = self._restore(release, left, progress)
@@ -227,6 +232,11 @@ class Rollback:
             if live and name not in found and is_agent(live):
                 found[name] = Agent.of(live)
         return list(found.values())
+
+    def _unrestored(self, course: Course) -> list[str]:
+        """Return the agents whose whole home was not restored."""
+        mine = [agent.deployment for agent in self._m.release().agents if agent.deployment in course.claims]
+        return [name for name in mine if name not in course.restored]
 
     def _require_unreverted(self) -> Course:
         course = self._way.require()
@@ -269,13 +279,15 @@ class Rollback:
         return written
 
     def _restore_paths(self, release: Release, name: str, paths: Collection[str], progress: Progress) -> dict[str, str]:
-        """Bring parts of an agent's home back; the whole of it where that cannot be done."""
+        """Bring parts of an agent's home back; the whole of it where the volume refuses them."""
         m = self._m
         restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(name,))
         try:
             return {name: "as the backup says already"} | bring_back(restoration, progress)
-        except SopError as error:
+        except BackupError as error:
+            restoration.close()  # its helper has the volume
             m.journal.record("paths were not restored: the whole home is", agent=name, error=str(error))
+            m.file.update(paths={other: kept for other, kept in m.course.paths.items() if other != name})
             return self._restore(release, [name], progress)
         finally:
             restoration.close()
@@ -306,3 +318,7 @@ class Rollback:
             restoration.close()
         m.file.update(restored=tuple(dict.fromkeys((*m.course.restored, *names))))
         return written
+
+
+def _each_once(revisions: Collection[int], more: Collection[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((*revisions, *more)))

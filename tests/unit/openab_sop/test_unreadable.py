@@ -18,11 +18,15 @@ from tests.unit.openab_sop.local import Local, local
 
 STORE = ".local/share/kiro-cli"
 DATABASE = f"{STORE}/data.sqlite3"
+OTHER, OF_PROJECT = f"{STORE}/other.sqlite3", "project/db.sqlite3"
+DATABASES = (DATABASE, OTHER, OF_PROJECT)
 FILES = {
     ".kiro/agents/default.json": "{}",
     ".kiro/steering/rules.md": "answer briefly",
     "project/tsconfig.json": "{}",
     "project/src/main.ts": "1",
+    "project/.git/refs/heads/main": "commit",
+    "project/.git/config": "[core]",
     f"{STORE}/state.json": "{}",
     f"{STORE}/kept.json": "{}",
 }
@@ -35,9 +39,11 @@ def pod(tmp_path: Path) -> Local:
     for name, text in FILES.items():
         (pod.home / name).parent.mkdir(parents=True, exist_ok=True)
         (pod.home / name).write_text(text)
-    with closing(sqlite3.connect(pod.home / DATABASE)) as database:
-        database.execute("CREATE TABLE heartbeat (n INTEGER)")
-        database.commit()
+    for name in DATABASES:
+        with closing(sqlite3.connect(pod.home / name)) as database:
+            database.execute("CREATE TABLE heartbeat (n INTEGER)")
+            database.commit()
+    (pod.home / "project/linked").hardlink_to(pod.home / "project/src/main.ts")
     archive = tmp_path / "backup" / "bot" / HOME
     archive.parent.mkdir(parents=True)
     with comparison(tmp_path / "backup") as table:
@@ -50,7 +56,7 @@ def pod(tmp_path: Path) -> Local:
 @contextmanager
 def since(pod: Local, tmp_path: Path) -> Generator[VolumeSince]:
     """The home beside its backup."""
-    stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 9, 7, 9, (DATABASE,))
+    stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 9, 7, 9, DATABASES)
     with comparison(tmp_path) as table:
         contents = tmp_path / "backup" / "bot" / CONTENTS
         volume = Volume(pod.pod, str(pod.home), (), table, contents, ())
@@ -97,11 +103,65 @@ def test_what_may_vanish_does_not_come_back(pod: Local, tmp_path: Path) -> None:
     assert paths(pod, tmp_path) == {"project/src/main.ts"}
 
 
-def test_a_database_goes_back_with_its_logs_and_with_what_was_rewritten_beside_it(pod: Local, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(pod.home / DATABASE)) as database:
+def migrate(path: Path) -> None:
+    """Have a database moved on by a newer version."""
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 2")
         database.execute("ALTER TABLE heartbeat RENAME TO beats")
         database.commit()
+
+
+def test_a_database_that_is_gone_comes_back_with_its_logs(pod: Local, tmp_path: Path) -> None:
+    """Rows that were committed may stand in them alone; and a newer log must not be played into the old file."""
+    (pod.home / DATABASE).unlink()
+    assert paths(pod, tmp_path) == set(database_parts(DATABASE))
+
+
+def test_a_migration_that_stands_in_a_new_log_is_seen(pod: Local, tmp_path: Path) -> None:
+    before = (pod.home / DATABASE).read_bytes()
+    with closing(sqlite3.connect(pod.home / DATABASE)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA user_version = 2")
+        database.execute("ALTER TABLE heartbeat RENAME TO beats")
+        database.commit()
+        kept = {suffix: (pod.home / f"{DATABASE}{suffix}").read_bytes() for suffix in ("", "-wal", "-shm")}
+    for suffix, data in kept.items():
+        (pod.home / f"{DATABASE}{suffix}").write_bytes(data)
+    assert before != kept[""] or kept["-wal"]
+    assert paths(pod, tmp_path) == set(database_parts(DATABASE))
+
+
+def test_a_database_beside_it_goes_back_as_a_set(pod: Local, tmp_path: Path) -> None:
+    migrate(pod.home / DATABASE)
+    with closing(sqlite3.connect(pod.home / OTHER)) as database:
+        database.execute("INSERT INTO heartbeat VALUES (1)")
+        database.commit()
+    assert paths(pod, tmp_path) == {*database_parts(DATABASE), *database_parts(OTHER)}
+
+
+def test_a_database_of_somebodys_project_is_the_agents_work(pod: Local, tmp_path: Path) -> None:
+    migrate(pod.home / OF_PROJECT)
+    assert paths(pod, tmp_path) == set()
+
+
+def test_a_hard_link_comes_back_with_the_name_that_holds_its_content(pod: Local, tmp_path: Path) -> None:
+    with since(pod, tmp_path) as seen:
+        assert seen.changes.removed == ()
+    for gone in ("project/linked", "project/src/main.ts"):
+        (pod.home / gone).unlink()
+        found = paths(pod, tmp_path)
+        assert {"project/linked"} <= found <= {"project/linked", "project/src/main.ts"}
+    assert found == {"project/linked", "project/src/main.ts"}
+
+
+def test_what_git_packs_or_ends_does_not_come_back(pod: Local, tmp_path: Path) -> None:
+    """An old branch in a file of its own would win over the packed one."""
+    (pod.home / "project/.git/refs/heads/main").unlink()
+    assert paths(pod, tmp_path) == set()
+
+
+def test_a_database_goes_back_with_its_logs_and_with_what_was_rewritten_beside_it(pod: Local, tmp_path: Path) -> None:
+    migrate(pod.home / DATABASE)
     (pod.home / STORE / "state.json").write_text('{"schema": 2}')
     (pod.home / STORE / "newer").write_text("of today")
     (pod.home / "project/src/main.ts").write_text("2")
