@@ -12,6 +12,23 @@ from tests.progress import Progress
 from tests.tools import missing
 
 
+LONGEST = (
+    "test_upgrade",
+    "test_upgrade_kill",
+    "test_versions",
+    "test_harms",
+    "test_rebuild",
+    "test_restore",
+    "test_upgrade_faults",
+    "test_rehearsal",
+    "test_rehearsal_place",
+    "test_bad_input",
+    "test_health",
+    "test_target",
+)
+"""Modules that take minutes, the longest first: begun last, one of them would keep a single worker busy at the end."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tests of openab-sop")
     group.addoption(
@@ -31,3 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Again(), "tests-again")
     if not worker and config.getoption("numprocesses", None):
         config.pluginmanager.register(Progress(config), "tests-progress")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first; the order within a module stays."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(LONGEST)))
