@@ -11,7 +11,6 @@ from tests.costs import Costs
 from tests.progress import Progress
 from tests.tools import missing
 
-
 LONGEST = (
     "test_upgrade",
     "test_upgrade_kill",
