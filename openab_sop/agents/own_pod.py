@@ -94,7 +94,7 @@ def own_pod(
         container: fields of the container that are otherwise than the agent's.
     """
     spec: dict[str, Any] = {key: value for key, value in template.items() if key not in _NOT_OF_POD}
-    if "fsGroup" in (spec.get("securityContext") or {}):  # else kubelet changes the mode of every file before we look
+    if volumes and "fsGroup" in (spec.get("securityContext") or {}):  # else kubelet changes each file's mode first
         spec["securityContext"] = {**spec["securityContext"], "fsGroupChangePolicy": "OnRootMismatch"}
     own = {key: value for key, value in container_of(template, agent).items() if key not in _NOT_OF_CONTAINER}
     spec |= {
