@@ -33,8 +33,8 @@ class Elsewhere(Suites):
 
     url: str = ""
 
-    def argv(self, *arguments: str) -> list[str]:
-        local = super().argv(*arguments)
+    def words(self, *arguments: str) -> list[str]:
+        local = super().words(*arguments)
         root = f"--backup-root={self.backup_root}"
         return [f"--backup-root={self.url}" if word == root else word for word in local] + [
             f"--staging={self.backup_root}"
