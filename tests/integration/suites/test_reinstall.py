@@ -21,11 +21,6 @@ def test_helm_has_lost_the_revision(world: World, status: Status, volumes: Volum
         release.shell("echo new >newer")
         release.kubectl("delete", "secret", "sh.helm.release.v1.openab.v1")
 
-        refused = release.run("suites/rollback", f"--backup={backup.name}")
-        assert refused.status == 13, refused.output
-        assert f"pytest suites/reinstall --backup={backup.name}" in refused.output
-        assert release.chart() == "0.6.4 deployed"
-
         back = release.run("suites/reinstall", f"--backup={backup.name}")
         assert back.status == 0, back.output
         assert (release.chart(), release.image(), release.ready()) == ("0.6.4 deployed", "0.6.4", True)
