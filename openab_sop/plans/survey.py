@@ -31,6 +31,8 @@ from openab_sop.targets.version import Version
 
 RECENT = timedelta(minutes=10)
 """An agent that has crashed within this time is not well, however it looks now."""
+WENT_WITH_ITS_NODE = "Unknown"
+"""The reason of the kubelet for a container whose end it did not see: its node was restarted. The code is 255."""
 _PRESENT = 'for path; do [ -s "./$path" ] && printf "%s\\0" "$path"; done || :'
 _CLAIM = "PersistentVolumeClaim"
 
@@ -273,10 +275,14 @@ def _trouble(pod: Object, container: str) -> str:
             reasons = [str(part(state, word).get("reason") or word) for word in state]
             return f"pod {pod['metadata']['name']}: {', '.join(reasons) or 'not running'}"
         ended = part(status, "lastState", "terminated")
-        if ended.get("exitCode") and datetime.now(UTC) - datetime.fromisoformat(ended["finishedAt"]) < RECENT:
+        if ended.get("exitCode") and ended.get("reason") != WENT_WITH_ITS_NODE and _is_recent(ended["finishedAt"]):
             return f"it was restarted {status['restartCount']} times, last after exit code {ended['exitCode']}"
         return "" if status.get("ready") else f"pod {pod['metadata']['name']} is not Ready"
     return f"pod {pod['metadata']['name']} is {at(pod, 'status', 'phase')}"
+
+
+def _is_recent(timestamp: str) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(timestamp) < RECENT
 
 
 def _named(version: str, kind: str, name: str) -> Object:

@@ -96,8 +96,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Keep what the node shows while it is still there, and name the place in the failure's message."""
     report = yield
     if report.failed and report.when != "teardown":
-        directory = evidence.collect(item.nodeid, report.longreprtext)
-        report.sections.append(("evidence", f"pods, events, logs and journals: {directory}"))
+        try:
+            said = f"pods, events, logs and journals: {evidence.collect(item.nodeid, report.longreprtext)}"
+        except Exception as error:  # noqa: BLE001  (out of this hook it would end pytest, and every test to come)
+            said = f"not collected: {error!r}"
+        report.sections.append(("evidence", said))
     return report
 
 

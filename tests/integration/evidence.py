@@ -49,12 +49,16 @@ def collect(test: str, output: str) -> Path:
     name = f"{datetime.now(UTC):%H%M%S}-{re.sub(r'[^A-Za-z0-9.-]+', '_', test.rpartition('/')[2])[:120]}"
     directory = ROOT / name
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "failure.txt").write_text(output)
+    _write(directory / "failure.txt", output)
     for namespace, kubectl in list(_namespaces.items()):
         _look(directory / namespace, partial(kubectl, "--namespace", namespace))
     for report in (report for reports in _reports for report in reports.glob("*")):
-        if time.time() - report.stat().st_mtime < RECENT:
-            shutil.copytree(report, directory / report.parents[1].name / report.name, dirs_exist_ok=True)
+        kept = directory / report.parents[1].name / report.name
+        try:
+            if report.is_dir() and time.time() - report.stat().st_mtime < RECENT:
+                shutil.copytree(report, kept, symlinks=True, dirs_exist_ok=True)
+        except OSError as error:  # a run that still writes; an error out of here would end pytest, not this test
+            kept.with_name(f"{kept.name}.txt").write_text(f"not kept in full: {error}\n")
     return directory
 
 
@@ -67,12 +71,12 @@ def _look(directory: Path, kubectl: Kubectl) -> None:
         "pods.txt": ("describe", "pods"),
     }
     for name, question in questions.items():
-        (directory / name).write_text(_ask(kubectl, *question))
+        _write(directory / name, _ask(kubectl, *question))
     for pod in _ask(kubectl, "get", "pods", "--output=name").split():
         for previous in ("false", "true"):
             words = ("logs", pod, "--all-containers", "--prefix", f"--tail={TAIL}", f"--previous={previous}")
             suffix = "previous.log" if previous == "true" else "log"
-            (directory / f"{pod.rpartition('/')[2]}.{suffix}").write_text(_ask(kubectl, *words))
+            _write(directory / f"{pod.rpartition('/')[2]}.{suffix}", _ask(kubectl, *words))
 
 
 def _ask(kubectl: Kubectl, *words: str) -> str:
@@ -81,3 +85,7 @@ def _ask(kubectl: Kubectl, *words: str) -> str:
         return kubectl(*words)
     except Exception as error:  # noqa: BLE001  (whatever is broken here must not hide the test's own failure)
         return f"{type(error).__name__}: {error}"
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text, errors="backslashreplace")  # names that are no UTF-8 come as surrogates
