@@ -15,6 +15,9 @@ from openab_sop.redact import mask
 
 SHOWN = 2000
 """Characters of a command's error text that a message quotes."""
+UNHURRIED = {"GOGC": "400"}
+"""How Go's programs, helm and kubectl, keep house: most live for a tenth of a second, a third of which went into
+collecting what they leave. Who sets it otherwise is heeded."""
 LOOKED_AT = 1 << 16
 """Bytes of it that are searched for secrets; a longer one, such as a whole key file, is known line by line."""
 
@@ -57,7 +60,7 @@ def run(
     find(argv[0])
     try:
         done = subprocess.run(
-            list(argv), input=stdin, capture_output=True, timeout=timeout, env={**os.environ, **(env or {})}
+            list(argv), input=stdin, capture_output=True, timeout=timeout, env={**UNHURRIED, **os.environ, **(env or {})}
         )
     except subprocess.TimeoutExpired as late:
         raise ToolError(
@@ -135,7 +138,7 @@ def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Gene
             stderr=errors,
             bufsize=0,
             pipesize=1 << 20,
-            env={**os.environ, **(env or {})},
+            env={**UNHURRIED, **os.environ, **(env or {})},
         ) as process,
     ):
         try:

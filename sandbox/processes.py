@@ -17,6 +17,8 @@ from sandbox.errors import SandboxError
 
 MARKER = "OPENAB_SANDBOX_RECORDS"
 """Environment variable of everything started here and of its children: finds them when their record is lost."""
+GARBAGE = "400"
+"""Percent by which the heap of a node's program may grow before it is collected: memory is there, processors are few."""
 MARKED = 0.2
 """Seconds after which a process whose mark does not show has ended already."""
 
@@ -87,6 +89,7 @@ class Records:
             log.rename(log.with_suffix(".before.log"))
         words = tuple(str(word) for word in argv)
         marked = {
+            "GOGC": GARBAGE,
             "PATH": search_path(),
             "HOME": str(self.directory),
             **(env or {}),
