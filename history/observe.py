@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from history.outcome import AgentFacts
-from openab_sop.agents.agent import CONTAINERS
+from openab_sop.agents.workload import CONTAINERS
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import ClusterError, ToolError
 from openab_sop.objects import Object, at, part, parts

@@ -18,7 +18,7 @@ from history.outcome import AgentFacts, harms
 from history.pairs import Packed, Pair
 from history.standins import REFUSING
 from history.trial import Tried, needed, rendered
-from openab_sop.agents.agent import CONTAINERS, is_agent
+from openab_sop.agents.workload import CONTAINERS, is_agent
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ToolError
 from openab_sop.objects import Object, at, part, parts

@@ -14,7 +14,7 @@ from history.observe import look, mark, settled
 from history.outcome import harms
 from history.pairs import Packed, Pair
 from history.renderings import RememberingHelm
-from openab_sop.agents.agent import is_agent
+from openab_sop.agents.workload import Workload, is_agent
 from openab_sop.cluster import kubeconfig
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
@@ -22,7 +22,6 @@ from openab_sop.errors import ClusterError, ToolError
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.survey import Survey
-from openab_sop.plans.workload import Workload
 from openab_sop.process import run
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import find, resolve

@@ -60,7 +60,11 @@ def run(
     find(argv[0])
     try:
         done = subprocess.run(
-            list(argv), input=stdin, capture_output=True, timeout=timeout, env={**UNHURRIED, **os.environ, **(env or {})}
+            list(argv),
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            env={**UNHURRIED, **os.environ, **(env or {})},
         )
     except subprocess.TimeoutExpired as late:
         raise ToolError(

@@ -18,7 +18,7 @@ from sandbox.errors import SandboxError
 MARKER = "OPENAB_SANDBOX_RECORDS"
 """Environment variable of everything started here and of its children: finds them when their record is lost."""
 GARBAGE = "400"
-"""Percent by which the heap of a node's program may grow before it is collected: memory is there, processors are few."""
+"""Percent by which a program's heap may grow before it is collected: memory is there, processors are few."""
 MARKED = 0.2
 """Seconds after which a process whose mark does not show has ended already."""
 

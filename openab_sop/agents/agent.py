@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from openab_sop import redact
+from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, ReleaseError
 from openab_sop.objects import Object, at, part, parts
 
-CONTAINERS = ("openab", "agent-broker")
-"""Names of an agent's container: the present one, and that of the chart when it still had its former name."""
 _POD = ("spec", "template", "spec")
 
 
@@ -47,23 +46,26 @@ class Agent:
         Raises:
             ReleaseError: the home cannot be told for sure.
         """
-        name = str(deployment["metadata"]["name"])
-        pod = part(deployment, *_POD)
-        container = next(c for c in parts(pod, "containers") if c["name"] in CONTAINERS)
-        mounts = parts(container, "volumeMounts")
-        claims = claims_of(pod)
-        home = _home(name, container, [m["mountPath"] for m in mounts if m["name"] in claims])
-        holding = [m for m in mounts if m["name"] in claims and _holds(m["mountPath"], home)]
-        nearest = max(holding, key=lambda m: len(m["mountPath"]), default=None)
+        workload = Workload(deployment)
+        home = workload.home
+        if home is None:
+            raise ReleaseError(
+                f"Deployment {workload.name} sets no HOME, and mounts {len(workload.mounts)} persistent volumes: "
+                "its home cannot be told",
+                "set HOME in the container's environment by the chart's values",
+            )
+        holding = workload.where(home)
+        mounts = [PurePosixPath(mount["mountPath"]) for mount in parts(workload.container, "volumeMounts")]
+        inside = (path for path in mounts if path.is_relative_to(home) and path != home)
         return cls(
-            deployment=name,
-            container=container["name"],
-            selector=_selector(deployment["spec"]["selector"]),
-            home=home,
-            claim=claims[nearest["name"]] if nearest else None,
-            foreign=tuple(sorted(_below(home, m["mountPath"]) for m in mounts if _inside(m["mountPath"], home))),
-            secrets=tuple(sorted(set(_references(pod, "secret")))),
-            config_maps=tuple(sorted(set(_references(pod, "configMap")))),
+            deployment=workload.name,
+            container=str(workload.container["name"]),
+            selector=workload.selector,
+            home=str(home),
+            claim=holding[0] if holding else None,
+            foreign=tuple(sorted(str(path.relative_to(home)) for path in inside)),
+            secrets=tuple(sorted(set(_references(workload.pod, "secret")))),
+            config_maps=tuple(sorted(set(_references(workload.pod, "configMap")))),
         )
 
     def pod(self, cluster: Cluster) -> Pod:
@@ -83,9 +85,33 @@ class Agent:
         return Pod.of(cluster, running[0], self.container)
 
 
-def is_agent(deployment: Object) -> bool:
-    """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
-    return any(container.get("name") in CONTAINERS for container in parts(deployment, *_POD, "containers"))
+@dataclass(frozen=True)
+class Companion:
+    """A Deployment of the release that is no agent, such as a gateway: watched, not backed up.
+
+    Attributes:
+        container: name of its first container.
+        selector: label selector of its pods.
+        replicas: how many pods it wants.
+    """
+
+    deployment: str
+    container: str
+    selector: str
+    replicas: int
+
+    @classmethod
+    def of(cls, deployment: Object) -> Companion:
+        """Read a companion from its live Deployment."""
+        workload = Workload(deployment)
+        return cls(workload.name, str(workload.container.get("name")), workload.selector, workload.replicas)
+
+    def __str__(self) -> str:
+        return self.deployment
+
+
+Runner = Agent | Companion
+"""Whose pods are watched, and of whose kind ours are."""
 
 
 def references(deployment: Object, kind: str) -> set[str]:
@@ -105,51 +131,6 @@ def learn_environment(deployment: Object) -> None:
     for name, value in environment(deployment):
         if redact.is_secret_name(name):
             redact.learn(value)
-
-
-def claims_of(pod: Object) -> dict[str, str]:
-    """Return claim names by the pod's volume names."""
-    names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(pod, "volumes"))
-    return {volume: claim for volume, claim in names if claim}
-
-
-def _home(name: str, container: Object, volumes: list[str]) -> str:
-    """HOME as the container's environment sets it, else where the only volume is mounted."""
-    variables = {e["name"]: e.get("value") for e in parts(container, "env")}
-    home = variables.get("HOME") or (volumes[0] if len(volumes) == 1 else None)
-    if home is None:
-        raise ReleaseError(
-            f"Deployment {name} sets no HOME, and mounts {len(volumes)} persistent volumes: its home cannot be told",
-            "set HOME in the container's environment by the chart's values",
-        )
-    return str(PurePosixPath(home))
-
-
-def _holds(mount: str, path: str) -> bool:
-    return PurePosixPath(path).is_relative_to(mount)
-
-
-def _inside(mount: str, home: str) -> bool:
-    return mount.rstrip("/") != home and _holds(home, mount)
-
-
-def _below(home: str, path: str) -> str:
-    return str(PurePosixPath(path).relative_to(home))
-
-
-def _selector(selector: Object) -> str:
-    terms = [f"{key}={value}" for key, value in part(selector, "matchLabels").items()]
-    for expression in parts(selector, "matchExpressions"):
-        key, values = expression["key"], ",".join(expression.get("values") or [])
-        terms.append(
-            {
-                "In": f"{key} in ({values})",
-                "NotIn": f"{key} notin ({values})",
-                "Exists": key,
-                "DoesNotExist": f"!{key}",
-            }[expression["operator"]]
-        )
-    return ",".join(sorted(terms))
 
 
 def _references(pod: Object, kind: str) -> Iterator[str]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Protocol
 
-from openab_sop.agents.agent import CONTAINERS
+from openab_sop.agents.workload import CONTAINERS
 from openab_sop.errors import PodError
 
 TOOLS = ("tar", "find", "xargs", "head", "sha256sum", "du")

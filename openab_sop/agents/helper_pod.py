@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
-from openab_sop.agents.agent import Agent
+from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, OWNER, container_of, create, label_of, own_pod
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead
@@ -66,7 +66,7 @@ def helper_pod(
         ClusterError: the API refused.
     """
     remove_finished(cluster, agent)
-    deployment = cluster.get("Deployment", agent.deployment) if deployment is None else _without_account(deployment)
+    deployment = cluster.get("Deployment", agent.deployment) if deployment is None else without_account(deployment)
     reasons: list[str] = []
     templates = list(_templates(cluster, agent, deployment))
     templates.sort(key=lambda template: good not in (None, container_of(template, agent)["image"]))
@@ -115,7 +115,7 @@ def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
             yield helper
 
 
-def remove_finished(cluster: Cluster, agent: Agent) -> list[str]:
+def remove_finished(cluster: Cluster, agent: Runner) -> list[str]:
     """Remove the helpers of an agent that ended, or whose run did; returns their names."""
     ended = [
         pod["metadata"]["name"]
@@ -144,7 +144,7 @@ def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str
     )
 
 
-def new_name(agent: Agent) -> str:
+def new_name(agent: Runner) -> str:
     """Return a name for a helper of an agent."""
     return f"openab-sop-{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
 
@@ -172,7 +172,7 @@ def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[O
                     yield template
 
 
-def node_of(cluster: Cluster, agent: Agent) -> str | None:
+def node_of(cluster: Cluster, agent: Runner) -> str | None:
     """Return the node where a pod of the agent holds the volume now: a ReadWriteOnce volume is to be had there only."""
     return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
 
@@ -192,7 +192,7 @@ def started(cluster: Cluster, name: str, container: str, patience: float) -> str
         if at(pod, "status", "phase") == "Running":
             return None
         statuses = [s for s in parts(pod, "status", "containerStatuses") if s["name"] == container]
-        reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else _pending(pod)
+        reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else pending(pod)
         if at(pod, "status", "phase") == "Failed":
             problem.append(str(at(pod, "status", "message") or at(pod, "status", "reason") or "it ended at once"))
             return None
@@ -213,7 +213,7 @@ def started(cluster: Cluster, name: str, container: str, patience: float) -> str
     return problem[0] if problem else None
 
 
-def _without_account(deployment: Object) -> Object:
+def without_account(deployment: Object) -> Object:
     """Return a Deployment that the cluster has not yet without its account: that may not be there either."""
     spec = part(deployment, "spec", "template", "spec")
     kept = {key: value for key, value in spec.items() if key not in ("serviceAccount", "serviceAccountName")}
@@ -221,7 +221,8 @@ def _without_account(deployment: Object) -> Object:
     return {**deployment, "spec": {**part(deployment, "spec"), "template": template}}
 
 
-def _pending(pod: Object) -> str:
+def pending(pod: Object) -> str:
+    """Return in the cluster's words why a pod does not run yet."""
     conditions = [c for c in parts(pod, "status", "conditions") if c.get("status") == "False"]
     return "; ".join(str(c.get("message") or c.get("reason")) for c in conditions) or "Pending"
 

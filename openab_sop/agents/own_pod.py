@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from openab_sop.agents.agent import Agent
+from openab_sop.agents.agent import Runner
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import owner
 from openab_sop.errors import Forbidden
@@ -73,7 +73,7 @@ _NO_SIDECARS = {
 
 def own_pod(
     name: str,
-    agent: Agent,
+    agent: Runner,
     template: Object,
     *,
     command: Sequence[str],
@@ -134,11 +134,11 @@ def create(cluster: Cluster, pod: Object) -> Object:
         return cluster.create("Pod", pod)
 
 
-def label_of(agent: Agent) -> str:
+def label_of(agent: Runner) -> str:
     """Return how a label names an agent."""
     return agent.deployment[:_LONGEST].rstrip("-.")
 
 
-def container_of(template: Object, agent: Agent) -> Object:
+def container_of(template: Object, agent: Runner) -> Object:
     """Return the agent's container in a pod's spec."""
     return next(c for c in parts(template, "containers") if c["name"] == agent.container)

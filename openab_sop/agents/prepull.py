@@ -7,11 +7,13 @@ kubelet pull. Whether its command then runs does not matter: once its container 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
-from openab_sop.agents.agent import Agent
-from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, remove_finished
+from openab_sop.agents.agent import Companion, Runner
+from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, pending, remove_finished, without_account
 from openab_sop.agents.own_pod import create, own_pod
+from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import ClusterError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -22,6 +24,8 @@ NEEDED = (Access("create", "pods"), Access("get", "pods"), Access("delete", "pod
 """What pulling ahead takes; without it, it is left out."""
 TIMEOUT = 600
 """Seconds that a pull gets."""
+SCHEDULED = 20
+"""Seconds in which some node must take the pod, where the agent has none now."""
 _MADE = ("CreateContainerError", "RunContainerError")
 """Reasons to wait that kubelet gives only after it has the image."""
 
@@ -52,14 +56,44 @@ class Pulled:
         return f"{self.image} is on the node as {self.image_id or 'an image of unknown id'}, after {self.seconds:.1f} s"
 
 
+def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collection[str] = ()) -> dict[str, Pulled]:
+    """Have the images of all containers of a version pulled, companions' too; returns what came of it by image.
+
+    Args:
+        workloads: as the version renders them.
+        but_for: images that were pulled already.
+
+    Raises:
+        ImageError: one cannot be pulled.
+        ClusterError: the API did not answer.
+    """
+    done: dict[str, Pulled] = {}
+    for workload in workloads:
+        images = [image for image in workload.images if image.reference not in {*done, *but_for}]
+        if images:
+            live = cluster.find("Deployment", workload.name) if workload.kind == "Deployment" else None
+            like = live or without_account(workload.body)
+            for image in images:
+                done[image.reference] = pull(cluster, Companion.of(like), image.reference, image.pull_policy, like)
+    return done
+
+
 def pull(
-    cluster: Cluster, agent: Agent, image: str, policy: str = "IfNotPresent", *, timeout: float = TIMEOUT
+    cluster: Cluster,
+    agent: Runner,
+    image: str,
+    policy: str = "IfNotPresent",
+    like: Object | None = None,
+    *,
+    timeout: float = TIMEOUT,
 ) -> Pulled:
     """Make the agent's node pull an image; nothing of ours is left there but the image.
 
     Args:
+        agent: whose pods will run it.
         image: as the new manifest names it.
         policy: its imagePullPolicy, as the new manifest renders it.
+        like: the Deployment whose pods ours is like, if not the agent's own as it is now.
         timeout: seconds.
 
     Raises:
@@ -70,7 +104,7 @@ def pull(
     name = new_name(agent)
     begun = time.monotonic()
     try:
-        create(cluster, _pod(cluster, name, agent, image, policy))
+        create(cluster, _pod(cluster, name, agent, image, policy, like))
     except ClusterError as refusal:
         cluster.version()  # raises if it is the API that is out of reach
         return Pulled(image, refused=refusal.problem)
@@ -103,6 +137,7 @@ class _Puller:
     image_id: str = ""
     problem: str = ""
     rejected: str = ""
+    late: float = field(default_factory=lambda: time.monotonic() + SCHEDULED)
 
     def pulling(self) -> str | None:
         """Look at it; returns its state until the image is there, or the node will not have the pod."""
@@ -118,11 +153,14 @@ class _Puller:
         if at(pod, "status", "phase") == "Failed":
             self.rejected = f"{at(pod, 'status', 'reason')}: {mask(str(at(pod, 'status', 'message')))}"
             return None
+        if not at(pod, "spec", "nodeName") and time.monotonic() > self.late:
+            self.rejected = f"no node takes a pod of {self.image}: {pending(pod)}"
+            return None
         return str(at(pod, "status", "phase"))
 
 
-def _pod(cluster: Cluster, name: str, agent: Agent, image: str, policy: str) -> Object:
-    template = part(cluster.get("Deployment", agent.deployment), "spec", "template", "spec")
+def _pod(cluster: Cluster, name: str, agent: Runner, image: str, policy: str, like: Object | None) -> Object:
+    template = part(like or cluster.get("Deployment", agent.deployment), "spec", "template", "spec")
     return own_pod(
         name,
         agent,

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openab_sop import redact
-from openab_sop.agents.agent import CONTAINERS, learn_environment
+from openab_sop.agents.agent import learn_environment
+from openab_sop.agents.workload import Workload
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ClusterError, Conflict
-from openab_sop.objects import Object, parts
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.verdict import Finding, Verdict
 
 HELM = "helm"
 """The field manager under which Helm applies."""
-_NONE: Object = {}
 
 
 @dataclass(frozen=True)
@@ -25,20 +24,15 @@ class Rendered:
 
     manifest: Manifest
 
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """What of it keeps pods running."""
+        return tuple(workload for workload in self.manifest.workloads if workload.replicas)
+
     def image(self, deployment: str) -> str | None:
         """Return the image of an agent's container; None if the version has no such agent."""
-        return self._container(deployment).get("image")
-
-    def pull_policy(self, deployment: str) -> str:
-        """Return when kubelet pulls that image: "IfNotPresent", "Always" or "Never"."""
-        return str(self._container(deployment).get("imagePullPolicy") or "IfNotPresent")
-
-    def _container(self, deployment: str) -> Object:
-        for item in self.manifest.of_kind("Deployment"):
-            if item.name == deployment:
-                found = parts(item.body, "spec", "template", "spec", "containers")
-                return next((c for c in found if c["name"] in CONTAINERS), _NONE)
-        return {}
+        body = self.manifest.find("Deployment", deployment)
+        return Workload(body).image if body else None
 
 
 def render(helm: Helm, release: str, chart: Path, values: Path) -> Rendered:

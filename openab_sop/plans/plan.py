@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from openab_sop.agents.workload import Image, Workload
 from openab_sop.objects import Object, part
-from openab_sop.plans.workload import Workload
 from openab_sop.releases.manifest import Manifest
 from openab_sop.targets.version import Version
 
@@ -53,14 +53,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class Change:
-    """The two sides of one agent; one of them may be missing."""
+    """The two sides of one agent or companion; one of them may be missing."""
 
     before: Workload | None
     after: Workload | None
 
     @property
     def name(self) -> str:
-        """Name of its Deployment, the present one if it changes."""
+        """Its name, the present one if it changes."""
         side = self.before or self.after
         assert side is not None
         return side.name
@@ -119,22 +119,22 @@ class Plan:
     @cached_property
     def agents(self) -> tuple[Change, ...]:
         """Every agent of either side, paired by the Deployment's name; what is left, by the chart's label."""
-        olds, news = _agents(self.before), _agents(self.after)
-        pairs = [Change(olds[name], news.get(name)) for name in olds]
-        alone = {new.component: new for name, new in news.items() if name not in olds and new.component}
-        paired = [
-            Change(pair.before, alone.pop(pair.before.component))
-            if pair.before and pair.after is None and pair.before.component in alone
-            else pair
-            for pair in pairs
-        ]
-        taken = {pair.after.name for pair in paired if pair.after}
-        return (*paired, *(Change(None, new) for name, new in news.items() if name not in taken))
+        return _paired(_agents(self.before), _agents(self.after))
+
+    @cached_property
+    def companions(self) -> tuple[Change, ...]:
+        """Everything else of either side that keeps pods running, such as a gateway; paired as agents are."""
+        return _paired(_companions(self.before), _companions(self.after))
 
     @cached_property
     def staying(self) -> tuple[tuple[Workload, Workload], ...]:
         """The agents that both sides have: as they are, and as they would be."""
         return tuple((pair.before, pair.after) for pair in self.agents if pair.before and pair.after)
+
+    @cached_property
+    def pulled(self) -> tuple[tuple[str, Image], ...]:
+        """Every image that the target runs, of all containers, with what runs it."""
+        return tuple((w.name, image) for w in self.after.workloads if w.replicas for image in w.images)
 
     @cached_property
     def old(self) -> Mapping[Key, Object]:
@@ -160,5 +160,21 @@ def is_kept(body: Object) -> bool:
 
 
 def _agents(manifest: Manifest) -> dict[str, Workload]:
-    found = [Workload(item.body) for item in manifest.of_kind("Deployment")]
-    return {workload.name: workload for workload in found if workload.is_agent}
+    return {w.name: w for w in manifest.workloads if w.is_agent and w.kind == "Deployment"}
+
+
+def _companions(manifest: Manifest) -> dict[str, Workload]:
+    return {w.name: w for w in manifest.workloads if not w.is_agent}
+
+
+def _paired(olds: Mapping[str, Workload], news: Mapping[str, Workload]) -> tuple[Change, ...]:
+    pairs = [Change(olds[name], news.get(name)) for name in olds]
+    alone = {new.component: new for name, new in news.items() if name not in olds and new.component}
+    paired = [
+        Change(pair.before, alone.pop(pair.before.component))
+        if pair.before and pair.after is None and pair.before.component in alone
+        else pair
+        for pair in pairs
+    ]
+    taken = {pair.after.name for pair in paired if pair.after}
+    return (*paired, *(Change(None, new) for name, new in news.items() if name not in taken))

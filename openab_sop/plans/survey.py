@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
@@ -22,7 +23,6 @@ from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan, Refusal
 from openab_sop.plans.rules import data
-from openab_sop.plans.workload import repository, tag
 from openab_sop.releases import rebuild
 from openab_sop.releases.manifest import Manifest, ManifestObject
 from openab_sop.releases.release import Release
@@ -225,7 +225,7 @@ def _images(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
         there = {
             name for node in nodes for image in parts(node, "status", "images") for name in image.get("names") or ()
         }
-        for image in {change.after.image for change in plan.agents if change.after}:
+        for image in {image.reference for _, image in plan.pulled}:
             yield image, "there" if image in there else _offered(image)
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from openab_sop import redact
 from openab_sop.agents import agent
+from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object, at, part, parts
-from openab_sop.plans.workload import Workload
 from openab_sop.rehearsals.placeholders import neutral, neutral_secret, placeholder
 from openab_sop.releases.manifest import Manifest
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from openab_sop.agents.workload import Workload
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, ClusterError, NotNeeded, ReleaseError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object
 from openab_sop.plans import dryrun
-from openab_sop.plans.workload import Workload
 from openab_sop.rehearsals import isolation, outcome, rules, scratch
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast, Traces
 from openab_sop.rehearsals.copies import Version, emptied

@@ -15,12 +15,12 @@ from hashlib import sha256
 from secrets import token_hex
 
 from openab_sop.agents.helper_pod import LIFETIME, START, WAITS, attached, started
+from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import MANAGER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden, PodError
 from openab_sop.objects import Object, part
-from openab_sop.plans.workload import Workload
 from openab_sop.wait import wait
 
 REHEARSAL = f"{MANAGER}/rehearsal"

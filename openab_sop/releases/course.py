@@ -49,17 +49,19 @@ class Given:
 
 @dataclass(frozen=True)
 class Before:
-    """An agent right before a change: what is not held against the version after it.
+    """An agent, or a companion, right before a change: what is not held against the version after it.
 
     Attributes:
         restarts: by pod UID, then by container: how often it had been restarted.
         complaints: fingerprints of panic lines in its log.
-        config: digest of the Secrets and ConfigMaps that it refers to.
+        config: digest of the Secrets and ConfigMaps that it refers to; empty for a companion.
+        well: whether its rollout was complete.
     """
 
     restarts: dict[str, dict[str, int]]
     complaints: tuple[str, ...]
     config: str
+    well: bool = True
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from openab_sop.agents.workload import KINDS, Workload
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import Object, part
 
@@ -54,6 +55,11 @@ class Manifest:
     def find(self, kind: str, name: str) -> Object | None:
         """Return an object; None if the chart does not render it."""
         return next((item.body for item in self.of_kind(kind) if item.name == name), None)
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """What of it keeps pods running."""
+        return tuple(Workload(item.body) for kind in KINDS for item in self.of_kind(kind))
 
     def parted(self) -> tuple[Manifest, Manifest]:
         """Return the release's own objects, and the hooks."""

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from openab_sop import redact
-from openab_sop.agents.agent import CONTAINERS, Agent, is_agent, learn_environment, references
+from openab_sop.agents.agent import Agent, Companion, learn_environment, references
+from openab_sop.agents.workload import CONTAINERS, is_agent
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
@@ -22,7 +23,7 @@ class Release:
     """A Helm release of OpenAB at its current revision.
 
     Attributes:
-        companions: names of its Deployments that are no agents (a gateway): watched, not backed up.
+        companions: its Deployments that are no agents (a gateway).
         secrets, config_maps: what the manifest renders and what any of its pods refers to, by name.
     """
 
@@ -33,7 +34,7 @@ class Release:
     chart: str
     version: str
     agents: tuple[Agent, ...]
-    companions: tuple[str, ...]
+    companions: tuple[Companion, ...]
     secrets: tuple[str, ...]
     config_maps: tuple[str, ...]
 
@@ -126,7 +127,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         chart=listed.chart,
         version=listed.version,
         agents=agents,
-        companions=tuple(d["metadata"]["name"] for d in deployments if not is_agent(d)),
+        companions=tuple(Companion.of(deployment) for deployment in deployments if not is_agent(deployment)),
         secrets=secrets,
         config_maps=_all(manifest, deployments, "ConfigMap", "configMap"),
     )

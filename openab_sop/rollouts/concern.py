@@ -61,10 +61,12 @@ class Baseline:
     Attributes:
         restarts: by pod UID, then by container: how often it had been restarted.
         complaints: fingerprints of the panic lines in the old version's log.
+        well: whether its rollout was complete.
     """
 
     restarts: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     complaints: frozenset[str] = frozenset()
+    well: bool = True
 
     def restarted(self, pod: AgentPod, container: Container) -> int:
         """How often a container was restarted since."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from openab_sop.agents.agent import Agent
+from openab_sop.agents.agent import Agent, Runner
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import ClusterError, Forbidden, NotFound
 from openab_sop.rollouts import logs, rollout
@@ -79,23 +79,25 @@ class Judgement:
         return f"{self.agent}: {state}; pod {pod.name if pod else 'none'}, {reached or 'never ready'}; log: {self.log}"
 
 
-def baseline(cluster: Cluster, agent: Agent, patterns: Patterns = logs.DEFAULT) -> Baseline:
+def baseline(cluster: Cluster, agent: Runner, patterns: Patterns = logs.DEFAULT) -> Baseline:
     """Note restarts and panic lines of the version that runs, before it is changed.
 
     Raises:
         ClusterError: the API did not answer, or refused.
     """
-    pods = rollout.observe(cluster, agent).pods
+    seen = rollout.observe(cluster, agent)
+    pods = seen.pods
     told = [logs.fetch(cluster, pod.name, agent.container, previous=old) for pod in pods for old in (True, False)]
     return Baseline(
         restarts={pod.uid: {container.name: container.restarts for container in pod.containers} for pod in pods},
         complaints=frozenset[str]().union(*(logs.complaints(text, patterns) for text in told)),
+        well=seen.complete and all(container.waiting == "" for pod in pods for container in pod.containers),
     )
 
 
 def await_healthy(
     cluster: Cluster,
-    agent: Agent,
+    agent: Runner,
     *,
     patterns: Patterns = logs.DEFAULT,
     limits: Limits = LIMITS,
@@ -109,7 +111,7 @@ def await_healthy(
 
 def await_all_healthy(
     cluster: Cluster,
-    agents: Sequence[Agent],
+    agents: Sequence[Runner],
     patterns: Patterns = logs.DEFAULT,
     limits: Limits = LIMITS,
     baselines: Mapping[str, Baseline] | None = None,
@@ -121,6 +123,7 @@ def await_all_healthy(
 
     Args:
         each: whether every agent is judged to its end, also after the first has failed.
+        agents: agents and companions; of these none says that it is connected.
         baselines: by Deployment, taken before the change; without one, every restart and panic counts.
         progress: told what is waited for, whenever that changes.
 
@@ -130,7 +133,15 @@ def await_all_healthy(
     """
     given = baselines or {}
     watches = [
-        _Watch(cluster, agent, patterns, limits, given.get(agent.deployment, NO_BASELINE), progress) for agent in agents
+        _Watch(
+            cluster,
+            agent,
+            patterns if isinstance(agent, Agent) else replace(patterns, connected=""),
+            limits,
+            given.get(agent.deployment, NO_BASELINE),
+            progress,
+        )
+        for agent in agents
     ]
     while True:
         for watch in watches:
@@ -147,7 +158,7 @@ class _Watch:
     """One agent's rollout as it is watched; moments are those of the monotonic clock."""
 
     cluster: Cluster
-    agent: Agent
+    agent: Runner
     patterns: Patterns
     limits: Limits
     baseline: Baseline

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from openab_sop.agents.agent import Agent
+from openab_sop.agents.agent import Runner
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part, parts
@@ -99,7 +99,7 @@ class Observation:
         others: of older templates, or being deleted, that have not ended yet.
     """
 
-    agent: Agent
+    agent: Runner
     current: bool
     wanted: int
     updated: int
@@ -125,7 +125,7 @@ class Observation:
         return self.current and not self.others and self.updated == self.available == self.wanted > 0
 
 
-def observe(cluster: Cluster, agent: Agent) -> Observation:
+def observe(cluster: Cluster, agent: Runner) -> Observation:
     """Look at an agent's Deployment, ReplicaSets and pods: three calls.
 
     Raises:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from openab_sop.agents.agent import Agent
+from openab_sop.agents.agent import Agent, Companion
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import NotFound
 from openab_sop.objects import at
@@ -18,13 +18,20 @@ from openab_sop.rollouts.logs import Patterns
 
 
 def before(release: Release, patterns: Patterns) -> dict[str, Before]:
-    """Take down how each agent is now, by Deployment."""
+    """Take down how each agent and companion is now, by Deployment."""
     found: dict[str, Before] = {}
-    for agent in release.agents:
-        seen = health.baseline(release.cluster, agent, patterns)
+    for runner in (*release.agents, *release.companions):
+        seen = health.baseline(release.cluster, runner, patterns)
         restarts = {uid: dict(counts) for uid, counts in seen.restarts.items()}
-        found[agent.deployment] = Before(restarts, tuple(seen.complaints), _config(release.cluster, agent))
+        config = _config(release.cluster, runner) if isinstance(runner, Agent) else ""
+        found[runner.deployment] = Before(restarts, tuple(seen.complaints), config, seen.well)
     return found
+
+
+def judgeable(release: Release, course: Course) -> list[Companion]:
+    """Return the companions that a version answers for: those that ran well before it, or are new with it."""
+    unwell = [name for name, seen in course.before.items() if not seen.well]
+    return [one for one in release.companions if one.replicas and one.deployment not in unwell]
 
 
 def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:

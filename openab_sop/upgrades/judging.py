@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from openab_sop.agents.agent import Runner
 from openab_sop.releases.release import Release
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import await_all_healthy
@@ -15,23 +16,24 @@ from openab_sop.verdict import Verdict
 
 @dataclass(frozen=True)
 class Judged:
-    """The verdict, and by agent what is wrong with it."""
+    """The verdict, and by Deployment what is wrong with it."""
 
     verdict: Verdict
     symptoms: Mapping[str, frozenset[Symptom]]
 
 
-def judge(maintenance: Maintenance, release: Release, *, fresh: bool = False) -> Judged:
-    """Wait until every agent runs well and has done so for a while, or one fails.
+def judge(maintenance: Maintenance, release: Release, runners: Sequence[Runner], *, fresh: bool = False) -> Judged:
+    """Wait until every one of these runs well and has done so for a while, or one fails.
 
     Args:
+        runners: agents and companions of the release.
         fresh: whether no pod of before may be left.
 
     Raises:
         ClusterError: the API did not answer for too long, or refused.
     """
     policy, before = maintenance.policy, fingerprint.baselines(maintenance.course, fresh=fresh)
-    judgements = await_all_healthy(release.cluster, release.agents, policy.patterns, policy.limits, before)
+    judgements = await_all_healthy(release.cluster, runners, policy.patterns, policy.limits, before)
     findings = tuple(finding for judgement in judgements for finding in judgement.findings)
     return Judged(
         Verdict("\n  ".join(map(str, judgements)), findings),

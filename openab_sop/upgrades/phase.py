@@ -236,7 +236,8 @@ class Phase:
             with m.journal.action("restart agent", agent=agent.deployment):
                 restart(m.helm.cluster, agent)
         try:
-            judged = judge(m, m.release())
+            release = m.release()
+            judged = judge(m, release, (*release.agents, *fingerprint.judgeable(release, self._course)))
         finally:
             self._note_outage()
         self.situation = replace(self.situation, symptoms=judged.symptoms)

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from openab_sop.agents import standstill
-from openab_sop.agents.agent import Agent, is_agent
+from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.agents.workload import is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
@@ -181,6 +182,14 @@ class Rollback:
             raise NotNeeded("an earlier run found that the old version does not run on these data: it is stopped")
         return self._judged()
 
+    def companions(self) -> str:
+        """Tell how the companions fare that ran well before (SOP 4.4): no data go back for their sake."""
+        release = self._m.release()
+        if not (companions := fingerprint.judgeable(release, self._way.require())):
+            return "none to judge"
+        verdict = judge(self._m, release, companions, fresh=True).verdict
+        return str(verdict) if verdict.passed else f"WARNING: {verdict}"
+
     def restore_after_all(self, progress: Progress) -> dict[str, str]:
         """Restore every volume if the old version does not run on what the new one has left (SOP 4.3).
 
@@ -248,7 +257,7 @@ class Rollback:
         m, release = self._m, self._m.release()
         for agent in release.agents:
             standstill.let_start(m.helm.cluster, agent)
-        self._verdict = judge(m, release, fresh=True).verdict
+        self._verdict = judge(m, release, release.agents, fresh=True).verdict
         return self._verdict
 
     def _restore_ahead(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:

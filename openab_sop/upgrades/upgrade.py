@@ -119,13 +119,8 @@ class Upgrade:
         done: dict[str, str] = {}
         ids: dict[str, str] = {}
         for phase in self._to_come():
-            rendered = self._render(phase)
-            for agent in self.release.agents:
-                image = rendered.image(agent.deployment)
-                if image is not None and image not in done:
-                    policy = rendered.pull_policy(agent.deployment)
-                    pulled = prepull.pull(self.release.cluster, agent, image, policy)
-                    ids[image], done[image] = pulled.image_id, str(pulled)
+            for image, pulled in prepull.pull_all(self.release.cluster, self._render(phase).workloads, done).items():
+                ids[image], done[image] = pulled.image_id, str(pulled)
         if not done:
             raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
         self.maintenance.file.update(pulled=ids)

@@ -24,7 +24,7 @@ def test_release_is_resolved(listed: Listed, evidence: Evidence) -> None:
 def test_agents_are_resolved(release: Release, evidence: Evidence) -> None:
     """1.2 Its agents are the Deployments of its manifest with a container openab; others are companions."""
     evidence("agents", "\n  ".join(map(str, release.agents)))
-    evidence("companions", ", ".join(release.companions) or "none")
+    evidence("companions", ", ".join(map(str, release.companions)) or "none")
 
 
 def test_current_version_is_known(release: Release, evidence: Evidence) -> None:

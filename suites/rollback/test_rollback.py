@@ -71,6 +71,7 @@ def test_new_claims_are_filled(rollback: Rollback, progress: Progress, evidence:
 def test_old_version_is_judged(rollback: Rollback, evidence: Evidence) -> None:
     """4.4 Rollout, Ready, connected, no panic in the log; where that fails, the data are restored next."""
     evidence("verdict", rollback.judge())
+    evidence("companions", rollback.companions())
 
 
 @remedy

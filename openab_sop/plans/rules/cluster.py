@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import quantity
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.workload import Workload
 from openab_sop.releases.manifest import HOOK
 from openab_sop.rule import blocks, warns
 from openab_sop.targets.capacity import requests

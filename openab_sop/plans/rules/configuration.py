@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.workload import Workload
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from openab_sop.agents.workload import Workload
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules.configuration import settings
-from openab_sop.plans.workload import Workload
 from openab_sop.rule import blocks
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openab_sop.agents.workload import CONTAINERS, Workload, is_floating, repository
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.workload import Workload, is_floating, repository
 from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 
@@ -89,10 +89,10 @@ _PULLABLE = "an image that can be pulled"
 
 
 def _told(plan: Plan, what: str) -> Iterator[tuple[str, str]]:
-    """Yield agents and their images, of those images of which this is told; as ``Plan.images`` has it."""
-    for change in plan.agents:
-        if change.after and plan.images.get(change.after.image) == what:
-            yield change.name, change.after.image
+    """Yield what runs images, and these, of those images of which this is told; as ``Plan.images`` has it."""
+    for name, image in plan.pulled:
+        if plan.images.get(image.reference) == what:
+            yield name if image.container in CONTAINERS else f"{name}.{image.container}", image.reference
 
 
 def _same(plan: Plan) -> Iterator[Workload]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from openab_sop.agents.workload import Workload
 from openab_sop.objects import at
 from openab_sop.plans.plan import Plan, is_kept
-from openab_sop.plans.workload import Workload
 from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 

@@ -66,6 +66,28 @@ def agent_appears(plan: Plan) -> Iterator[Finding]:
             )
 
 
+@blocks("companion-vanishes", "What came and went through it, such as the chats of a platform, is cut off.")
+def companion_vanishes(plan: Plan) -> Iterator[Finding]:
+    """A Deployment that is no agent is in the record and not in the target, although the values are the same."""
+    for change in plan.companions:
+        if change.before and change.before.replicas and (change.after is None or not change.after.replicas):
+            yield Finding(
+                change.name,
+                "the target does not run it",
+                "everything of the release that runs",
+                "find out what the target's values call it: helm show values CHART",
+            )
+
+
+@warns("companion-appears", "It takes room, an image and rights that the release did not need before.")
+def companion_appears(plan: Plan) -> Iterator[Finding]:
+    """A Deployment that is no agent is in the target and not in the record."""
+    for change in plan.companions:
+        if change.after and change.after.replicas and (change.before is None or not change.before.replicas):
+            next_step = "read in the release notes what it is for"
+            yield Finding(change.name, "the target adds it", "what runs now", next_step)
+
+
 @blocks("agent-off", "The agent is scaled to nothing; nobody answers in its channels.")
 def agent_off(plan: Plan) -> Iterator[Finding]:
     """An agent would have no pod."""
@@ -124,6 +146,8 @@ RULES = (
     agent_renamed,
     agent_vanishes,
     agent_appears,
+    companion_vanishes,
+    companion_appears,
     agent_off,
     several_writers,
     strategy_changed,

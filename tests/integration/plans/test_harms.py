@@ -51,6 +51,7 @@ class Story:
 
 
 NUMBERS = {"discord": {"allowedChannels": ["1097261234567890123"]}}
+GATEWAY = "openab-kiro-gateway"
 STORIES: dict[str, Story] = {
     "claim-deleted": Story(h.claim_gone, "0.9.0-renames-claim.1", "0.6.4"),
     "claim-orphaned": Story(h.marker_gone, "0.9.0-renames-claim.1"),
@@ -66,6 +67,10 @@ STORIES: dict[str, Story] = {
     "agent-renamed": Story(h.there("deployment", "helper"), "0.7.0", "0.6.4", {"nameOverride": "helper"}),
     "agent-vanishes": Story(h.gone("deployment", "openab"), "0.6.4", "0.5.0"),
     "agent-appears": Story(h.there("deployment", "openab-kiro"), "0.6.4", "0.5.0"),
+    "companion-vanishes": Story(
+        h.gone("deployment", GATEWAY), values={"gateway": {"enabled": True, "url": f"ws://{GATEWAY}:8080/ws"}}
+    ),
+    "companion-appears": Story(h.there("deployment", GATEWAY)),
     "agent-off": Story(h.no_pod),
     "several-writers": Story(h.two_pods),
     "strategy-changed": Story(h.two_pods),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from openab_sop.agents.agent import Agent, is_agent, references
+from openab_sop.agents.agent import Agent, references
+from openab_sop.agents.workload import is_agent
 from openab_sop.errors import ReleaseError
 
 Mounts = dict[str, str]

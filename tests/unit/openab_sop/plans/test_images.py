@@ -27,6 +27,14 @@ def found_to_be(state: str) -> Plan:
     return drawn(images={NEW: state})
 
 
+def gateway(**more: Any) -> Plan:
+    """A companion comes, whose image nobody has."""
+    new = deployment("rel-gateway", component="g", container="gateway", mounts=(), image="gw:1", **more)
+    return drawn(after=then(new), images={"gw:1": "missing"})
+
+
+BESIDE = {"initContainers": [{"name": "fetch", "image": "fetch:1"}]}
+
 CASES: dict[str, tuple[Plan, list[str]]] = {
     # image-unchanged
     "a tag from the values": (moved(NEW, NEW), ["image-unchanged:rel-kiro"]),
@@ -90,6 +98,12 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
     "nobody can say": (found_to_be("unknown"), ["image-untold:rel-kiro"]),
     "a node has it": (found_to_be("there"), []),
     "its registry offers it": (found_to_be("offered"), []),
+    "a companion's is missing": (gateway(), ["companion-appears:rel-gateway", "image-missing:rel-gateway.gateway"]),
+    "that of a companion that is off": (gateway(replicas=0), []),
+    "that of a container beside the agent": (
+        drawn(after=then(pod=BESIDE), images={"fetch:1": "unknown"}),
+        ["image-untold:rel-kiro.fetch"],
+    ),
     "another image is missing": (drawn(images={f"{HOST}/openab:0.8.1": "missing"}), []),
     "that of an agent that comes": (
         drawn(after=then(deployment("rel-x", component="x", mounts=(), image="x:1")), images={"x:1": "missing"}),

@@ -10,6 +10,7 @@ from tests.unit.openab_sop.plans.drawn import AGENT, DEPLOYMENT, deployment, dra
 
 CLAUDE = deployment("rel-claude", component="claude", image="ghcr.io/openabdev/openab-claude:0.8.2", mounts=())
 GATEWAY = deployment("rel-gateway", component="gateway", container="gateway", mounts=())
+OFF = deployment("rel-gateway", component="gateway", container="gateway", mounts=(), replicas=0)
 
 CASES: dict[str, tuple[Plan, list[str]]] = {
     "another chart": (drawn(charts=("agent-broker", "openab")), ["chart-renamed:rel"]),
@@ -28,13 +29,19 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
         drawn(after=tuple({**body, "kind": body["kind"].replace("Deployment", "StatefulSet")} for body in then())),
         ["agent-vanishes:rel-kiro"],
     ),
-    "a companion goes": (drawn(now(GATEWAY)), []),
+    # companion-vanishes, companion-appears
+    "a companion goes": (drawn(now(GATEWAY)), ["companion-vanishes:rel-gateway"]),
+    "one that was off goes": (drawn(now(OFF)), []),
+    "one is switched off": (drawn(now(GATEWAY), then(OFF)), ["companion-vanishes:rel-gateway"]),
+    "one is renamed": (drawn(now(GATEWAY), then({**GATEWAY, "metadata": {**GATEWAY["metadata"], "name": "gw"}})), []),
+    "one stays": (drawn(now(GATEWAY), then(GATEWAY)), []),
     "one comes": (drawn(after=then(CLAUDE)), ["agent-appears:rel-claude"]),
     "one comes that is off": (
         drawn(after=then(deployment("rel-claude", component="claude", mounts=(), replicas=0))),
         [],
     ),
-    "a companion comes": (drawn(after=then(GATEWAY)), []),
+    "a companion comes": (drawn(after=then(GATEWAY)), ["companion-appears:rel-gateway"]),
+    "one comes that does not run": (drawn(after=then(OFF)), []),
     "a hook comes": (drawn(hooks=(hook("test", "true"),)), []),
     # agent-off, several-writers
     "off": (drawn(after=then(replicas=0)), ["agent-off:rel-kiro"]),

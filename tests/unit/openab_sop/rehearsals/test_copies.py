@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object
-from openab_sop.plans.workload import Workload
 from openab_sop.rehearsals import copies
 from openab_sop.rehearsals.copies import Version
 from openab_sop.releases.manifest import Manifest, ManifestObject

@@ -9,14 +9,22 @@ import (
 	"syscall"
 	"time"
 
+	"openab-sop/world/openab/internal/release"
 	"openab-sop/world/openab/internal/tracelog"
 )
 
 const address = ":8080"
 
+// panicking is the one misbehaviour that a gateway knows, as the release file names it.
+const panicking = "panics-at-start"
+
 // Main serves /health until SIGTERM and returns the exit status of the process.
 func Main() int {
 	log := tracelog.New("openab_gateway")
+	if plays, err := release.Load(release.Path); err == nil && plays.Fault == panicking {
+		log.Raw("thread 'main' panicked at src/main.rs:44:9:\nno adapter is configured")
+		return 101
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	mux := http.NewServeMux()

@@ -1,4 +1,8 @@
-"""A Deployment as rules look at it: what of it decides which data an agent finds and what it runs."""
+"""What runs pods: a Deployment or its like, rendered or live; what of it decides which data it finds and what it runs.
+
+The one reader of such an object: defaults that Kubernetes fills in are filled in here, so that what a chart renders
+and what is on the cluster can be compared.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from openab_sop.agents.agent import CONTAINERS, claims_of, is_agent
 from openab_sop.objects import Object, at, part, parts
 
+CONTAINERS = ("openab", "agent-broker")
+"""Names of an agent's container: the present one, and that of the chart when it still had its former name."""
+KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+"""What of a release keeps pods running."""
 _POD = ("spec", "template", "spec")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that a container runs.
+
+    Attributes:
+        container: the container's name.
+        reference: as the manifest names it.
+        pull_policy: when kubelet pulls it, with Kubernetes' default where nothing is said.
+    """
+
+    container: str
+    reference: str
+    pull_policy: str
 
 
 @dataclass(frozen=True)
@@ -23,9 +45,14 @@ class Mount:
 
 @dataclass(frozen=True)
 class Workload:
-    """A Deployment, rendered or live."""
+    """A Deployment or another of ``KINDS``."""
 
     body: Object
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+        return str(self.body.get("kind") or "Deployment")
 
     @property
     def name(self) -> str:
@@ -36,6 +63,11 @@ class Workload:
     def is_agent(self) -> bool:
         """Whether it is an agent's and not a companion's (SOP 1.2)."""
         return is_agent(self.body)
+
+    @property
+    def selector(self) -> str:
+        """Label selector of its pods, as kubectl takes it."""
+        return _selector(part(self.body, "spec", "selector"))
 
     @property
     def component(self) -> str:
@@ -70,9 +102,14 @@ class Workload:
 
     @property
     def pull_policy(self) -> str:
-        """When kubelet pulls it, with Kubernetes' default where nothing is said."""
-        said = self.container.get("imagePullPolicy")
-        return str(said or ("Always" if is_floating(self.image) else "IfNotPresent"))
+        """When kubelet pulls it."""
+        return _pull_policy(self.container)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The images of all its containers."""
+        named = (container for container in self.containers if container.get("image"))
+        return tuple(Image(str(c.get("name")), str(c["image"]), _pull_policy(c)) for c in named)
 
     @property
     def replicas(self) -> int:
@@ -172,7 +209,13 @@ class Workload:
     @property
     def claims(self) -> Mapping[str, str]:
         """Every claim of its pods, by the name of the volume that it is there."""
-        return claims_of(self.pod)
+        names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(self.pod, "volumes"))
+        return {volume: claim for volume, claim in names if claim}
+
+
+def is_agent(body: Object) -> bool:
+    """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
+    return any(container.get("name") in CONTAINERS for container in parts(body, *_POD, "containers"))
 
 
 def is_floating(image: str) -> bool:
@@ -191,3 +234,23 @@ def repository(image: str) -> str:
     plain = image.partition("@")[0]
     head, slash, last = plain.rpartition("/")
     return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def _selector(selector: Object) -> str:
+    terms = [f"{key}={value}" for key, value in part(selector, "matchLabels").items()]
+    for expression in parts(selector, "matchExpressions"):
+        key, values = expression["key"], ",".join(expression.get("values") or [])
+        terms.append(
+            {
+                "In": f"{key} in ({values})",
+                "NotIn": f"{key} notin ({values})",
+                "Exists": key,
+                "DoesNotExist": f"!{key}",
+            }[expression["operator"]]
+        )
+    return ",".join(sorted(terms))
+
+
+def _pull_policy(container: Object) -> str:
+    said = container.get("imagePullPolicy")
+    return str(said or ("Always" if is_floating(str(container.get("image") or "")) else "IfNotPresent"))
