@@ -214,7 +214,7 @@ def check_room(release: Release, root: Path) -> int:
     taken = 0
     for agent in release.agents:
         with reach(release.cluster, agent) as pod:
-            taken += listing.used(pod, agent.home)
+            taken += sum(listing.used(pod, volume.home) for volume in agent.volumes)
     if (free := storage.free(root)) < taken + ROOM:
         raise BackupError(
             f"the homes take {taken} bytes, and {root} has {free} free",

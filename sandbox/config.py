@@ -199,6 +199,7 @@ def kubelet(layout: Layout, site: Site, pki: Pki) -> str:
         "evictionHard": {"memory.available": "0%", "nodefs.available": "0%", "imagefs.available": "0%"},
         "imageGCHighThresholdPercent": 100,
         "syncFrequency": "10s",
+        "nodeStatusMaxImages": -1,
     }
     return json.dumps(document, indent=2)
 

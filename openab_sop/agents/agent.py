@@ -1,10 +1,9 @@
-"""An agent: a Deployment of the release with the container of OpenAB, its home and its claim (SOP 1.2)."""
+"""An agent: a Deployment of the release with the container of OpenAB, its home and its volumes (SOP 1.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
 
 from openab_sop import redact
 from openab_sop.agents.workload import Workload
@@ -28,6 +27,9 @@ class Agent:
         claim: the PersistentVolumeClaim that holds the home, None without persistence.
         foreign: paths in the home, relative to it, where something else is mounted (a ConfigMap's file).
         secrets, config_maps: names of what its pod refers to.
+        volume: empty for the agent with its home; else this is the agent with a further volume in the home's place,
+            and ``home``, ``claim`` and ``foreign`` are that volume's.
+        further: the agent with each further volume that it writes to.
     """
 
     deployment: str
@@ -38,6 +40,18 @@ class Agent:
     foreign: tuple[str, ...]
     secrets: tuple[str, ...]
     config_maps: tuple[str, ...]
+    volume: str = ""
+    further: tuple[Agent, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What names its data, also as a directory of a backup: the Deployment, and a further volume below it."""
+        return f"{self.deployment}/volumes/{self.volume}" if self.volume else self.deployment
+
+    @property
+    def volumes(self) -> tuple[Agent, ...]:
+        """The agent with its home, and with each further volume in the home's place."""
+        return (self, *self.further)
 
     @classmethod
     def of(cls, deployment: Object) -> Agent:
@@ -55,18 +69,21 @@ class Agent:
                 "set HOME in the container's environment by the chart's values",
             )
         holding = workload.where(home)
-        mounts = [PurePosixPath(mount["mountPath"]) for mount in parts(workload.container, "volumeMounts")]
-        inside = (path for path in mounts if path.is_relative_to(home) and path != home)
-        return cls(
+        agent = cls(
             deployment=workload.name,
             container=str(workload.container["name"]),
             selector=workload.selector,
             home=str(home),
             claim=holding[0] if holding else None,
-            foreign=tuple(sorted(str(path.relative_to(home)) for path in inside)),
+            foreign=workload.below(home),
             secrets=tuple(sorted(set(_references(workload.pod, "secret")))),
             config_maps=tuple(sorted(set(_references(workload.pod, "configMap")))),
         )
+        further = (
+            replace(agent, home=str(mount.path), claim=mount.claim, foreign=workload.below(mount.path), volume=name)
+            for name, mount in workload.further().items()
+        )
+        return replace(agent, further=tuple(further))
 
     def pod(self, cluster: Cluster) -> Pod:
         """Look up the pod that runs now; never kept, since each rollout makes a new one.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from openab_sop.agents.agent import Companion, Runner
@@ -43,14 +44,18 @@ class Pulled:
         image_id: its digest on the node; empty if the node did not say.
         seconds: how long the pull took, or the look whether there is something to pull.
         refused: why the cluster let us make no pod for it, and nothing was pulled; empty otherwise.
+        there: whether the node had it, under this very name, and will not ask for another.
     """
 
     image: str
     image_id: str = ""
     seconds: float = 0.0
     refused: str = ""
+    there: bool = False
 
     def __str__(self) -> str:
+        if self.there:
+            return f"{self.image} is on the node already"
         if self.refused:
             return f"{self.image} was not pulled ahead: {self.refused}"
         return f"{self.image} is on the node as {self.image_id or 'an image of unknown id'}, after {self.seconds:.1f} s"
@@ -73,9 +78,23 @@ def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collectio
         if images:
             live = cluster.find("Deployment", workload.name) if workload.kind == "Deployment" else None
             like = live or without_account(workload.body)
+            runner = Companion.of(like)
+            there = _on_the_node(cluster, runner)
             for image in images:
-                done[image.reference] = pull(cluster, Companion.of(like), image.reference, image.pull_policy, like)
+                if image.reference in there and image.pull_policy != "Always":
+                    done[image.reference] = Pulled(image.reference, there=True)
+                else:
+                    done[image.reference] = pull(cluster, runner, image.reference, image.pull_policy, like)
     return done
+
+
+def _on_the_node(cluster: Cluster, runner: Runner) -> frozenset[str]:
+    """Return the images that the runner's node says it has: it names some of them, to those who may look."""
+    with suppress(ClusterError):
+        if node := node_of(cluster, runner):
+            images = parts(cluster.get("Node", node), "status", "images")
+            return frozenset(str(name) for image in images for name in image.get("names") or ())
+    return frozenset()
 
 
 def pull(

@@ -41,6 +41,7 @@ class Mount:
     claim: str
     path: PurePosixPath
     inside: PurePosixPath
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Workload:
     def selector(self) -> str:
         """Label selector of its pods, as kubectl takes it."""
         return _selector(part(self.body, "spec", "selector"))
+
+    def selects(self, labels: Object) -> bool:
+        """Tell whether a pod with these labels is its own, by the part of its selector that names labels."""
+        wanted = part(self.body, "spec", "selector", "matchLabels")
+        return all(labels.get(key) == value for key, value in wanted.items())
 
     @property
     def component(self) -> str:
@@ -144,6 +150,7 @@ class Workload:
                 self.claims[mount["name"]],
                 PurePosixPath(mount["mountPath"]),
                 PurePosixPath(str(mount.get("subPath") or ".")),
+                bool(mount.get("readOnly")),
             )
             for mount in parts(self.container, "volumeMounts")
             if mount["name"] in self.claims
@@ -166,6 +173,23 @@ class Workload:
         if found:
             return found[0]
         return next((mount.claim for mount in self.mounts if mount.path.is_relative_to(self.home)), None)
+
+    def below(self, path: PurePosixPath) -> tuple[str, ...]:
+        """Return where something else is mounted below a path of the container, relative to it."""
+        mounts = (PurePosixPath(mount["mountPath"]) for mount in parts(self.container, "volumeMounts"))
+        return tuple(sorted(str(m.relative_to(path)) for m in mounts if m.is_relative_to(path) and m != path))
+
+    def further(self) -> dict[str, Mount]:
+        """Return the mounts that the agent writes to and that do not hold its home, by a name for each."""
+        home = self.home
+        holding = [mount for mount in self.mounts if home and home.is_relative_to(mount.path)]
+        nearest = max(holding, key=lambda mount: len(mount.path.parts), default=None)
+        found: dict[str, Mount] = {}
+        for mount in self.mounts:
+            if mount != nearest and not mount.read_only:
+                part_of_it = "" if str(mount.inside) == "." else f".{str(mount.inside).replace('/', '.')}"
+                found.setdefault(f"{mount.claim}{part_of_it}", mount)
+        return found
 
     @property
     def covered(self) -> frozenset[str]:

@@ -1,4 +1,7 @@
-"""One agent's part of a backup in the making: its home, the SOP's items out of it, its claim (SOP 2.2-2.5, 2.7)."""
+"""One volume's part of a backup in the making: what is on it, the SOP's items out of a home, its claim (SOP 2.2-2.7).
+
+A further volume of an agent is the agent with that in its home's place.
+"""
 
 from __future__ import annotations
 
@@ -69,13 +72,13 @@ class AgentBackup:
         self.agent = agent
         self.items: dict[str, str] = {}
         self._cluster = cluster
-        self._directory = directory / agent.deployment
+        self._directory = directory / agent.key
         self._base = base
         self._claim_uid: str | None = None
         self._home: CopiedHome | None = None
         self._ready: Pod | None = None
         with storage.told(self._directory):
-            self._directory.mkdir(mode=0o700)
+            storage.private_directory(self._directory)
 
     @property
     def home(self) -> CopiedHome:
@@ -85,7 +88,7 @@ class AgentBackup:
             BackupError: it was not.
         """
         if self._home is None:
-            raise BackupError(f"the home of {self.agent.deployment} was not copied", "see the failed step above")
+            raise BackupError(f"the home of {self.agent.key} was not copied", "see the failed step above")
         return self._home
 
     @property
@@ -99,7 +102,7 @@ class AgentBackup:
             return None
         claim = self._cluster.get("PersistentVolumeClaim", self.agent.claim)
         storage.write(self._directory / "claim.yaml", as_yaml(claim))
-        return f"{self.agent.deployment}/claim.yaml"
+        return f"{self.agent.key}/claim.yaml"
 
     def hold_snapshot(self, above: int, stack: ExitStack) -> str:
         """Hold the home as it is now, if it is large: ``copy_home`` then reads that (SOP 2.8).
@@ -174,13 +177,14 @@ class AgentBackup:
             files=self.home.files,
             bytes=self.home.size,
             databases=tuple(sorted(self.home.copy.databases)),
+            volume=self.agent.volume,
         )
 
     def _reach(self) -> AbstractContextManager[Pod]:
         return nullcontext(self._ready) if self._ready else reach(self._cluster, self.agent)
 
     def _copy_from(self, pod: Pod, progress: Progress) -> CopiedHome:
-        name = self.agent.deployment
+        name = self.agent.key
         into = (self._directory / HOME).parent
         into.mkdir(mode=0o700)
         with pod.held() as held, comparison(into) as table:
@@ -196,12 +200,12 @@ class AgentBackup:
 
     def _earlier(self) -> Base | None:
         """The copy of the same claim in the backup that this one builds on."""
-        for stored in self._base.manifest.agents if self._base else ():
-            if stored.deployment == self.agent.deployment and stored.claim_uid == self._claim_uid:
+        for stored in self._base.manifest.stored if self._base else ():
+            if stored.key == self.agent.key and stored.claim_uid == self._claim_uid:
                 assert self._base is not None
-                directory = self._base.directory / stored.deployment
+                directory = self._base.directory / stored.key
                 listed = {file.path: file.sha256 for file in self._base.manifest.contents}
-                return Base(directory / HOME, listed.get(f"{stored.deployment}/{HOME}", ""), directory / CONTENTS)
+                return Base(directory / HOME, listed.get(f"{stored.key}/{HOME}", ""), directory / CONTENTS)
         return None
 
     def _extract(self, item: Item, files: tuple[Entry, ...]) -> None:

@@ -18,7 +18,10 @@ from cattrs.errors import BaseValidationError
 from openab_sop import storage
 from openab_sop.errors import BackupError
 
-SCHEMA = 1
+SCHEMA = 2
+"""The newest form of ``backup.json``."""
+PLAIN = 1
+"""The form without further volumes, which older tools read too: where there are some, they must not pass them over."""
 PARTIAL = ".partial"
 """End of the hidden name of what is not, or no longer, a backup; the next run removes it."""
 MANIFEST = "backup.json"
@@ -46,12 +49,13 @@ Apply = Callable[[Callable[[Path], StoredFile], Iterable[Path]], Iterator[Stored
 
 @dataclass(frozen=True)
 class StoredAgent:
-    """What a backup knows of one agent.
+    """What a backup knows of one agent, or of a further volume of it.
 
     Attributes:
         items: how each of the SOP's items came out: "kept" or "absent".
         entries, files, bytes: how many names the home has, how many files, and the bytes in those.
         databases: paths of the SQLite databases, which were copied consistently.
+        volume: name of the further volume; empty for the home.
     """
 
     deployment: str
@@ -66,6 +70,12 @@ class StoredAgent:
     files: int
     bytes: int
     databases: tuple[str, ...]
+    volume: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its directory in the backup, as ``Agent.key`` has it."""
+        return f"{self.deployment}/volumes/{self.volume}" if self.volume else self.deployment
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,8 @@ class Manifest:
     Attributes:
         created: when it was begun, in UTC.
         sealed_to: public keys of those who can read its files; empty if they are not encrypted.
+        volumes: the agents' volumes beside their homes.
+        uncovered: what of the release's data is not in the backup, in words.
     """
 
     schema: int
@@ -91,6 +103,13 @@ class Manifest:
     version: str
     agents: tuple[StoredAgent, ...]
     contents: tuple[StoredFile, ...]
+    volumes: tuple[StoredAgent, ...] = ()
+    uncovered: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> tuple[StoredAgent, ...]:
+        """Every volume that it holds: homes, and those beside them."""
+        return (*self.agents, *self.volumes)
 
     def as_json(self) -> bytes:
         """Return the text of ``backup.json``."""
@@ -125,7 +144,7 @@ class Manifest:
     def names(self) -> Iterator[str]:
         """Yield every name of a file or directory in it."""
         yield from (file.path for file in self.contents)
-        yield from (agent.deployment for agent in self.agents)
+        yield from (stored.key for stored in self.stored)
 
 
 @dataclass(frozen=True)

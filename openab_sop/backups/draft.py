@@ -12,7 +12,7 @@ from typing import Any
 
 import openab_sop
 from openab_sop import redact, storage
-from openab_sop.backups import backup, proof, remote, sealing
+from openab_sop.backups import backup, coverage, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
@@ -36,6 +36,9 @@ class Draft:
         cluster_id: what tells the cluster from others, for the record.
         base: an earlier backup; what has not changed since is taken from it. This one is complete in itself.
         store: where the backup is kept, if that is not the root.
+
+    Attributes:
+        uncovered: what of the release's data it will not have, in words.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Draft:
         self._store = store
         self._partial: Partial | None = None
         self._agents: tuple[AgentBackup, ...] = ()
+        self.uncovered: tuple[str, ...] = ()
         self._manifest: Manifest | None = None
         self._snapshots = ExitStack()
 
@@ -66,7 +70,8 @@ class Draft:
         """
         self._partial = Partial(self._root, self._journal)
         cluster, directory = self.release.cluster, self._partial.path
-        self._agents = tuple(AgentBackup(agent, cluster, directory, self._base) for agent in self.release.agents)
+        self.uncovered = coverage.of(self.release)
+        self._agents = tuple(AgentBackup(volume, cluster, directory, self._base) for volume in self.release.volumes)
         return directory
 
     def discard(self) -> None:
@@ -117,7 +122,7 @@ class Draft:
         Raises:
             SopError: a snapshot was not ready in time.
         """
-        return {part.agent.deployment: part.hold_snapshot(above, self._snapshots) for part in self._agents}
+        return {part.agent.key: part.hold_snapshot(above, self._snapshots) for part in self._agents}
 
     def copy_homes(self, progress: Progress) -> dict[str, CopiedHome]:
         """Copy each agent's home in one stream (SOP 2.7; the items of 2.2-2.5 are taken from it).
@@ -128,14 +133,14 @@ class Draft:
         failures: list[SopError] = []
         for part in self._agents:
             try:
-                with self._journal.action("copy home", agent=part.agent.deployment):
+                with self._journal.action("copy home", agent=part.agent.key):
                     part.copy_home(progress)
             except SopError as error:
                 failures.append(error)
         self._snapshots.close()
         if failures:
             raise BackupError("; ".join(f.problem for f in failures), failures[0].next_step)
-        return {part.agent.deployment: part.home for part in self._agents}
+        return {part.agent.key: part.home for part in self._agents}
 
     def keep_item(self, item: Item) -> dict[str, str]:
         """Take one item of every agent out of its copied home (SOP 2.2-2.5).
@@ -147,7 +152,7 @@ class Draft:
             NotNeeded: no agent has it in its pod.
             BackupError: a home was not copied.
         """
-        found = {part.agent.deployment: part.keep_item(item) for part in self._agents}
+        found = {part.agent.key: part.keep_item(item) for part in self._agents if not part.agent.volume}
         if "kept" not in found.values():
             raise NotNeeded(f"no agent has {item.path}: it is absent in the pod too")
         return found
@@ -210,7 +215,7 @@ class Draft:
         directory = self._created.path
         with storage.told(directory):
             contents = files_below(directory, beside.map)
-            findings += proof.read_back_homes(directory, self._described().agents, directory)
+            findings += proof.read_back_homes(directory, self._described().stored, directory)
             return tuple(contents)
 
     def seal(self, recipients: Mapping[str, Any]) -> int:
@@ -251,7 +256,7 @@ class Draft:
         return self._manifest
 
     def _incomplete(self) -> Iterator[Finding]:
-        missing = [part.agent.deployment for part in self._agents if not part.is_copied]
+        missing = [part.agent.key for part in self._agents if not part.is_copied]
         for agent in missing or ([] if self._agents else [self.release.name]):
             yield Finding(agent, "its home was not copied", "the whole home", "see the failed step above")
         for name in _RELEASE_WIDE:
@@ -275,8 +280,10 @@ class Draft:
 
     def _described(self) -> Manifest:
         release = self.release
+        homes = tuple(part.stored() for part in self._agents if not part.agent.volume)
+        volumes = tuple(part.stored() for part in self._agents if part.agent.volume)
         return Manifest(
-            schema=backup.SCHEMA,
+            schema=backup.SCHEMA if volumes else backup.PLAIN,
             tool=openab_sop.__version__,
             name="",
             sealed_to=(),
@@ -288,8 +295,10 @@ class Draft:
             revision=release.revision,
             chart=release.chart,
             version=release.version,
-            agents=tuple(part.stored() for part in self._agents),
+            agents=homes,
             contents=(),
+            volumes=volumes,
+            uncovered=self.uncovered,
         )
 
     def _write(self, name: str, content: str | bytes) -> int:

@@ -71,8 +71,8 @@ def verify(directory: Path, manifest: Manifest, scratch: Path, *, quick: bool = 
     """
     findings = list(_damaged_files(directory, manifest))
     damaged = {finding.subject for finding in findings}
-    for agent in manifest.agents if not manifest.sealed_to else ():
-        parts = {f"{agent.deployment}/{name}" for name in (HOME, CONTENTS)}
+    for agent in manifest.stored if not manifest.sealed_to else ():
+        parts = {f"{agent.key}/{name}" for name in (HOME, CONTENTS)}
         if not parts & damaged:
             findings += _damaged_home(directory, manifest, agent, scratch, quick=quick)
     if findings and directory.name != manifest.name and not directory.name.startswith("."):
@@ -103,10 +103,10 @@ def _damaged_home(
     directory: Path, manifest: Manifest | None, agent: StoredAgent, scratch: Path, *, quick: bool = False
 ) -> Iterator[Finding]:
     """Compare a home's archive with its Contents, and open its databases."""
-    archive = directory / agent.deployment / HOME
+    archive = directory / agent.key / HOME
     try:
         with comparison(scratch) as table:
-            with (directory / agent.deployment / CONTENTS).open() as lines:
+            with (directory / agent.key / CONTENTS).open() as lines:
                 table.add_all("pod", read(lines))
             if quick:
                 yield from _sampled(archive, agent, table, scratch)
@@ -116,11 +116,11 @@ def _damaged_home(
                 parts = (table.get("pod", part) for part in database.parts(path))
                 database.check(archive, path, filter(None, parts), scratch)
     except SopError as error:
-        yield Finding(f"{agent.deployment}/{HOME}", error.problem, "as when it was written", RETAKE)
+        yield Finding(f"{agent.key}/{HOME}", error.problem, "as when it was written", RETAKE)
 
 
 def _read_through(archive: Path, agent: StoredAgent, table: Comparison, manifest: Manifest | None) -> Iterator[Finding]:
-    file = _listed(manifest, f"{agent.deployment}/{HOME}") if manifest else None
+    file = _listed(manifest, f"{agent.key}/{HOME}") if manifest else None
     whole = hashlib.sha256()
     members = read_back(archive, whole if file else None)
     table.add_all("copy", (table.linked("copy", member.entry) for member in members))
@@ -141,7 +141,7 @@ def _sampled(archive: Path, agent: StoredAgent, table: Comparison, scratch: Path
 
 
 def _otherwise(agent: StoredAgent, entry: Entry) -> Finding:
-    return Finding(f"{agent.deployment}: {entry.path}", "the archive has it otherwise", "as the Contents say", RETAKE)
+    return Finding(f"{agent.key}: {entry.path}", "the archive has it otherwise", "as the Contents say", RETAKE)
 
 
 def _changed(file: StoredFile) -> Finding:

@@ -41,9 +41,10 @@ _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 @dataclass(frozen=True)
 class Access:
-    """One thing the caller may or may not do: ``get pods``, ``create pods/exec``.
+    """One thing the caller may or may not do: ``get pods``, ``create pods/exec``, ``delete services/web``.
 
     Attributes:
+        name: the object that it is done to; empty for all of the kind.
         in_namespace: whether it is done in the namespace; False for what no namespace holds.
     """
 
@@ -51,9 +52,20 @@ class Access:
     resource: str
     group: str = ""
     in_namespace: bool = True
+    name: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
+        kind = f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
+        return f"{kind} {self.name}" if self.name else kind
+
+
+@dataclass(frozen=True)
+class Served:
+    """How the API serves a kind: its group (empty for the core), the resource's name, whether namespaces hold it."""
+
+    group: str
+    resource: str
+    namespaced: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,7 @@ class Cluster:
 
     access: KubeConfig
     _api: Any = field(init=False, repr=False, compare=False)
+    _kinds: dict[tuple[str, str], Served] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_api", _client(self.access))
@@ -144,6 +157,7 @@ class Cluster:
                     "group": access.group,
                     "resource": resource,
                     "subresource": subresource,
+                    "name": access.name,
                 }
             },
         }
@@ -257,15 +271,27 @@ class Cluster:
         return self._call("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml", **query).body
 
     def _collection(self, body: Object) -> str:
-        """Return the path below which the API keeps an object's kind, as the API itself tells it."""
-        version, kind = str(body["apiVersion"]), str(body["kind"])
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        for resource in parts(self._call("GET", root).body, "resources"):
-            if resource["kind"] == kind and "/" not in resource["name"]:
-                namespace = body["metadata"].get("namespace") or self.namespace
-                where = f"/namespaces/{quote(namespace)}" if resource["namespaced"] else ""
-                return f"{root}{where}/{resource['name']}"
-        raise NotFound(f"the cluster serves no {kind} of {version}", "choose a chart version for this cluster")
+        """Return the path below which the API keeps an object's kind."""
+        served = self.served(body)
+        namespace = body["metadata"].get("namespace") or self.namespace
+        where = f"/namespaces/{quote(namespace)}" if served.namespaced else ""
+        return f"{_root(str(body['apiVersion']))}{where}/{served.resource}"
+
+    def served(self, body: Object) -> Served:
+        """Return how the API serves an object's kind, as the API itself tells it; asked once a kind.
+
+        Raises:
+            NotFound: it does not.
+        """
+        key = version, kind = str(body["apiVersion"]), str(body["kind"])
+        if key not in self._kinds:
+            for found in parts(self._call("GET", _root(version)).body, "resources"):
+                if "/" not in found["name"]:
+                    group = version.rpartition("/")[0]
+                    self._kinds[version, str(found["kind"])] = Served(group, str(found["name"]), found["namespaced"])
+        if key not in self._kinds:
+            raise NotFound(f"the cluster serves no {kind} of {version}", "choose a chart version for this cluster")
+        return self._kinds[key]
 
     def _path(self, kind: str) -> str:
         return _PATHS[kind].format(namespace=quote(self.namespace))
@@ -336,6 +362,11 @@ _PATHS = {
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
 }
+
+
+def _root(version: str) -> str:
+    """Return where the API serves a group's version, such as "v1" or "apps/v1"."""
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
 
 
 def quantity(text: object) -> Decimal:

@@ -91,6 +91,7 @@ class Plan:
         present: paths in an agent's home that rules ask for and that are there with something in them, by Deployment.
         unwell: why an agent is not well now, by Deployment.
         quotas: the namespace's ResourceQuotas.
+        forbidden: what the upgrade, or the way back from it, does to an object and the caller may not, by the object.
     """
 
     release: str
@@ -115,6 +116,7 @@ class Plan:
     present: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     unwell: Mapping[str, str] = field(default_factory=dict[str, str])
     quotas: tuple[Object, ...] = ()
+    forbidden: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
 
     @cached_property
     def agents(self) -> tuple[Change, ...]:
@@ -152,6 +154,17 @@ class Plan:
         Source: https://helm.sh/docs/howto/charts_tips_and_tricks/ (resource-policy); Helm asks the live object.
         """
         return key in self.old and key not in self.new and not is_kept(self.live.get(key) or self.old[key])
+
+
+def verbs(old: Object | None, new: Object | None) -> tuple[str, ...]:
+    """Return what Helm does to an object on the way there and back, as the API's verbs (SOP 3.2, 4.2).
+
+    Args:
+        old, new: as it is in the present manifest and in the target; None if it is not there.
+    """
+    if old is None or new is None:
+        return ("get", "create", "delete")
+    return ("get", "patch") if old != new else ()
 
 
 def is_kept(body: Object) -> bool:

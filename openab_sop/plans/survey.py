@@ -15,13 +15,13 @@ import yaml
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
-from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.cluster.records import Record
 from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound, SopError, SourceError, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
-from openab_sop.plans.plan import Chart, Key, Plan, Refusal
+from openab_sop.plans.plan import Chart, Key, Plan, Refusal, verbs
 from openab_sop.plans.rules import data
 from openab_sop.releases import rebuild
 from openab_sop.releases.manifest import Manifest, ManifestObject
@@ -124,6 +124,7 @@ class Survey:
             live=live,
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
+            forbidden=dict(_forbidden(cluster, plan)),
             images=dict(_images(cluster, plan)),
             present=dict(_found(cluster, self.release.agents, plan)),
         )
@@ -196,6 +197,20 @@ def _reason(error: ClusterError) -> str:
     if isinstance(error, NotFound):
         return "unknown"
     return "quota" if "exceeded quota" in error.problem else "refused"
+
+
+def _forbidden(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, tuple[str, ...]]]:
+    """Ask by name for the rights that the way there and back takes; a Role may name what it allows."""
+    for key in dict.fromkeys((*plan.old, *plan.new)):
+        old, new = plan.old.get(key), plan.new.get(key)
+        with suppress(NotFound):  # another rule names a kind that is not served
+            served = cluster.served(new or old or {})
+            wanted = (
+                Access(verb, served.resource, served.group, served.namespaced, "" if verb == "create" else key[1])
+                for verb in verbs(old, new)
+            )
+            if denied := tuple(str(access) for access in wanted if not cluster.allowed(access)):
+                yield key, denied
 
 
 def _volumes(cluster: Cluster, live: dict[Key, Object]) -> Iterator[tuple[str, Object]]:

@@ -90,6 +90,23 @@ class Traces:
     gone: tuple[str, ...]
     unreadable: tuple[str, ...]
 
+    def also(self, traces: Traces, volume: str) -> Traces:
+        """Return these with what was left on a further volume, whose name stands before its paths."""
+        changes, theirs = self.changes, traces.changes
+        return Traces(
+            Changes(
+                added=(*changes.added, *_of(volume, theirs.added)),
+                changed=(*changes.changed, *_of(volume, theirs.changed)),
+                removed=(*changes.removed, *_of(volume, theirs.removed)),
+            ),
+            gone=(*self.gone, *_of(volume, traces.gone)),
+            unreadable=(*self.unreadable, *traces.unreadable),
+        )
+
+
+def _of(volume: str, paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{volume}:{path}" for path in paths)
+
 
 @dataclass(frozen=True)
 class Contrast:

@@ -80,7 +80,7 @@ class Homes:
             ClusterError: the API refuses: a quota, for instance.
         """
         done: dict[str, str] = {}
-        for _, stored, claim in self.plan.with_claims:
+        for claim, stored in {claim: stored for _, stored, claim in self.plan.with_claims}.items():
             wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
             body = rebuild.claim_anew(self.plan.claim(stored), None, chosen, ("", ""))
             body["spec"].pop("selector", None)  # it would find a volume that somebody else has made
@@ -107,7 +107,7 @@ class Homes:
             raise BackupError(
                 f"a new volume is not empty: it has {strange[0]!r}", "look which volume the storage class gives"
             )
-        done = {held.stored.deployment: held.write(self.journal, progress) or "nothing" for held in self._held}
+        done = {held.stored.key: held.write(self.journal, progress) or "nothing" for held in self._held}
         self.seconds = time.monotonic() - begun
         return done
 
@@ -122,10 +122,10 @@ class Homes:
         """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
         if not self.harmless:
             kept = Path(self._kept.enter_context(TemporaryDirectory(prefix="openab-sop-")))
-            self.harmless |= {held.stored.deployment: self._treated(held.stored, kept) for held in self._held}
+            self.harmless |= {held.stored.key: self._treated(held.stored, kept) for held in self._held}
         for held in self._held:
-            if (treated := self.harmless[held.stored.deployment]).changed:
-                with self.journal.action("make harmless", agent=held.stored.deployment, files=len(treated.changed)):
+            if (treated := self.harmless[held.stored.key]).changed:
+                with self.journal.action("make harmless", agent=held.stored.key, files=len(treated.changed)):
                     held.volume.overwrite(treated.archive)
         return self.harmless
 
@@ -138,7 +138,7 @@ class Homes:
         """Tell by agent what the version that ran last has left on its volume."""
         self._hold(deployments)
         try:
-            return {held.stored.deployment: self._traces(held) for held in self._held}
+            return self._seen()
         finally:
             self.let_go()
 
@@ -150,7 +150,7 @@ class Homes:
         """
         self._hold(deployments)
         try:
-            traces = {held.stored.deployment: self._traces(held) for held in self._held}
+            traces = self._seen()
             for held in self._held:
                 held.write(self.journal, progress)
             if not (verdict := self._proof()).passed:
@@ -173,18 +173,28 @@ class Homes:
         for _, stored, _ in self.plan.with_claims:
             if body := deployments.get(stored.deployment):
                 scratch = Path(self._open.enter_context(TemporaryDirectory(prefix="openab-sop-")))
-                holding = hold(self.scratch.cluster, Agent.of(body), stored, self.source, scratch, deployment=body)
+                agent = Agent.of(body)
+                volume = next(v for v in agent.further if v.home == stored.home) if stored.volume else agent
+                holding = hold(self.scratch.cluster, volume, stored, self.source, scratch, deployment=body)
                 self._held.append(self._open.enter_context(holding))
 
     def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
-        directory, scratch = self.source.directory / stored.deployment, kept / stored.deployment
-        scratch.mkdir(mode=0o700)
+        directory, scratch = self.source.directory / stored.key, kept / stored.key
+        scratch.mkdir(mode=0o700, parents=True)
         with (directory / CONTENTS).open() as lines:
             return treat(directory / HOME, read(lines), stored.databases, scratch)
 
+    def _seen(self) -> dict[str, Traces]:
+        """Tell by agent what was left on all of its volumes."""
+        seen: dict[str, Traces] = {}
+        for held in self._held:
+            name, traces = held.stored.deployment, self._traces(held)
+            seen[name] = seen[name].also(traces, held.stored.volume) if name in seen else traces
+        return seen
+
     def _traces(self, held: Held) -> Traces:
         since: VolumeSince = held.since(self.may_vanish)
-        treated = self.harmless.get(held.stored.deployment)
+        treated = self.harmless.get(held.stored.key)
         ours = set(treated.changed) if treated else set[str]()
         changes = since.changes
         return Traces(

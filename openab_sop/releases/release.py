@@ -49,6 +49,11 @@ class Release:
         return self.cluster.namespace
 
     @property
+    def volumes(self) -> tuple[Agent, ...]:
+        """Every volume that its agents write to, as the agent with it in the home's place."""
+        return tuple(volume for agent in self.agents for volume in agent.volumes)
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """What tells it from every other: cluster, namespace, name; its backups say the same."""
         return self.cluster.identity(), self.namespace, self.name

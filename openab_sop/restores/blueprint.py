@@ -23,7 +23,8 @@ class Blueprint:
 
     Attributes:
         deployments: by name, as the chart renders them.
-        agents: those that were backed up.
+        agents: those that were backed up; ``volumes``: each with its home, and with each further volume that the
+            chart mounts.
         chart, values: paths of the chart's archive and of the user-supplied values.
 
     Raises:
@@ -38,20 +39,22 @@ class Blueprint:
         self._manifest = Manifest.parse(_read(source.directory / "manifest.yaml"))
         self.deployments = {item.name: item.body for item in self._manifest.of_kind("Deployment")}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)
+        found = ((self._volume(stored), stored) for stored in source.manifest.stored)
+        self.volumes = tuple((volume, stored) for volume, stored in found if volume)
         self._learn_secrets()
 
     @property
     def with_claims(self) -> Iterator[tuple[Agent, StoredAgent, str]]:
-        """The agents whose home is on a claim, with the claim's name."""
-        return ((agent, stored, agent.claim) for agent, stored in self.agents if agent.claim and stored.claim)
+        """The volumes that are on a claim, with the claim's name."""
+        return ((volume, stored, volume.claim) for volume, stored in self.volumes if volume.claim and stored.claim)
 
     def rendered(self, kind: str, name: str) -> Object | None:
         """Return an object as the chart renders it; None if it does not."""
         return self._manifest.find(kind, name)
 
     def claim(self, stored: StoredAgent) -> Object:
-        """Return an agent's claim as its old cluster had it."""
-        return _parsed(self.source.directory / stored.deployment / "claim.yaml")
+        """Return a volume's claim as its old cluster had it."""
+        return _parsed(self.source.directory / stored.key / "claim.yaml")
 
     def references(self, *, rendered: bool) -> Iterator[Object]:
         """Yield the Secrets and ConfigMaps that the chart renders, or those that it only refers to."""
@@ -65,6 +68,9 @@ class Blueprint:
         if (deployment := self.deployments.get(stored.deployment)) is None:
             raise BackupError(f"manifest.yaml has no Deployment {stored.deployment}", "use another backup")
         return Agent.of(deployment)
+
+    def _volume(self, stored: StoredAgent) -> Agent | None:
+        return next((volume for volume in self._agent(stored).volumes if volume.key == stored.key), None)
 
     def _learn_secrets(self) -> None:
         redact.learn_values(yaml.safe_load(_read(self.values)))

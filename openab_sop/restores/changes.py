@@ -90,7 +90,8 @@ class VolumeSince:
     ) -> None:
         self._pod = volume.pod
         self._home = volume.home
-        self._directory = directory / stored.deployment
+        self._directory = directory / stored.key
+        self._backup = directory.name
         self._scratch = scratch
         self._table = table
         self._may_vanish = (*VOLATILE, *may_vanish)
@@ -115,7 +116,7 @@ class VolumeSince:
     def broken_config(self) -> Iterator[Finding]:
         """Name agents' and steering files that are gone, and agents/default.json if it is no JSON (SOP 3.5)."""
         gone = set(self.changes.removed)
-        for item in (AGENTS, STEERING):
+        for item in (AGENTS, STEERING) if not self.stored.volume else ():
             for entry in self._table.below("copy", item.path):
                 if entry.path in gone:
                     yield self._finding(entry.path, "it is gone", "the configuration that the backup has")
@@ -213,7 +214,7 @@ class VolumeSince:
 
     def _finding(self, path: str, observed: str, expected: str) -> Finding:
         where = f"{self.stored.deployment}:{self._home}/{path}"
-        return Finding(where, observed, expected, f"compare with backup {self._directory.parent.name}")
+        return Finding(where, observed, expected, f"compare with backup {self._backup}")
 
 
 @contextmanager
@@ -225,8 +226,8 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
     """
     scratch = TemporaryDirectory(prefix="openab-sop-")
     with scratch as name, comparison(Path(name)) as table, pod.held() as held:
-        stored = next(a for a in backup.manifest.agents if a.deployment == agent.deployment)
-        contents = backup.directory / stored.deployment / CONTENTS
+        stored = next(stored for stored in backup.manifest.stored if stored.key == agent.key)
+        contents = backup.directory / stored.key / CONTENTS
         volume = Volume(held, agent.home, agent.foreign, table, contents, ())
         volume.look()
         yield VolumeSince(volume, stored, backup.directory, Path(name), table, may_vanish)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.agents.own_pod import OWNER
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.owner import owner
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.restores.changes import VolumeSince
@@ -49,7 +51,7 @@ class Held:
     def unfit(self) -> Iterator[Finding]:
         """Say why the volume cannot be written: somebody else has it, or it is too small."""
         pod = self.volume.pod
-        others = [name for name in users(pod.cluster, self.agent.claim) if name != pod.name]
+        others = users(pod.cluster, self.agent.claim)
         if others:
             yield Finding(
                 f"claim {self.agent.claim}",
@@ -72,7 +74,7 @@ class Held:
 
     def write(self, journal: Journal, progress: Progress) -> str | None:
         """Make the volume as the backup says; returns what was done, None if it is so already."""
-        change, name = self.change, self.agent.deployment
+        change, name = self.change, self.agent.key
         if not self.must_change:
             return None
         with journal.action("restore volume", agent=name, write=len(change.write), remove=len(change.remove)):
@@ -104,7 +106,7 @@ def hold(
     """
     helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
     with helper as reached, reached.held() as pod, comparison(scratch) as table:
-        directory = source.directory / stored.deployment
+        directory = source.directory / stored.key
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
@@ -117,10 +119,11 @@ def bears(claim: Object, mark: str, source: Backup) -> bool:
 
 
 def users(cluster: Cluster, claim: str | None) -> list[str]:
-    """Return the names of the pods that have a claim, or wait for it."""
+    """Return the names of the pods that have a claim, or wait for it, but for this run's own."""
     return [
         pod["metadata"]["name"]
         for pod in cluster.all("Pod")
         if at(pod, "status", "phase") not in ("Succeeded", "Failed")
+        and part(pod, "metadata", "annotations").get(OWNER) != owner()
         and claim in [at(volume, "persistentVolumeClaim", "claimName") for volume in parts(pod, "spec", "volumes")]
     ]

@@ -102,8 +102,11 @@ class Reconstruction:
         Returns:
             By claim, what became of it; by agent, if it has none.
         """
-        bare = [agent.deployment for agent, _ in self._plan.agents if agent.claim is None]
+        bare = [volume.key for volume, _ in self._plan.volumes if volume.claim is None]
         done = dict.fromkeys(bare, "WARNING: it has no claim, so there is nothing to bring its home back to")
+        mounted = {stored.key for _, stored in self._plan.volumes}
+        others = [stored.key for stored in self.source.manifest.stored if stored.key not in mounted]
+        done |= dict.fromkeys(others, "WARNING: the chart does not mount it: it stays in the backup")
         return done | {claim: self._claim_for_us(claim, stored) for _, stored, claim in self._plan.with_claims}
 
     def preflight(self) -> Verdict:
@@ -115,8 +118,8 @@ class Reconstruction:
         self._unless_installed()
         scratch = Path(self._helpers.enter_context(TemporaryDirectory(prefix="openab-sop-")))
         findings: list[Finding] = []
-        for agent, stored, claim in self._plan.with_claims:
-            (directory := scratch / claim).mkdir(mode=0o700)
+        for agent, stored, _ in self._plan.with_claims:
+            (directory := scratch / agent.key).mkdir(mode=0o700, parents=True)
             deployment = self._plan.deployments[agent.deployment]
             holding = hold(self._cluster, agent, stored, self.source, directory, deployment=deployment)
             self._held.append(held := self._helpers.enter_context(holding))
@@ -130,7 +133,7 @@ class Reconstruction:
             NotNeeded: they are as the backup says already.
         """
         self._unless_installed()
-        told = {held.agent.deployment: held.write(self._journal, progress) for held in self._held}
+        told = {held.agent.key: held.write(self._journal, progress) for held in self._held}
         if not any(told.values()):
             raise NotNeeded("the volumes are as the backup says already")
         return {name: said for name, said in told.items() if said}

@@ -36,7 +36,7 @@ class Restoration:
         source: the backup.
         selection: what is brought back.
         journal: where each action is recorded.
-        only: Deployments of the agents that it is confined to; None for all of the backup's.
+        only: keys of the volumes that it is confined to; None for all of the backup's.
         deployments: by name, as they are to be where the cluster's own mount something else.
 
     Attributes:
@@ -82,13 +82,13 @@ class Restoration:
                     "name another with --backup=DIR, or the release with --namespace and --release",
                 )
             )
-        known = {agent.deployment for agent in release.agents}
-        for stored in manifest.agents:
-            if stored.deployment not in known:
+        known = {volume.key for volume in release.volumes}
+        for stored in manifest.stored:
+            if stored.key not in known:
                 findings.append(
                     Finding(
-                        stored.deployment,
-                        "the release has no such agent",
+                        stored.key,
+                        f"the release has no such {'volume' if stored.volume else 'agent'}",
                         f"one of {', '.join(sorted(known))}",
                         "bring the release back to the version of the backup first (helm rollback), then run again",
                     )
@@ -105,7 +105,7 @@ class Restoration:
             raise NotNeeded("no volume is to be restored")
         cluster = self.release.cluster
         replicas: dict[str, int] = {}
-        for agent, _ in self._concerned():
+        for agent in self._agents():
             self._stopped = True
             with self._journal.action("stop agent", agent=agent.deployment):
                 replicas[agent.deployment] = standstill.stop(cluster, agent)
@@ -137,7 +137,7 @@ class Restoration:
                 held.volume.set_aside(held.change.aside, archive)
                 names = "\n".join(repr(entry.path) for entry in held.change.aside)
                 storage.write(self._directory_of(held) / "aside.txt", names.encode())
-                kept[held.agent.deployment] = f"{len(held.change.aside)} names in {archive.path}"
+                kept[held.agent.key] = f"{len(held.change.aside)} names in {archive.path}"
         if not kept:
             raise NotNeeded("the volumes have nothing that the backup has not")
         storage.sync_tree(self._aside_directory())
@@ -155,7 +155,7 @@ class Restoration:
                 self._touched = True
                 self._claim_for_us(held)
             if told := held.write(self._journal, progress):
-                done[held.agent.deployment] = told
+                done[held.agent.key] = told
         if not done:
             raise NotNeeded("the volumes are as the backup says already")
         return done
@@ -200,7 +200,7 @@ class Restoration:
                 f"see {self._aside}",
             )
         started: list[str] = []
-        for agent, _ in self._concerned() if self._stopped else ():  # what another run has stopped is not ours
+        for agent in self._agents() if self._stopped else ():  # what another run has stopped is not ours
             with self._journal.action("start agent", agent=agent.deployment):
                 started += [agent.deployment] if standstill.start(self.release.cluster, agent) else []
         self._running = True
@@ -225,13 +225,17 @@ class Restoration:
             shutil.rmtree(self._aside, ignore_errors=True)
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
-        stored = {
-            a.deployment: a for a in self.source.manifest.agents if self._only is None or a.deployment in self._only
-        }
-        return [(agent, stored[agent.deployment]) for agent in self.release.agents if agent.deployment in stored]
+        """The volumes that something may be written to: parts of a home are in no further one."""
+        stored = {one.key: one for one in self.source.manifest.stored if self._only is None or one.key in self._only}
+        of_home = bool(self.selection.paths) and not self._only
+        volumes = self.release.agents if of_home else self.release.volumes
+        return [(volume, stored[volume.key]) for volume in volumes if volume.key in stored]
+
+    def _agents(self) -> list[Agent]:
+        return list({volume.deployment: volume for volume, _ in self._concerned()}.values())
 
     def _hold(self, agent: Agent, stored: StoredAgent) -> Held:
-        scratch = self._aside_directory() / agent.deployment
+        scratch = self._aside_directory() / agent.key
         storage.private_directory(scratch)
         holding = hold(
             self.release.cluster,
@@ -286,4 +290,4 @@ class Restoration:
         return self._aside
 
     def _directory_of(self, held: Held) -> Path:
-        return self._aside_directory() / held.agent.deployment
+        return self._aside_directory() / held.agent.key

@@ -48,12 +48,12 @@ def outdated(release: Release, course: Course) -> list[Agent]:
 
 
 def claims(release: Release) -> dict[str, str]:
-    """Return the UID of each agent's claim, by Deployment; empty for one that is gone."""
-    return {agent.deployment: claim(release.cluster, agent) for agent in release.agents if agent.claim}
+    """Return the UID of each volume's claim, by the volume's key; empty for one that is gone."""
+    return {volume.key: claim(release.cluster, volume) for volume in release.volumes if volume.claim}
 
 
 def claim(cluster: Cluster, agent: Agent) -> str:
-    """Return the UID of an agent's claim; empty if it has none, or it is gone."""
+    """Return the UID of a volume's claim; empty if it has none, or it is gone."""
     if agent.claim is None:
         return ""
     try:
@@ -63,13 +63,22 @@ def claim(cluster: Cluster, agent: Agent) -> str:
 
 
 def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> list[str]:
-    """Return the agents that lack the claim from before the upgrade: it was replaced, is gone, or is not mounted."""
-    known = (agent for agent in agents if agent.deployment in course.claims)
-    return [agent.deployment for agent in known if claim(cluster, agent) != course.claims[agent.deployment]]
+    """Return the volumes of agents whose claim is another than before: it was replaced, is gone, or is not mounted.
+
+    Returns:
+        Their keys.
+    """
+    mounted = {volume.key: volume for agent in agents for volume in agent.volumes}
+    deployments = {agent.deployment for agent in agents}
+    return [
+        key
+        for key, uid in course.claims.items()
+        if key.partition("/")[0] in deployments and (key not in mounted or claim(cluster, mounted[key]) != uid)
+    ]
 
 
 def lost(release: Release, course: Course) -> list[str]:
-    """Return the agents that lack their claim, and whose home was not restored into another since."""
+    """Return the keys of the volumes that lack their claim, and that were not restored into another since."""
     lacking = without_claim(release.cluster, release.agents, course)
     return [name for name in lacking if name not in course.restored]
 

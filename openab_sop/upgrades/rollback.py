@@ -65,25 +65,24 @@ class Rollback:
         """Look at what the new version made of each volume, and choose which are to be restored (SOP 4.3).
 
         Returns:
-            By agent: what changed, and why the old version could not read it, if so.
+            By volume: what changed, and why the old version could not read it, if so.
         """
         course = self._require_unreverted()
         images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
         told: dict[str, str] = {}
         chosen, paths, agents = list(course.to_restore), dict(course.paths), self._agents()
         lacking = fingerprint.without_claim(self._m.helm.cluster, agents, course)
-        for agent in agents:
-            name = agent.deployment
-            if name not in course.claims:
-                continue
-            if name in lacking:
-                told[name] = "the claim is another than before: the whole home is restored into the old version's own"
-                chosen.append(name)
-                paths.pop(name, None)
+        for name in lacking:
+            told[name] = "the claim is another than before: all of it is restored into the old version's own"
+            chosen.append(name)
+            paths.pop(name, None)
+        for volume in (volume for agent in agents for volume in agent.volumes):
+            name = volume.key
+            if name not in course.claims or name in lacking:
                 continue
             with (
-                helper_pod(self._m.helm.cluster, agent, good=images.get(name)) as pod,
-                volume_since(pod, agent, self._m.baseline(), self._m.policy.may_vanish) as since,
+                helper_pod(self._m.helm.cluster, volume, good=images.get(volume.deployment)) as pod,
+                volume_since(pod, volume, self._m.baseline(), self._m.policy.may_vanish) as since,
             ):
                 reasons = list(since.unreadable_to_old())
                 told[name] = "\n  ".join([str(since.changes), *(str(reason.finding) for reason in reasons)])
@@ -166,10 +165,10 @@ class Rollback:
         course = self._way.require()
         release = self._m.release()
         new = [name for name in fingerprint.lost(release, course) if name in course.to_restore]
-        for agent in release.agents:
-            if agent.deployment in new and agent.claim:
+        for volume in release.volumes:
+            if volume.key in new and volume.claim:
                 note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
-                release.cluster.merge("PersistentVolumeClaim", agent.claim, note)
+                release.cluster.merge("PersistentVolumeClaim", volume.claim, note)
         return self._restore(release, new, progress)
 
     def judge(self) -> Verdict:
@@ -243,8 +242,8 @@ class Rollback:
         return list(found.values())
 
     def _unrestored(self, course: Course) -> list[str]:
-        """Return the agents whose whole home was not restored."""
-        mine = [agent.deployment for agent in self._m.release().agents if agent.deployment in course.claims]
+        """Return the volumes of which not everything was restored."""
+        mine = [volume.key for volume in self._m.release().volumes if volume.key in course.claims]
         return [name for name in mine if name not in course.restored]
 
     def _require_unreverted(self) -> Course:
@@ -270,19 +269,19 @@ class Rollback:
         agents: list[Agent] = []
         for agent, stored, claim in plan.with_claims:
             rendered = plan.rendered(CLAIM, claim)
-            if agent.deployment not in names or (rendered and not adopts):
+            if agent.key not in names or (rendered and not adopts):
                 continue
             live = cluster.find(CLAIM, claim)
-            if live and at(live, "metadata", "uid") == m.course.claims[agent.deployment]:
+            if live and at(live, "metadata", "uid") == m.course.claims[agent.key]:
                 continue  # it was kept, and comes back with the old version
             with m.journal.action("make claim", claim=claim, there=live is not None):
                 if live is None:
                     owner, wanted = (m.name, release.namespace), at(plan.claim(stored), "spec", "storageClassName")
                     cluster.create(CLAIM, rebuild.claim_anew(plan.claim(stored), rendered, wanted, owner))
                 cluster.merge(CLAIM, claim, {"metadata": {"annotations": {RESTORED: plan.source.manifest.name}}})
-            agents.append(agent)
+            agents.append(replace(agent, further=()))
         old = replace(release, agents=tuple(agents))
-        written = self._restore(old, [agent.deployment for agent in agents], progress, plan.deployments)
+        written = self._restore(old, [agent.key for agent in agents], progress, plan.deployments)
         for agent in agents:
             fields.give_back(cluster, CLAIM, str(agent.claim))
         return written

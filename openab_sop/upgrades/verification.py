@@ -60,18 +60,18 @@ class Looked:
 
 
 def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: Course) -> dict[str, Looked]:
-    """Look at the volume of each agent whose claim is the one from before, or was restored since; by Deployment.
+    """Look at each volume whose claim is the one from before, or was restored since; by its key.
 
     Raises:
         PodError: an agent has no running pod.
     """
     lost = fingerprint.lost(release, course)
     seen: dict[str, Looked] = {}
-    for agent in release.agents:
-        if agent.deployment in course.claims and agent.deployment not in lost:
-            with volume_since(agent.pod(release.cluster), agent, baseline, may_vanish) as since:
+    for volume in release.volumes:
+        if volume.key in course.claims and volume.key not in lost:
+            with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
                 found = Looked(str(since.changes), tuple(since.lost()), tuple(since.broken_config()))
-                seen[agent.deployment] = found
+                seen[volume.key] = found
     return seen
 
 
@@ -106,13 +106,14 @@ def verify(
         if not process_alive(hosts[name]):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
-        if name in seen.lost:
-            expected = f"UID {course.claims[name]}, as before"
-            uid = fingerprint.claim(release.cluster, agent)
-            seen.findings.append(Finding(f"claim of {name}", f"UID {uid}", expected, describe))
-        elif name in course.claims:
-            looked = volumes[name]
-            seen.changes[name] = looked.changes
+    mounted = {volume.key: volume for volume in release.volumes}
+    for key, uid in course.claims.items():
+        if key in seen.lost:
+            now = fingerprint.claim(release.cluster, mounted[key]) if key in mounted else "of none"
+            where = f"kubectl -n {release.namespace} describe deployment {key.partition('/')[0]}"
+            seen.findings.append(Finding(f"claim of {key}", f"UID {now}", f"UID {uid}, as before", where))
+        elif looked := volumes.get(key):
+            seen.changes[key] = looked.changes
             seen.missing += [finding.subject for finding in looked.broken]
             seen.findings += dict.fromkeys([*looked.lost, *looked.broken])
     return seen

@@ -142,6 +142,6 @@ class WayBack:
             target=self._m.listed().version,
             digest="",
             backup=named.name,
-            claims={agent.deployment: agent.claim_uid for agent in manifest.agents if agent.claim_uid},
+            claims={stored.key: stored.claim_uid for stored in manifest.stored if stored.claim_uid},
             revisions=tuple(later),
         )

@@ -127,5 +127,7 @@ def test_backup_is_complete(draft: Draft, progress: Progress, audit: Audit, evid
     """2.10 The backup gets its name, here or elsewhere: from here on it is one."""
     backup = draft.complete(progress)
     audit.facts["backup"] = backup.place
+    if draft.uncovered:
+        audit.facts["not in the backup"] = f"WARNING: {'; '.join(draft.uncovered)}"
     audit.next_step = f"keep it; it comes back by: pytest suites/restore --backup={backup.place}"
     evidence("backup", f"{backup.place}, {backup.size} bytes")

@@ -61,6 +61,21 @@ def agent_unwell(plan: Plan) -> Iterator[Finding]:
         yield Finding(name, seen, "an agent that runs well now", f"kubectl describe deployment {name}; mend it first")
 
 
+@blocks(
+    "rights-missing",
+    "Helm stops in the middle, or the way back does: with agents that stand still, or a version that does not run.",
+)
+def rights_missing(plan: Plan) -> Iterator[Finding]:
+    """The caller may not do to an object what the upgrade, or a rollback of it, does."""
+    for (kind, name), denied in plan.forbidden.items():
+        yield Finding(
+            f"{kind}/{name}",
+            f"this caller may not: {', '.join(denied)}",
+            "the rights for the way there and back",
+            "have them granted in the namespace: kubectl auth can-i --list shows what there is",
+        )
+
+
 @blocks("kind-unknown", "Helm stops before it sends anything: this cluster does not serve the API version.")
 def kind_unknown(plan: Plan) -> Iterator[Finding]:
     """An object of the target is of a kind that the cluster does not serve."""
@@ -153,6 +168,7 @@ RULES = (
     helm_refuses,
     release_not_deployed,
     agent_unwell,
+    rights_missing,
     kind_unknown,
     object_refused,
     pod_refused,
