@@ -21,6 +21,7 @@ class Settings:
         reports: where each run leaves its report.
         backup: the backup to restore or verify, a path or a name below the backup root.
         items: what of it to restore (SOP 5.1).
+        logins: which logins a restore leaves on a volume, "newer" or "backup" (SOP 5.1).
         delete: names of the backups that cleanup deletes (SOP 6.1).
         encrypt_to: recipients of new backups: public keys, or files with some.
         identity: file with the secret key that opens encrypted ones.
@@ -31,6 +32,7 @@ class Settings:
         force: whether to go on although the target runs already (SOP 1.4).
         prerelease: where the pre-release is validated: "live" or "rehearse" (SOP 3.2).
         rehearse: whether an upgrade is rehearsed on a copy first.
+        post_renderer: what helm passes every rendering through; empty for nothing.
         notes_url: where release notes are (SOP 1.6).
         announce: services that are told of an upgrade (SOP 1.8); they hold secrets.
         answer: what a human says at a gate, as ``GATE:WORD`` (SOP 3.3).
@@ -54,6 +56,7 @@ class Settings:
     reports: Path
     backup: str | None
     items: str
+    logins: str
     delete: tuple[str, ...]
     encrypt_to: tuple[str, ...]
     identity: str | None
@@ -65,6 +68,7 @@ class Settings:
     force: bool
     prerelease: str
     rehearse: bool
+    post_renderer: str
     notes_url: str
     announce: tuple[str, ...]
     answer: str | None

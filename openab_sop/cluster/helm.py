@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -113,11 +113,15 @@ def package(chart: Path, directory: Path) -> None:
 class Helm:
     """Helm against one cluster and namespace.
 
+    Args:
+        post_renderer: what every rendering passes through, as helm takes it: a program (Helm 3), a plugin (Helm 4).
+
     Raises (every method):
         ToolError: helm is missing, failed or did not end in time.
     """
 
     cluster: Cluster
+    post_renderer: str = field(default="", kw_only=True)
 
     def releases(self) -> list[Listed]:
         """Return every release of the namespace, whatever its status (SOP 1.1)."""
@@ -157,7 +161,7 @@ class Helm:
         Raises:
             ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
         """
-        text = self._run(*_upgrade(release, chart, values), "--dry-run=server", "--output=json")
+        text = self._run(*self._upgrade(release, chart, values), "--dry-run=server", "--output=json")
         rendered = json.loads(text)
         hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
         return "".join((rendered["manifest"], *hooks))
@@ -168,7 +172,8 @@ class Helm:
         Args:
             mark: variables that tell later runs whose helm this is, should it outlive this one.
         """
-        self._run(*_upgrade(release, chart, values), "--output=json", _VALIDATED, timeout=CHANGE, env=mark)
+        given = self._upgrade(release, chart, values)
+        self._run(*given, "--output=json", _VALIDATED, timeout=CHANGE, env=mark)
 
     def rollback(self, release: str, revision: int, mark: Mapping[str, str]) -> None:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
@@ -184,7 +189,8 @@ class Helm:
         Args:
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
         """
-        return self._run("template", release, str(chart), "--is-upgrade", "--values=-", stdin=values.encode())
+        given = ("template", release, str(chart), "--is-upgrade", "--values=-", *self._through)
+        return self._run(*given, stdin=values.encode())
 
     def install(
         self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False
@@ -198,17 +204,20 @@ class Helm:
                 until anything runs.
         """
         given = [f"--values={values}", f"--labels={label[0]}={label[1]}", "--dry-run=server" if dry_run else _VALIDATED]
-        self._run("install", release, str(chart), *given, timeout=CHANGE)
+        self._run("install", release, str(chart), *given, *self._through, timeout=CHANGE)
+
+    @property
+    def _through(self) -> tuple[str, ...]:
+        return (f"--post-renderer={self.post_renderer}",) if self.post_renderer else ()
+
+    def _upgrade(self, release: str, chart: Path, values: Path) -> tuple[str, ...]:
+        """``--reset-values``, Helm's default where ``-f`` is given, is said aloud: never the stored ones (SOP 3.2)."""
+        return ("upgrade", release, str(chart), f"--values={values}", "--reset-values", *self._through)
 
     def _run(
         self, *arguments: str, timeout: float = 60, env: Mapping[str, str] | None = None, stdin: bytes = b""
     ) -> str:
         return run(["helm", *arguments], timeout=timeout, env={**self.cluster.env, **(env or {})}, stdin=stdin).stdout
-
-
-def _upgrade(release: str, chart: Path, values: Path) -> tuple[str, ...]:
-    """``--reset-values``, Helm's default where ``-f`` is given, is said aloud: never the stored ones (SOP 3.2)."""
-    return ("upgrade", release, str(chart), f"--values={values}", "--reset-values")
 
 
 def _row(found: Record) -> Row:

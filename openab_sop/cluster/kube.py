@@ -87,7 +87,9 @@ class Cluster:
 
     access: KubeConfig
     _api: Any = field(init=False, repr=False, compare=False)
-    _kinds: dict[tuple[str, str], Served] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kinds: dict[tuple[str, str], Served] = field(
+        default_factory=dict[tuple[str, str], Served], init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_api", _client(self.access))

@@ -91,6 +91,7 @@ class Plan:
         present: paths in an agent's home that rules ask for and that are there with something in them, by Deployment.
         unwell: why an agent is not well now, by Deployment.
         quotas: the namespace's ResourceQuotas.
+        added: what the record has and chart and values do not make, as ``provenance.additions`` has it.
         forbidden: what the upgrade, or the way back from it, does to an object and the caller may not, by the object.
     """
 
@@ -116,6 +117,7 @@ class Plan:
     present: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     unwell: Mapping[str, str] = field(default_factory=dict[str, str])
     quotas: tuple[Object, ...] = ()
+    added: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
     forbidden: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
 
     @cached_property

@@ -23,7 +23,7 @@ from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan, Refusal, verbs
 from openab_sop.plans.rules import data
-from openab_sop.releases import rebuild
+from openab_sop.releases import provenance, rebuild
 from openab_sop.releases.manifest import Manifest, ManifestObject
 from openab_sop.releases.release import Release
 from openab_sop.targets.registry import Registry
@@ -56,6 +56,21 @@ class Survey:
         return self.release.helm.values(self.release.name, self.release.revision)
 
     @cached_property
+    def _added(self) -> dict[Key, tuple[str, ...]]:
+        """What of the release its own chart does not make."""
+        release = self.release
+        with TemporaryDirectory(prefix="openab-sop-") as name:
+            chart, values = Path(name, "current.tgz"), Path(name, "values.yaml")
+            chart.write_bytes(rebuild.chart_archive(self._record))
+            values.touch(mode=0o600)
+            values.write_text(self._values)
+            return provenance.additions(
+                Manifest.parse(self._record.manifest),
+                lambda: Manifest.parse(release.helm.template(release.name, chart, self._values)).parted()[0],
+                lambda: render(release.helm, release.name, chart, values).manifest.parted()[0],
+            )
+
+    @cached_property
     def _present(self) -> Plan:
         """The release as it is, on its way to nowhere yet."""
         release, cluster, record = self.release, self.release.cluster, self._record
@@ -75,6 +90,7 @@ class Survey:
             running=frozenset(_running(cluster, release.agents)),
             unwell=dict(_unwell(cluster, release.agents)),
             quotas=_quotas(cluster),
+            added=self._added,
         )
 
     def plan(self, archive: Path) -> Plan:

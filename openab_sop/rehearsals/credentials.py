@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from openab_sop import storage
-from openab_sop.backups import database
+from openab_sop.backups import database, logins
 from openab_sop.backups.archive import extract
 from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.tape import BLOCK
@@ -89,27 +89,16 @@ def _lines(text: str) -> str:
     return "".join(placeholder(line) for line in neutral(text).splitlines(keepends=True))
 
 
+_TREATMENTS: Mapping[logins.Login, Treat] = {
+    logins.NETRC: _words,
+    logins.GIT: neutral,
+    logins.TOKENS: _lines,
+    logins.SSH: neutral,
+}
+"""How logins are made harmless that are more than one value after the other."""
 PLACES = (
     Place("OpenAB's own jobs", ("/.openab/*cron*.toml", "/cronjob.toml"), _emptied),
-    Place("gh", ("/.config/gh/hosts.yml",), opaque),
-    Place("Kiro", ("/.local/share/kiro-cli/*.json", "/.aws/sso/cache/*.json"), opaque),
-    Place("Claude Code", ("/.claude/.credentials.json", "/.config/anthropic/*"), opaque),
-    Place("Codex", ("/.codex/auth.json",), opaque),
-    Place("Gemini CLI", ("/.gemini/oauth_creds.json", "/.gemini/*oauth*.json"), opaque),
-    Place("Copilot", ("/.config/github-copilot/*.json",), opaque),
-    Place("Cursor", ("/.cursor/auth.json", "/.config/cursor/auth.json"), opaque),
-    Place("OpenCode", ("/.local/share/opencode/*auth.json",), opaque),
-    Place("AWS", ("/.aws/credentials", "/.aws/cli/cache/*.json"), opaque),
-    Place("Google Cloud", ("/.config/gcloud/*.json", "/.config/gcloud/legacy_credentials/*"), opaque),
-    Place("Azure", ("/.azure/*.json",), opaque),
-    Place("Kubernetes", ("/.kube/config",), opaque),
-    Place("Docker", ("/.docker/config.json", "/.config/containers/auth.json", "/.dockercfg"), opaque),
-    Place("rclone", ("/.config/rclone/rclone.conf",), opaque),
-    Place("Cargo", ("/.cargo/credentials*",), opaque),
-    Place("netrc", ("*/.netrc", "*/_netrc"), _words),
-    Place("git", ("*/.git-credentials", "/.config/git/credentials"), neutral),
-    Place("token files", ("/.vault-token", "/.huggingface/token", "/.cache/huggingface/token", "*/.pgpass"), _lines),
-    Place("SSH", ("/.ssh/id_*", "/.ssh/*.pem", "/.ssh/*.ppk"), neutral),
+    *(Place(login.what, login.patterns, _TREATMENTS.get(login, opaque)) for login in logins.LOGINS),
     Place(
         "settings of agents",
         (

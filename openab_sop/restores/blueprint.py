@@ -22,7 +22,7 @@ class Blueprint:
     """A backup as the plan of its release. What in it is secret is masked from now on.
 
     Attributes:
-        deployments: by name, as the chart renders them.
+        manifest: what helm had sent; ``deployments``: those of it, by name.
         agents: those that were backed up; ``volumes``: each with its home, and with each further volume that the
             chart mounts.
         chart, values: paths of the chart's archive and of the user-supplied values.
@@ -36,8 +36,8 @@ class Blueprint:
         self.release = source.manifest.release
         self.chart = source.directory / f"{source.manifest.chart}-{source.manifest.version}.tgz"
         self.values = source.directory / "values.yaml"
-        self._manifest = Manifest.parse(_read(source.directory / "manifest.yaml"))
-        self.deployments = {item.name: item.body for item in self._manifest.of_kind("Deployment")}
+        self.manifest = Manifest.parse(_read(source.directory / "manifest.yaml"))
+        self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)
         found = ((self._volume(stored), stored) for stored in source.manifest.stored)
         self.volumes = tuple((volume, stored) for volume, stored in found if volume)
@@ -50,7 +50,7 @@ class Blueprint:
 
     def rendered(self, kind: str, name: str) -> Object | None:
         """Return an object as the chart renders it; None if it does not."""
-        return self._manifest.find(kind, name)
+        return self.manifest.find(kind, name)
 
     def claim(self, stored: StoredAgent) -> Object:
         """Return a volume's claim as its old cluster had it."""

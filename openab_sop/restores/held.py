@@ -34,7 +34,12 @@ FILLING = f"{MANAGER}/filling"
 
 @dataclass(frozen=True)
 class Held:
-    """A volume that no agent writes to, and what must change on it; ``since`` tells what had become of it."""
+    """A volume that no agent writes to, and what must change on it.
+
+    Attributes:
+        since: tells what had become of it.
+        kept: paths of logins that are newer on it, and stay.
+    """
 
     agent: Agent
     stored: StoredAgent
@@ -42,6 +47,7 @@ class Held:
     volume: Volume
     change: Change
     since: Since
+    kept: tuple[str, ...] = ()
 
     @property
     def must_change(self) -> bool:
@@ -93,6 +99,7 @@ def hold(
     *,
     below: tuple[str, ...] = (),
     deployment: Object | None = None,
+    keep_logins: bool = False,
 ) -> Generator[Held]:
     """Hold an agent's volume in a helper pod and look at it.
 
@@ -100,6 +107,7 @@ def hold(
         scratch: a private directory, for as long as it is held.
         below: paths of the home that the look is confined to; empty for all of it.
         deployment: the agent's Deployment, where the cluster has none yet.
+        keep_logins: whether logins that are newer on the volume stay; where only parts are asked for, they do not.
 
     Raises:
         PodError: no helper can be started.
@@ -110,7 +118,8 @@ def hold(
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
-        yield Held(agent, stored, directory / HOME, volume, volume.change(), since)
+        kept = volume.keep_newer_logins() if keep_logins and not below else ()
+        yield Held(agent, stored, directory / HOME, volume, volume.change(), since, kept)
 
 
 def bears(claim: Object, mark: str, source: Backup) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from functools import partial
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.backup import StoredAgent
+from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import Forbidden
 from openab_sop.objects import at
-from openab_sop.releases import rebuild
+from openab_sop.releases import provenance, rebuild
+from openab_sop.releases.manifest import Manifest
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, bears, users
 from openab_sop.restores.installation import Installation
@@ -34,6 +38,20 @@ def foreign(plan: Blueprint, namespace: str, release: str | None) -> Iterator[Fi
         )
     if release not in (None, plan.release):
         yield Finding("backup", f"it is of release {plan.release}", f"one of {release}", "leave out --release")
+
+
+def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterator[Finding]:
+    """Name what the release had and the kept chart does not make from the kept values: it would not come back.
+
+    Args:
+        accepted: ids of such findings that are let pass.
+    """
+    values = plan.values.read_text()
+    rendered = partial(helm.template, plan.release, plan.chart, values)
+    added = provenance.additions(plan.manifest, lambda: Manifest.parse(rendered()).parted()[0])
+    for finding in provenance.findings(added):
+        if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
+            yield replace(finding, next_step=f"{finding.next_step}; or go without it: --accept={id} --reason=TEXT")
 
 
 def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ means that its volumes were proved. Every step looks at what is there: a run tha
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,17 +35,21 @@ class Reconstruction:
         source: the backup; its files can be read.
         release: value of ``--release``, if any.
         journal: where each action is recorded.
+        accepted: ids of findings that are let pass.
 
     Raises:
         BackupError: the backup has not what a rebuild needs.
     """
 
-    def __init__(self, source: Backup, helm: Helm, release: str | None, journal: Journal) -> None:
+    def __init__(
+        self, source: Backup, helm: Helm, release: str | None, journal: Journal, accepted: Collection[str] = ()
+    ) -> None:
         self.source = source
         self._plan = Blueprint(source)
         self._cluster = helm.cluster
         self._installation = Installation(self._plan, helm, journal)
         self._named = release
+        self._accepted = accepted
         self._journal = journal
         self._held: list[Held] = []
         self._helpers = ExitStack()
@@ -53,8 +58,11 @@ class Reconstruction:
 
     def fits(self) -> Verdict:
         """Check that the backup belongs here, and that nothing is in its way (SOP 5.1)."""
-        findings = tuple(obstacles.foreign(self._plan, self._cluster.namespace, self._named))
-        return Verdict("nothing is in the way", findings or tuple(obstacles.standing(self._plan, self._installation)))
+        findings = list(obstacles.foreign(self._plan, self._cluster.namespace, self._named))
+        if not findings:
+            findings += obstacles.standing(self._plan, self._installation)
+            findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
+        return Verdict("nothing is in the way", tuple(findings))
 
     def render(self) -> str:
         """Let helm render the kept chart with the kept values, and look for objects in its way; returns its name.

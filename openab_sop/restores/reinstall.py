@@ -7,7 +7,7 @@ follows: it finds the claims as it would have made them itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,12 +49,16 @@ class Reinstall:
         source: the backup; its files can be read.
         root: the local backup root.
         journal: where each action is recorded.
+        accepted: ids of findings that are let pass.
 
     Attributes:
         lease: the lock of the release.
     """
 
-    def __init__(self, source: Backup, helm: Helm, root: Path, journal: Journal) -> None:
+    def __init__(
+        self, source: Backup, helm: Helm, root: Path, journal: Journal, accepted: Collection[str] = ()
+    ) -> None:
+        self._accepted = accepted
         self._plan = Blueprint(source)
         self._helm = helm
         self._cluster = helm.cluster
@@ -68,8 +72,10 @@ class Reinstall:
         self.lease = Lease(self._cluster, self._plan.release)
 
     def fits(self) -> Verdict:
-        """Check that the backup is of this namespace (SOP 5.1)."""
-        return Verdict("the backup belongs here", tuple(obstacles.foreign(self._plan, self._cluster.namespace, None)))
+        """Check that the backup is of this namespace, and brings all of the release back (SOP 5.1)."""
+        findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
+        findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
+        return Verdict("the backup belongs here", tuple(findings))
 
     def stop(self) -> dict[str, int]:
         """Stop the agents (SOP 4.5); returns the replicas that each had."""

@@ -13,6 +13,7 @@ import yaml
 from openab_sop import redact, storage
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
+from openab_sop.backups import logins
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.items import Selection
@@ -38,6 +39,7 @@ class Restoration:
         journal: where each action is recorded.
         only: keys of the volumes that it is confined to; None for all of the backup's.
         deployments: by name, as they are to be where the cluster's own mount something else.
+        keep_logins: whether logins that are newer on a volume stay where all of it is restored.
 
     Attributes:
         lease: the lock of the release; whoever restores on its own takes it.
@@ -52,6 +54,7 @@ class Restoration:
         *,
         only: Collection[str] | None = None,
         deployments: Mapping[str, Object] | None = None,
+        keep_logins: bool = True,
     ) -> None:
         self.source = source
         self.release = release
@@ -59,6 +62,7 @@ class Restoration:
         self._journal = journal
         self._only = only
         self._deployments = deployments or {}
+        self._keep_logins = keep_logins
         self.lease = Lease(release.cluster, release.name)
         self._helpers = ExitStack()
         self._held: list[Held] = []
@@ -142,6 +146,21 @@ class Restoration:
             raise NotNeeded("the volumes have nothing that the backup has not")
         storage.sync_tree(self._aside_directory())
         return kept
+
+    def logins(self) -> str:
+        """Tell which logins stay as they are, since they are newer, and which come back with a database."""
+        kept = [f"{held.agent.key}:{path}" for held in self._held for path in held.kept]
+        back = [
+            f"{held.agent.key}:{path}"
+            for held in self._held
+            for path in logins.IN_DATABASES
+            if any(entry.path == path for entry in held.change.aside)
+        ]
+        told = [f"newer than the backup, left as they are: {', '.join(kept)} (--logins=backup for the other way)"]
+        told = told if kept else []
+        if back:
+            told.append(f"as old as the backup again, log in if the agent asks: {', '.join(back)}")
+        return "; ".join(told)
 
     def write(self, progress: Progress) -> dict[str, str]:
         """Make the volumes as the backup says (SOP 5.1); returns by agent what was written and removed.
@@ -245,6 +264,7 @@ class Restoration:
             scratch,
             below=self.selection.paths,
             deployment=self._deployments.get(agent.deployment),
+            keep_logins=self._keep_logins,
         )
         self._held.append(self._helpers.enter_context(holding))
         return self._held[-1]

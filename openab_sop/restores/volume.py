@@ -17,6 +17,7 @@ from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive, ranges
 from openab_sop.backups.contents import Comparison, Entry, read
 from openab_sop.backups.home import ROOM, SOME
+from openab_sop.backups.logins import is_login
 from openab_sop.cluster.pod import CHUNK, Pod
 from openab_sop.errors import BackupError
 from openab_sop.verdict import Finding
@@ -79,6 +80,24 @@ class Volume:
         self._table.clear("pod")
         self._table.add_all("pod", filter(self._concerned, listing.listed(self.pod, self.home, self._foreign)))
         self._table.digest("pod", listing.digests(self.pod, self.home, self._foreign))
+
+    def keep_newer_logins(self) -> tuple[str, ...]:
+        """Take each login that is newer on the volume for the one that is to be there; returns their paths.
+
+        Nothing is written in its place then, and it must still be there at the end.
+        """
+        kept = tuple(theirs for theirs in self._table.all("pod") if self._is_newer_login(theirs))
+        for theirs in kept:
+            parents = (self._table.get("pod", str(parent)) for parent in PurePosixPath(theirs.path).parents)
+            missing = (entry for entry in parents if entry and not self._table.get("copy", entry.path))
+            self._table.add("copy", theirs, *missing)
+        return tuple(entry.path for entry in kept)
+
+    def _is_newer_login(self, theirs: Entry) -> bool:
+        if theirs.type != "f" or not is_login(theirs.path):
+            return False
+        ours = self._table.get("copy", theirs.path)
+        return ours is None or (theirs.mtime_ns > ours.mtime_ns and not _same_content(ours, theirs))
 
     def is_empty(self) -> bool:
         """Tell whether nobody has ever written to the volume; what mkfs leaves does not count."""

@@ -7,6 +7,7 @@ from typing import cast
 
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Key, Plan
+from openab_sop.releases import provenance
 from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 
@@ -52,7 +53,13 @@ def object_gone(plan: Plan) -> Iterator[Finding]:
             )
 
 
-RULES = (edit_overwritten, edit_lost, edit_in_the_way, object_gone)
+@blocks(provenance.RULE, "A sidecar, a pull secret or an account that a post-renderer has added is gone afterwards.")
+def not_from_chart(plan: Plan) -> Iterator[Finding]:
+    """The record has what the release's own chart does not render from its values."""
+    yield from provenance.findings(plan.added)
+
+
+RULES = (not_from_chart, edit_overwritten, edit_lost, edit_in_the_way, object_gone)
 
 
 def _drifted(plan: Plan, *, fateful: bool) -> Iterator[tuple[Key, list[str]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ WAL = ".local/share/kiro-cli/data.sqlite3"
 WRITER = {"OPENAB_WRITE_INTERVAL": "4ms", "OPENAB_CHECKPOINT_EVERY": "40"}
 """A row each 4 ms, and the log worked into the main file each 160 ms: several times within a plain copy."""
 LIMIT = 1 << 26
+CHECKPOINT = 5
+"""Seconds in which the writer checkpoints at least once."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ def copied(written: Written, path: str, directory: Path) -> Path:
 
 
 def plainly_copied(written: Written, directory: Path) -> Path:
-    """Copy its three files one after the other."""
+    """Copy its three files one after the other; the writer works its log into the main one in between."""
     directory.mkdir()
+    live = Path(f"/proc/{written.node.pid}/root{written.volume}/{WAL}")
     for suffix in ("", "-wal", "-shm"):
         pod = written.pod
         cat = ["exec", pod.name, "-c", pod.container, "--", "cat", f"{written.home}/{WAL}{suffix}"]
@@ -98,6 +102,9 @@ def plainly_copied(written: Written, directory: Path) -> Path:
             subprocess.run(
                 argv, stdout=out, stderr=subprocess.DEVNULL, env={**os.environ, **pod.cluster.env}, check=False
             )
+        changed, deadline = live.stat().st_mtime_ns, time.monotonic() + CHECKPOINT
+        while not suffix and live.stat().st_mtime_ns == changed and time.monotonic() < deadline:
+            time.sleep(0.01)
     return directory / "db"
 
 

@@ -26,8 +26,10 @@ CLAIMS = {"work": "/home/agent/workspace", "store": "/store"}
 """Claims beside the home's: one is mounted inside the home, one elsewhere."""
 READ, SHARED = "models", "host"
 """A claim that the agent only reads, and a directory of the node."""
+LOGIN = "~/.codex/auth.json"
 FILL = """
 umask 027
+mkdir -p ~/.codex && echo 'from the backup' > ~/.codex/auth.json
 mkdir -p ~/workspace/src /store/deep/er && echo 'in the workspace' > ~/workspace/src/code.txt
 echo 'in the store' > /store/deep/er/notes && ln -s deep/er/notes /store/link && printf 'a\\nb' > "/store/od d"
 """
@@ -109,7 +111,9 @@ def test_what_is_not_in_it_is_said(story: Story) -> None:
 
 
 def test_they_come_back(story: Story) -> None:
+    """A login that was refreshed since stays, and that is said: the one in the backup is dead."""
     story.release.shell("rm -r ~/workspace/src && echo newer > /store/deep/er/notes && touch /store/more")
+    story.release.shell(f"echo refreshed > {LOGIN}")
     assert story.unlike("work")
     run = story.release.suites.run(
         "suites/restore", f"--namespace={story.release.namespace}", f"--backup={story.backup}"
@@ -117,6 +121,8 @@ def test_they_come_back(story: Story) -> None:
     assert run.status == 0, run.output
     assert {name: story.unlike(name) for name in CLAIMS} == {name: [] for name in CLAIMS}
     assert story.release.ready()
+    assert story.release.shell(f"cat {LOGIN}") == "refreshed\n"
+    assert f"logins: newer than the backup, left as they are: {AGENT}:.codex/auth.json" in run.output
     (aside,) = (story.release.suites.backup_root).glob("openab-aside-*")
     assert "more" in (aside / AGENT / "volumes/store/aside.txt").read_text()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -183,3 +184,44 @@ def test_room_is_what_is_written_without_the_holes(tmp_path: Path, free: int, fi
         found = [str(finding) for finding in held.too_small()]
     assert (found == []) == fits
     assert fits or f"claim claim: {free} bytes are free on it" in found[0]
+
+
+def logged_in(pod: Local, path: str, text: str, age: float = 0) -> Path:
+    """Write a login, so many seconds ago."""
+    file = pod.home / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    then = time.time() - age
+    os.utime(file, (then, then))
+    return file
+
+
+def test_a_login_that_is_newer_stays_and_everything_else_comes_back(pod: Local, tmp_path: Path) -> None:
+    known = next(path for path in pod.home.rglob("*") if path.is_file() and path.stat().st_size)
+    known.write_text("newer, and no login")
+    new = logged_in(pod, ".codex/auth.json", "of today")
+    with volume(pod, tmp_path) as held:
+        assert held.keep_newer_logins() == (".codex/auth.json",)
+        change = held.change()
+        assert ".codex" not in change.remove
+        held.set_aside(change.aside, Archive(tmp_path / "aside.tar"))
+        list(held.apply(change, tmp_path / "backup" / "home.tar"))
+        assert [str(finding) for finding in held.findings()] == []
+    assert new.read_text() == "of today"
+    assert {line.split()[1] for line in differences(pod, tmp_path)} == {".codex/", ".codex/auth.json"}
+
+
+def test_a_login_that_is_older_or_the_same_is_no_newer_one(pod: Local, tmp_path: Path) -> None:
+    logged_in(pod, ".codex/auth.json", "of the backup", age=100)
+    again = tmp_path / "again"
+    again.mkdir()
+    with comparison(again) as table:
+        pod.copy(table, again / "home.tar")
+        lines = [entry.as_line() + "\n" for entry in table.all("copy")]
+    (again / "contents.jsonl").write_text("".join(lines))
+    for text, age, kept in (("of the backup", 0, ()), ("older", 200, ()), ("newer", 50, (".codex/auth.json",))):
+        logged_in(pod, ".codex/auth.json", text, age)
+        with comparison(tmp_path) as table:
+            held = Volume(pod.pod, str(pod.home), (), table, again / "contents.jsonl", ())
+            held.look()
+            assert held.keep_newer_logins() == kept, text

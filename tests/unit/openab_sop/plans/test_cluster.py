@@ -61,6 +61,11 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
     "pending": (drawn(status="pending-upgrade"), ["release-not-deployed:rel"]),
     "failed": (drawn(status="failed"), ["release-not-deployed:rel"]),
     "an agent crashes": (drawn(unwell={AGENT: "CrashLoopBackOff"}), ["agent-unwell:rel-kiro"]),
+    # rights-missing
+    "a right of the way back": (
+        drawn(forbidden={("Service", "web"): ("delete services web",)}),
+        ["rights-missing:Service/web"],
+    ),
     # kind-unknown, object-refused, pod-refused
     "a kind that is not served": (refused("unknown", "Gateway"), ["kind-unknown:Gateway/rel-kiro"]),
     "a policy": (refused("refused"), ["object-refused:Deployment/rel-kiro"]),

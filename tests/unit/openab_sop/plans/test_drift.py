@@ -48,6 +48,11 @@ ANNOTATED = with_(RECORDED, HASH, {"checksum/config": "a"})
 
 CASES: dict[str, tuple[Plan, list[str]]] = {
     "nothing was edited": (edited(RECORDED, RECORDED), []),
+    # not-from-chart
+    "a sidecar of nobody's chart": (
+        drawn(added={DEPLOYMENT: ("spec.template.spec.containers[sidecar]",)}),
+        ["not-from-chart:Deployment/rel-kiro"],
+    ),
     # edit-overwritten
     "another image": (edited(deployment(image="x:1"), RECORDED), ["edit-overwritten:Deployment/rel-kiro"]),
     "one more variable": (
