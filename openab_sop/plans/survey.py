@@ -291,12 +291,12 @@ def _found(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tu
 def _unwell(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[tuple[str, str]]:
     for agent in agents:
         pods = [p for p in cluster.list("Pod", agent.selector) if not p["metadata"].get("deletionTimestamp")]
-        seen = [text for pod in pods if (text := _trouble(pod, agent.container))]
+        seen = [text for pod in pods if (text := trouble(pod, agent.container))]
         if not pods or seen:
             yield agent.deployment, "; ".join(seen) or "it has no pod"
 
 
-def _trouble(pod: Object, container: str) -> str:
+def trouble(pod: Object, container: str) -> str:
     """Return why a pod's agent is not well; empty if it is."""
     for status in parts(pod, "status", "containerStatuses"):
         if status["name"] != container:

@@ -13,6 +13,7 @@ import yaml
 from openab_sop import redact, storage
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.workload import Workload
 from openab_sop.backups import logins
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import Backup, StoredAgent
@@ -21,11 +22,14 @@ from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, NotFound, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
+from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.held import RESTORED, Held, Progress, bears, hold
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 
+_OWNERS = ("runAsUser", "fsGroup")
+"""What of a pod decides whose its files are, as ``Workload.user`` has it."""
 ASIDE = "openab-aside-%Y%m%d-%H%M%S"
 """Beside the backup: what a restore took off the volumes. In UTC."""
 
@@ -97,7 +101,26 @@ class Restoration:
                         "bring the release back to the version of the backup first (helm rollback), then run again",
                     )
                 )
+        if self.selection.touches_volumes:
+            findings += self._other_users()
         return Verdict("the backup belongs to this release", tuple(findings))
+
+    def _other_users(self) -> Iterator[Finding]:
+        """Name agents that run as another user than when they were backed up: what one writes, the other does not own.
+
+        Nothing is mapped: files would come back with other owners than the backup says, and could not be proved.
+        """
+        had = {w.name: w.user for w in Manifest.parse((self.source.directory / "manifest.yaml").read_text()).workloads}
+        for agent in self._agents():
+            now = Workload(self.release.cluster.get("Deployment", agent.deployment)).user
+            for what, old, new in zip(_OWNERS, had.get(agent.deployment, now), now, strict=True):
+                if None not in (old, new) and old != new:
+                    yield Finding(
+                        agent.deployment,
+                        f"its pods have {what} {new} now",
+                        f"{what} {old}, as when it was backed up",
+                        f"set {what} in the values as it was, restore, and change it after that",
+                    )
 
     def stop(self) -> dict[str, int]:
         """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).

@@ -18,10 +18,11 @@ from openab_sop.agents.workload import is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
+from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.changes import volume_since
@@ -188,6 +189,23 @@ class Rollback:
             return "none to judge"
         verdict = judge(self._m, release, companions, fresh=True).verdict
         return str(verdict) if verdict.passed else f"WARNING: {verdict}"
+
+    def left_over(self) -> list[str]:
+        """Return what the new versions have made and is still there, such as claims that a policy keeps (SOP 4.4)."""
+        m, course = self._m, self._m.course
+        old = {(item.kind, item.name) for item in Blueprint(m.baseline()).manifest.objects}
+        made: dict[tuple[str, str], Object] = {}
+        for revision in course.revisions:
+            if m.helm.knows(m.name, revision):
+                recorded = Manifest.parse(m.helm.record(m.name, revision).manifest)
+                made |= {(item.kind, item.name): item.body for item in recorded.objects}
+        found: list[str] = []
+        for (kind, name), body in made.items():
+            if (kind, name) not in old:
+                with suppress(NotFound, Forbidden):
+                    m.helm.cluster.look_up(body)
+                    found.append(f"{kind}/{name}")
+        return found
 
     def restore_after_all(self, progress: Progress) -> dict[str, str]:
         """Restore every volume if the old version does not run on what the new one has left (SOP 4.3).

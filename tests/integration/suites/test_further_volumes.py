@@ -152,3 +152,18 @@ def test_they_are_rebuilt_from_nothing(story: Story) -> None:
     assert run.status == 0, run.output
     assert {name: story.unlike(name) for name in CLAIMS} == {name: [] for name in CLAIMS}
     assert release.kept()
+
+
+def test_a_restore_to_another_user_is_refused_before_anything_stops(story: Story) -> None:
+    release = story.release
+    release.kubectl("patch", "deployment", AGENT, "--patch", json.dumps(_of_user(2000)))
+    release.kubectl("rollout", "status", f"deployment/{AGENT}", "--timeout=120s")
+    run = release.suites.run("suites/restore", f"--namespace={release.namespace}", f"--backup={story.backup}")
+    assert run.status == 1, run.output
+    assert "its pods have runAsUser 2000 now" in run.output
+    assert run.verdicts()["test_agents_are_stopped"] == "not run"
+    assert release.ready()
+
+
+def _of_user(uid: int) -> dict[str, Any]:
+    return {"spec": {"template": {"spec": {"securityContext": {"runAsUser": uid}}}}}

@@ -57,7 +57,12 @@ def digest(path: Path) -> str:
 def state(tiny: Tiny) -> str:
     """What a change of the release would change: every object's version, Helm's records among them."""
     listed = tiny.kubectl("get", "deploy,secret,configmap,pvc,pod", "--output=json")
-    return json.dumps([(i["metadata"]["uid"], i["metadata"]["resourceVersion"]) for i in json.loads(listed)["items"]])
+    return json.dumps(
+        [
+            (i["metadata"]["uid"], i["metadata"].get("generation", i["metadata"]["resourceVersion"]))
+            for i in json.loads(listed)["items"]
+        ]
+    )
 
 
 def failed(run: Run, step: str, *words: str) -> None:
