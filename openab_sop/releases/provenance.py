@@ -82,16 +82,20 @@ def _beyond(one: Any, other: Any, path: tuple[str, ...], skipped: tuple[tuple[st
 def _beyond_list(
     ours: list[Any], theirs: list[Any], path: tuple[str, ...], skipped: tuple[tuple[str, ...], ...]
 ) -> Iterator[str]:
-    """Compare entries with a name by it, others as a whole."""
+    """Compare entries by their names where each has its own, as wholes where not: a volume is mounted several times."""
     named = {entry["name"]: entry for entry in theirs if _has_name(entry)}
+    own = {entry["name"] for entry in ours if _has_name(entry)}
+    by_name = len(named) == len(theirs) and len(own) == len(ours)
     for entry in ours:
-        if _has_name(entry):
+        if entry in theirs:
+            continue
+        if by_name or (_has_name(entry) and entry["name"] not in named):
             where = (*path[:-1], f"{path[-1]}[{entry['name']}]")
             if entry["name"] in named:
                 yield from _beyond(entry, named[entry["name"]], where, skipped)
             else:
                 yield ".".join(where)
-        elif entry not in theirs:
+        else:
             yield ".".join(path)
 
 

@@ -69,6 +69,15 @@ def test_what_was_added_is_named_by_its_place(recorded: dict[str, Any], place: s
     assert additions(manifest(recorded), lambda: manifest(DEPLOYMENT)) == {("Deployment", "bot"): (place,)}
 
 
+def test_a_volume_that_is_mounted_several_times() -> None:
+    mounts = [{"name": "config", "mountPath": "/etc/openab"}, {"name": "config", "mountPath": "/a", "subPath": "x"}]
+    recorded, rendered = container_with(volumeMounts=mounts), container_with(volumeMounts=mounts[::-1])
+    assert additions(manifest(recorded), lambda: manifest(rendered)) == {}
+    other = container_with(volumeMounts=[*mounts, {"name": "config", "mountPath": "/b"}])
+    place = f"{CONTAINERS}[openab].volumeMounts"
+    assert additions(manifest(other), lambda: manifest(rendered)) == {("Deployment", "bot"): (place,)}
+
+
 def test_nothing_and_checksums_are_no_additions() -> None:
     other = deepcopy(DEPLOYMENT)
     other["spec"]["template"]["metadata"]["annotations"] = {"checksum/config": "b"}
