@@ -29,6 +29,8 @@ class Agent:
         secrets, config_maps: names of what its pod refers to.
         volume: empty for the agent with its home; else this is the agent with a further volume in the home's place,
             and ``home``, ``claim`` and ``foreign`` are that volume's.
+        inside: where in the agent's home that volume is mounted, empty if it is elsewhere; what is told of paths in a
+            home goes by it.
         further: the agent with each further volume that it writes to.
     """
 
@@ -41,6 +43,7 @@ class Agent:
     secrets: tuple[str, ...]
     config_maps: tuple[str, ...]
     volume: str = ""
+    inside: str = ""
     further: tuple[Agent, ...] = ()
 
     @property
@@ -80,7 +83,14 @@ class Agent:
             config_maps=tuple(sorted(set(_references(workload.pod, "configMap")))),
         )
         further = (
-            replace(agent, home=str(mount.path), claim=mount.claim, foreign=workload.below(mount.path), volume=name)
+            replace(
+                agent,
+                home=str(mount.path),
+                claim=mount.claim,
+                foreign=workload.below(mount.path),
+                volume=name,
+                inside=str(mount.path.relative_to(home)) if mount.path.is_relative_to(home) else "",
+            )
             for name, mount in workload.further().items()
         )
         return replace(agent, further=tuple(further))

@@ -16,7 +16,7 @@ from secrets import token_hex
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, OWNER, container_of, create, label_of, own_pod
 from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.cluster.owner import is_dead
+from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -73,7 +73,8 @@ def helper_pod(
     for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
-        created = create(cluster, _pod(name, agent, template, claim, node))
+        pod = _pod(name, agent, template, claim, node)
+        created = create(cluster, pod if node or instead else near(pod, _node_of_ours(cluster, agent)))
         try:
             if instead:
                 instead(created)
@@ -131,6 +132,11 @@ def remove_finished(cluster: Cluster, agent: Runner) -> list[str]:
 def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
+    if agent.claim and not names:
+        raise PodError(
+            f"Deployment {agent.deployment} does not mount claim {agent.claim}",
+            "bring the release back to the version of the backup first (helm rollback), then run again",
+        )
     mounts = [m for m in parts(container_of(template, agent), "volumeMounts") if m["name"] in names]
     return own_pod(
         name,
@@ -142,6 +148,25 @@ def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str
         volumes=[{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
         container={"stdin": True, "stdinOnce": True, "volumeMounts": mounts},
     )
+
+
+def near(pod: Object, node: str | None) -> Object:
+    """Return a pod that the scheduler puts on a node, if one is given: a claim that waits for its first pod needs one.
+
+    An agent's volumes must all be had where its pod will be.
+    """
+    if node is None:
+        return pod
+    field = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [field]}}
+    return {**pod, "spec": {**pod["spec"], "affinity": {"nodeAffinity": required}}}
+
+
+def _node_of_ours(cluster: Cluster, agent: Agent) -> str | None:
+    """Return the node of a helper that this run has for another volume of the same agent."""
+    ours = cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}") if agent.volume else []
+    mine = (pod for pod in ours if part(pod, "metadata", "annotations").get(OWNER) == owner())
+    return next((node for pod in mine if (node := at(pod, "spec", "nodeName"))), None)
 
 
 def new_name(agent: Runner) -> str:

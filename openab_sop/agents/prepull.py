@@ -16,7 +16,7 @@ from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, pending,
 from openab_sop.agents.own_pod import create, own_pod
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Access, Cluster
-from openab_sop.errors import ClusterError, SopError
+from openab_sop.errors import ClusterError, Forbidden, NotFound, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
 from openab_sop.wait import wait
@@ -76,16 +76,27 @@ def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collectio
     for workload in workloads:
         images = [image for image in workload.images if image.reference not in {*done, *but_for}]
         if images:
-            live = cluster.find("Deployment", workload.name) if workload.kind == "Deployment" else None
+            live = _live(cluster, workload)
             like = live or without_account(workload.body)
             runner = Companion.of(like)
             there = _on_the_node(cluster, runner)
             for image in images:
                 if image.reference in there and image.pull_policy != "Always":
                     done[image.reference] = Pulled(image.reference, there=True)
-                else:
+                    continue
+                try:
                     done[image.reference] = pull(cluster, runner, image.reference, image.pull_policy, like)
+                except ImageError as error:
+                    if live:
+                        raise  # what it pulls with is there; of what is new, it may come with the version
+                    done[image.reference] = Pulled(image.reference, refused=error.problem)
     return done
+
+
+def _live(cluster: Cluster, workload: Workload) -> Object | None:
+    with suppress(NotFound, Forbidden):
+        return cluster.look_up(workload.body)
+    return None
 
 
 def _on_the_node(cluster: Cluster, runner: Runner) -> frozenset[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from openab_sop.objects import Object, at, part, parts
 
@@ -150,7 +151,7 @@ class Workload:
                 self.claims[mount["name"]],
                 PurePosixPath(mount["mountPath"]),
                 PurePosixPath(str(mount.get("subPath") or ".")),
-                bool(mount.get("readOnly")),
+                bool(mount.get("readOnly")) or mount["name"] in self._read_only,
             )
             for mount in parts(self.container, "volumeMounts")
             if mount["name"] in self.claims
@@ -180,16 +181,50 @@ class Workload:
         return tuple(sorted(str(m.relative_to(path)) for m in mounts if m.is_relative_to(path) and m != path))
 
     def further(self) -> dict[str, Mount]:
-        """Return the mounts that the agent writes to and that do not hold its home, by a name for each."""
+        """Return the mounts that the agent writes to beside that of its home, by a name for each.
+
+        What one of them, or the home's, holds already is not there twice.
+        """
+        return self._beside_home[0]
+
+    def not_kept(self) -> tuple[Mount, ...]:
+        """Return the mounts that the agent writes to and that cannot be taken for a volume of their own.
+
+        That is what is named only when a pod starts (``subPathExpr``), what holds the home too, and a part of a claim
+        that is a file by its name.
+        """
+        return self._beside_home[1]
+
+    @property
+    def _beside_home(self) -> tuple[dict[str, Mount], tuple[Mount, ...]]:
         home = self.home
         holding = [mount for mount in self.mounts if home and home.is_relative_to(mount.path)]
         nearest = max(holding, key=lambda mount: len(mount.path.parts), default=None)
         found: dict[str, Mount] = {}
-        for mount in self.mounts:
-            if mount != nearest and not mount.read_only:
-                part_of_it = "" if str(mount.inside) == "." else f".{str(mount.inside).replace('/', '.')}"
-                found.setdefault(f"{mount.claim}{part_of_it}", mount)
-        return found
+        left: list[Mount] = []
+        taken = [nearest] if nearest else []
+        for mount in sorted(self.mounts, key=lambda mount: len(mount.inside.parts)):
+            same = [other for other in taken if other.claim == mount.claim]
+            if mount.read_only or any(mount.inside.is_relative_to(other.inside) for other in same):
+                continue
+            around = any(other.inside.is_relative_to(mount.inside) for other in same)
+            if around or mount.inside.suffix or str(mount.path) in self._at_start:
+                left.append(mount)
+                continue
+            taken.append(mount)
+            found[f"{mount.claim}{'' if str(mount.inside) == '.' else '@' + quote(str(mount.inside), '')}"] = mount
+        return found, tuple(left)
+
+    @property
+    def _read_only(self) -> set[str]:
+        volumes = parts(self.pod, "volumes")
+        return {volume["name"] for volume in volumes if at(volume, "persistentVolumeClaim", "readOnly")}
+
+    @property
+    def _at_start(self) -> set[str]:
+        """Paths of mounts whose part of the volume is named by variables."""
+        mounts = parts(self.container, "volumeMounts")
+        return {str(PurePosixPath(mount["mountPath"])) for mount in mounts if mount.get("subPathExpr")}
 
     @property
     def covered(self) -> frozenset[str]:
@@ -233,8 +268,13 @@ class Workload:
     @property
     def claims(self) -> Mapping[str, str]:
         """Every claim of its pods, by the name of the volume that it is there."""
-        names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(self.pod, "volumes"))
-        return {volume: claim for volume, claim in names if claim}
+        return claims_of(self.pod)
+
+
+def claims_of(pod: Object) -> dict[str, str]:
+    """Return claim names by the names of a pod's volumes."""
+    names = ((v["name"], at(v, "persistentVolumeClaim", "claimName")) for v in parts(pod, "volumes"))
+    return {volume: claim for volume, claim in names if claim}
 
 
 def is_agent(body: Object) -> bool:

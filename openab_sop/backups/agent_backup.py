@@ -178,6 +178,7 @@ class AgentBackup:
             bytes=self.home.size,
             databases=tuple(sorted(self.home.copy.databases)),
             volume=self.agent.volume,
+            inside=self.agent.inside,
         )
 
     def _reach(self) -> AbstractContextManager[Pod]:

@@ -56,6 +56,7 @@ class StoredAgent:
         entries, files, bytes: how many names the home has, how many files, and the bytes in those.
         databases: paths of the SQLite databases, which were copied consistently.
         volume: name of the further volume; empty for the home.
+        inside: where in the home it is mounted, as ``Agent.inside`` has it.
     """
 
     deployment: str
@@ -71,6 +72,7 @@ class StoredAgent:
     bytes: int
     databases: tuple[str, ...]
     volume: str = ""
+    inside: str = ""
 
     @property
     def key(self) -> str:

@@ -6,11 +6,11 @@ agent only reads, those that other containers and companions have, and those tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.own_pod import LABEL
-from openab_sop.agents.workload import Workload
+from openab_sop.agents.workload import Workload, claims_of
 from openab_sop.cluster.kube import MANAGER
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.manifest import Manifest
@@ -38,53 +38,54 @@ def of(release: Release) -> tuple[str, ...]:
     cluster = release.cluster
     rendered = Manifest.parse(release.helm.record(release.name, release.revision).manifest).workloads
     live = {w.name: cluster.find("Deployment", w.name) for w in rendered if w.kind == "Deployment"}
-    found = (Workload(live.get(w.name) or w.body) if w.kind == "Deployment" else w for w in rendered)
-    return tuple(dict.fromkeys(uncovered(found, cluster.all("Pod"))))
+    found = [Workload(live.get(w.name) or w.body) if w.kind == "Deployment" else w for w in rendered]
+    kept = {volume.claim for volume in release.volumes if volume.claim}
+    return tuple(dict.fromkeys((*uncovered(found, kept), *shared(found, kept, cluster.all("Pod")))))
 
 
-def uncovered(workloads: Iterable[Workload], pods: Iterable[Object]) -> Iterator[str]:
+def uncovered(workloads: Iterable[Workload], kept: Collection[str]) -> Iterator[str]:
     """Yield what holds data and is in no backup, with what mounts it.
 
     Args:
         workloads: what of the release keeps pods running, as it is on the cluster.
-        pods: every pod of the namespace.
+        kept: the claims that the backup has.
     """
-    every = list(workloads)
-    own = {claim: workload for workload in every for claim in workload.claims.values()}
-    for workload in every:
-        held = set[str]()
+    for workload in workloads:
         if workload.is_agent:
-            agent = Agent.of(workload.body)
-            held = {volume.claim for volume in agent.volumes if volume.claim}
-            if agent.claim is None:
-                yield f"{workload.name}: {agent.home} is on no claim; it is copied, and a restore has nowhere to put it"
-        for claim in sorted({*workload.claims.values()} - held):
+            yield from _of_agent(workload)
+        for claim in dict.fromkeys(claim for claim in workload.claims.values() if claim not in kept):
             yield f"{workload.name}: claim {claim}, which {_why(workload, claim)}"
         for volume in parts(workload.pod, "volumes"):
             for kind in sorted(volume.keys() - _NOTHING_TO_KEEP):
                 yield f"{workload.name}: volume {volume['name']} ({kind}), which is no claim"
         for template in parts(workload.body, "spec", "volumeClaimTemplates"):
             yield f"{workload.name}: the claims of {at(template, 'metadata', 'name')}, which each of its pods has"
-    yield from _shared(own, pods)
+
+
+def shared(workloads: Iterable[Workload], kept: Collection[str], pods: Iterable[Object]) -> Iterator[str]:
+    """Yield the claims in the backup that others' pods have too: a restore does not stop these."""
+    agents = [workload for workload in workloads if workload.is_agent]
+    for pod in pods:
+        labels = part(pod, "metadata", "labels")
+        if labels.get(LABEL) == MANAGER or any(agent.selects(labels) for agent in agents):
+            continue
+        for claim in claims_of(part(pod, "spec")).values():
+            if claim in kept:
+                yield f"claim {claim} is used by pod {pod['metadata']['name']} too, which no restore stops"
+
+
+def _of_agent(workload: Workload) -> Iterator[str]:
+    agent = Agent.of(workload.body)
+    if agent.claim is None:
+        yield f"{workload.name}: {agent.home} is on no claim; it is copied, and a restore has nowhere to put it"
+    for mount in workload.not_kept():
+        yield f"{workload.name}: {mount.path}, a part of claim {mount.claim} that is no directory of its own"
 
 
 def _why(workload: Workload, claim: str) -> str:
     if not workload.is_agent:
-        return "is no agent's"
-    if any(mount.claim == claim for mount in workload.mounts):
-        return "the agent only reads"
-    return "another container of the pod has, and the agent has not"
-
-
-def _shared(own: dict[str, Workload], pods: Iterable[Object]) -> Iterator[str]:
-    """Yield the release's claims that somebody else's pods have too: a restore does not stop these."""
-    for pod in pods:
-        labels = part(pod, "metadata", "labels")
-        for volume in parts(pod, "spec", "volumes"):
-            claim = str(at(volume, "persistentVolumeClaim", "claimName") or "")
-            if claim in own and not own[claim].selects(labels) and not _ours(labels):
-                yield f"claim {claim} is used by pod {pod['metadata']['name']} too, which no restore stops"
-
-
-def _ours(labels: Object) -> bool:
-    return labels.get(LABEL) == MANAGER
+        return "is no agent's alone"
+    mounts = [mount for mount in workload.mounts if mount.claim == claim]
+    if not mounts:
+        return "another container of the pod has, and the agent has not"
+    return "the agent only reads" if all(mount.read_only for mount in mounts) else "others write to as well"

@@ -219,7 +219,9 @@ def _forbidden(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, tuple[str, .
     """Ask by name for the rights that the way there and back takes; a Role may name what it allows."""
     for key in dict.fromkeys((*plan.old, *plan.new)):
         old, new = plan.old.get(key), plan.new.get(key)
-        with suppress(NotFound):  # another rule names a kind that is not served
+        if at(new or old or {}, "metadata", "namespace") not in (None, plan.namespace):
+            continue
+        with suppress(NotFound, Forbidden):  # another rule names a kind that is not served
             served = cluster.served(new or old or {})
             wanted = (
                 Access(verb, served.resource, served.group, served.namespaced, "" if verb == "create" else key[1])

@@ -153,7 +153,7 @@ PLACES = (
 _PATTERNS = [(place, re.compile("|".join(map(translate, place.patterns)))) for place in PLACES]
 
 
-def treat(home: Path, entries: Iterable[Entry], databases: Sequence[str], scratch: Path) -> Treated:
+def treat(home: Path, entries: Iterable[Entry], databases: Sequence[str], scratch: Path, inside: str = "") -> Treated:
     """Find the credentials in a home and write what replaces the files that hold them.
 
     Args:
@@ -161,13 +161,14 @@ def treat(home: Path, entries: Iterable[Entry], databases: Sequence[str], scratc
         entries: of its Contents, in any order.
         databases: paths of the SQLite databases in it.
         scratch: a private directory, with room for the largest database three times.
+        inside: where in the home all this is, if it is a volume that is mounted in there.
 
     Raises:
         BackupError: the archive is damaged, or the disk is full.
     """
     with storage.told(scratch), comparison(scratch) as table, _Draft.begun(home, scratch / ARCHIVE) as draft:
         table.add_all("copy", entries)
-        work = _Home(home, scratch, table, draft, Needles())
+        work = _Home(home, scratch, table, draft, Needles(), inside)
         work.files(set(databases))
         for path in databases:
             work.database(path)
@@ -225,8 +226,12 @@ class _Home:
     table: Comparison
     draft: _Draft
     needles: Needles
+    inside: str = ""
     left: dict[str, str] = field(default_factory=dict[str, str])
     links: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    def _place(self, path: str) -> Place | None:
+        return _place(f"{self.inside}/{path}" if self.inside else path)
 
     def files(self, databases: set[str]) -> None:
         """Treat everything but the databases."""
@@ -234,7 +239,7 @@ class _Home:
         self._find_links()
         with self.archive.open("rb", READ) as source:
             for entry in self.table.by_offset("copy"):
-                place = _place(entry.path)
+                place = self._place(entry.path)
                 if entry.type == "l" and place:
                     self.left[entry.path] = "it is a symbolic link: what it leads to is judged by its own name only"
                 if entry.type == "f" and not entry.hard_link and entry.path not in parts:
@@ -288,7 +293,7 @@ class _Home:
         ours = {part: entry for part in database.parts(path) if (entry := self.table.get("copy", part))}
         if path not in ours:
             return
-        if (place := _place(path)) and place.treat is None:
+        if (place := self._place(path)) and place.treat is None:
             self.left[path] = _ENCRYPTED
             return
         with TemporaryDirectory(dir=self.scratch) as name:

@@ -170,11 +170,11 @@ class Homes:
         return Verdict(f"{len(self._held)} volumes are as backup {self.source.manifest.name} says", findings)
 
     def _hold(self, deployments: Mapping[str, Object]) -> None:
-        for _, stored, _ in self.plan.with_claims:
+        for recorded, stored, _ in self.plan.with_claims:
             if body := deployments.get(stored.deployment):
                 scratch = Path(self._open.enter_context(TemporaryDirectory(prefix="openab-sop-")))
                 agent = Agent.of(body)
-                volume = next(v for v in agent.further if v.home == stored.home) if stored.volume else agent
+                volume = next(v for v in agent.further if v.home == recorded.home) if stored.volume else agent
                 holding = hold(self.scratch.cluster, volume, stored, self.source, scratch, deployment=body)
                 self._held.append(self._open.enter_context(holding))
 
@@ -182,7 +182,7 @@ class Homes:
         directory, scratch = self.source.directory / stored.key, kept / stored.key
         scratch.mkdir(mode=0o700, parents=True)
         with (directory / CONTENTS).open() as lines:
-            return treat(directory / HOME, read(lines), stored.databases, scratch)
+            return treat(directory / HOME, read(lines), stored.databases, scratch, stored.inside)
 
     def _seen(self) -> dict[str, Traces]:
         """Tell by agent what was left on all of its volumes."""

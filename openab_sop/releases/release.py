@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from openab_sop import redact
 from openab_sop.agents.agent import Agent, Companion, learn_environment, references
-from openab_sop.agents.workload import CONTAINERS, is_agent
+from openab_sop.agents.own_pod import LABEL
+from openab_sop.agents.workload import CONTAINERS, Workload, claims_of, is_agent
 from openab_sop.cluster.helm import Helm, Listed
-from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
-from openab_sop.objects import Object
+from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
 
 CHARTS = ("openab", "agent-broker")
@@ -25,6 +26,7 @@ class Release:
     Attributes:
         companions: its Deployments that are no agents (a gateway).
         secrets, config_maps: what the manifest renders and what any of its pods refers to, by name.
+        shared: claims of agents' further volumes that pods of others have too.
     """
 
     helm: Helm
@@ -37,6 +39,7 @@ class Release:
     companions: tuple[Companion, ...]
     secrets: tuple[str, ...]
     config_maps: tuple[str, ...]
+    shared: frozenset[str] = frozenset()
 
     @property
     def cluster(self) -> Cluster:
@@ -50,8 +53,11 @@ class Release:
 
     @property
     def volumes(self) -> tuple[Agent, ...]:
-        """Every volume that its agents write to, as the agent with it in the home's place."""
-        return tuple(volume for agent in self.agents for volume in agent.volumes)
+        """Every volume that its agents alone write to, each once, as the agent with it in the home's place."""
+        holders: dict[str | None, str] = {agent.claim: agent.deployment for agent in self.agents}
+        further = (volume for agent in self.agents for volume in agent.further if volume.claim not in self.shared)
+        own = [v for v in further if holders.setdefault(v.claim, v.deployment) == v.deployment]
+        return tuple(v for agent in self.agents for v in (agent, *(one for one in own if one in agent.further)))
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -135,7 +141,22 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         companions=tuple(Companion.of(deployment) for deployment in deployments if not is_agent(deployment)),
         secrets=secrets,
         config_maps=_all(manifest, deployments, "ConfigMap", "configMap"),
+        shared=_shared(helm.cluster, deployments, agents),
     )
+
+
+def _shared(cluster: Cluster, deployments: list[Object], agents: tuple[Agent, ...]) -> frozenset[str]:
+    """Return the claims of further volumes that anybody but the agents has; nobody is asked where there are none."""
+    further = {volume.claim for agent in agents for volume in agent.further if volume.claim}
+    if not further:
+        return frozenset()
+    ours = [Workload(deployment) for deployment in deployments if is_agent(deployment)]
+    others = {claim for body in deployments if not is_agent(body) for claim in Workload(body).claims.values()}
+    for pod in cluster.all("Pod"):
+        labels = part(pod, "metadata", "labels")
+        if labels.get(LABEL) != MANAGER and not any(agent.selects(labels) for agent in ours):
+            others |= set(claims_of(part(pod, "spec")).values())
+    return frozenset(further & others)
 
 
 def _all(manifest: Manifest, deployments: list[Object], kind: str, reference: str) -> tuple[str, ...]:

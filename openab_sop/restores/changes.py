@@ -110,7 +110,7 @@ class VolumeSince:
     def gone(self) -> Iterator[str]:
         """Yield the path of every file of the backup that is gone and may not be."""
         for path in self.changes.removed:
-            if not any(fnmatchcase(path, pattern) for pattern in self._may_vanish):
+            if not any(fnmatchcase(self._in_home(path), pattern) for pattern in self._may_vanish):
                 yield path
 
     def broken_config(self) -> Iterator[Finding]:
@@ -140,14 +140,21 @@ class VolumeSince:
     def _moved_on(self) -> Iterator[Unreadable]:
         touched = set(self.changes.changed)
         written = touched | set(self.changes.added)  # a migration may stand in a log that was not there before
-        for path in filter(_is_configuration, self.stored.databases):
+        for path in filter(self._is_configuration, self.stored.databases):
             if written & set(database.parts(path)) and (moved := self._moved(path)):
                 finding = self._finding(path, moved, "a database as the old version left it")
                 yield Unreadable(finding, (*database.parts(path), *self._beside(path)))
-        for path in sorted(filter(_is_configuration, touched)):
+        for path in sorted(filter(self._is_configuration, touched)):
             if Path(path).suffix in _PARSERS and not self._parses(path) and self._parsed_before(path):
                 expected = f"valid {Path(path).suffix[1:]}, as in the backup"
                 yield Unreadable(self._finding(path, "it no longer parses", expected), (path,))
+
+    def _in_home(self, path: str) -> str:
+        """Return a path as the agent's home has it, where the volume is mounted in there."""
+        return f"{self.stored.inside}/{path}" if self.stored.inside else path
+
+    def _is_configuration(self, path: str) -> bool:
+        return _is_configuration(self._in_home(path))
 
     def _root_of(self, path: str) -> str:
         """Return what has to be brought back for a path to be there: itself, or the highest directory that is not."""

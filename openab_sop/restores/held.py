@@ -118,7 +118,7 @@ def hold(
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
-        kept = volume.keep_newer_logins() if keep_logins and not below else ()
+        kept = volume.keep_newer_logins(agent.inside) if keep_logins and not below else ()
         yield Held(agent, stored, directory / HOME, volume, volume.change(), since, kept)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from functools import partial
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
@@ -45,10 +44,12 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
 
     Args:
         accepted: ids of such findings that are let pass.
+
+    Raises:
+        ToolError: it does not render.
     """
-    values = plan.values.read_text()
-    rendered = partial(helm.template, plan.release, plan.chart, values)
-    added = provenance.additions(plan.manifest, lambda: Manifest.parse(rendered()).parted()[0])
+    rendered = Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text())).parted()[0]
+    added = provenance.additions(plan.manifest, lambda: rendered)
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
             yield replace(finding, next_step=f"{finding.next_step}; or go without it: --accept={id} --reason=TEXT")

@@ -65,7 +65,14 @@ class Reinstall:
         self._journal = journal
         self._installation = Installation(self._plan, helm, journal)
         release = _as_backed_up(source, helm, self._plan)
-        self._restoration = Restoration(source, release, Selection.parse("home"), journal)
+        self._restoration = Restoration(
+            source,
+            release,
+            Selection.parse("home"),
+            journal,
+            deployments=self._plan.deployments,
+            keep_logins=False,  # the rebuild that follows demands a volume as the backup says
+        )
         self._uninstalled = False
         directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._plan.release)
         self._course = CourseFile(directory)

@@ -90,8 +90,8 @@ class Restoration:
                     "name another with --backup=DIR, or the release with --namespace and --release",
                 )
             )
-        known = {volume.key for volume in release.volumes}
-        for stored in manifest.stored:
+        known = {volume.key for agent in release.agents for volume in agent.volumes}
+        for stored in manifest.stored if self.selection.home else manifest.agents:
             if stored.key not in known:
                 findings.append(
                     Finding(
@@ -121,6 +121,12 @@ class Restoration:
                         f"{what} {old}, as when it was backed up",
                         f"set {what} in the values as it was, restore, and change it after that",
                     )
+
+    def left_alone(self) -> list[str]:
+        """Return the volumes in the backup that nothing is written to, since others than the agents have them now."""
+        concerned = {volume.key for volume, _ in self._concerned()}
+        stored = [one.key for one in self.source.manifest.stored if one.claim] if self.selection.home else []
+        return [key for key in stored if key not in concerned]
 
     def stop(self) -> dict[str, int]:
         """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).
@@ -271,7 +277,7 @@ class Restoration:
         stored = {one.key: one for one in self.source.manifest.stored if self._only is None or one.key in self._only}
         of_home = bool(self.selection.paths) and not self._only
         volumes = self.release.agents if of_home else self.release.volumes
-        return [(volume, stored[volume.key]) for volume in volumes if volume.key in stored]
+        return [(volume, stored[volume.key]) for volume in volumes if volume.claim and volume.key in stored]
 
     def _agents(self) -> list[Agent]:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())

@@ -81,23 +81,29 @@ class Volume:
         self._table.add_all("pod", filter(self._concerned, listing.listed(self.pod, self.home, self._foreign)))
         self._table.digest("pod", listing.digests(self.pod, self.home, self._foreign))
 
-    def keep_newer_logins(self) -> tuple[str, ...]:
+    def keep_newer_logins(self, inside: str = "") -> tuple[str, ...]:
         """Take each login that is newer on the volume for the one that is to be there; returns their paths.
 
-        Nothing is written in its place then, and it must still be there at the end.
+        Nothing is written in its place then, and it must still be there at the end. A login that the backup does not
+        have at all is set aside as everything is that is only on the volume, and so is one that is empty.
+
+        Args:
+            inside: where in the home the volume is mounted; empty for the home itself.
         """
-        kept = tuple(theirs for theirs in self._table.all("pod") if self._is_newer_login(theirs))
-        for theirs in kept:
-            parents = (self._table.get("pod", str(parent)) for parent in PurePosixPath(theirs.path).parents)
-            missing = (entry for entry in parents if entry and not self._table.get("copy", entry.path))
-            self._table.add("copy", theirs, *missing)
+        kept = tuple(theirs for theirs in self._table.all("pod") if self._is_newer_login(theirs, inside))
+        self._table.add("copy", *kept)
         return tuple(entry.path for entry in kept)
 
-    def _is_newer_login(self, theirs: Entry) -> bool:
-        if theirs.type != "f" or not is_login(theirs.path):
+    def _is_newer_login(self, theirs: Entry, inside: str) -> bool:
+        if theirs.type != "f" or not theirs.size or not is_login(f"{inside}/{theirs.path}" if inside else theirs.path):
             return False
         ours = self._table.get("copy", theirs.path)
-        return ours is None or (theirs.mtime_ns > ours.mtime_ns and not _same_content(ours, theirs))
+        return (
+            ours is not None
+            and ours.type == "f"
+            and theirs.mtime_ns > ours.mtime_ns
+            and not _same_content(ours, theirs)
+        )
 
     def is_empty(self) -> bool:
         """Tell whether nobody has ever written to the volume; what mkfs leaves does not count."""

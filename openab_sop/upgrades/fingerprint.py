@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from openab_sop.agents.agent import Agent, Companion
 from openab_sop.cluster.kube import Cluster
@@ -28,10 +28,18 @@ def before(release: Release, patterns: Patterns) -> dict[str, Before]:
     return found
 
 
-def judgeable(release: Release, course: Course) -> list[Companion]:
-    """Return the companions that a version answers for: those that ran well before it, or are new with it."""
-    unwell = [name for name, seen in course.before.items() if not seen.well]
-    return [one for one in release.companions if one.replicas and one.deployment not in unwell]
+def judgeable(release: Release, course: Course, known: Container[str]) -> list[Companion]:
+    """Return the companions that a version answers for: those that ran well before it, or are new with it.
+
+    Args:
+        known: the Deployments of the release before the upgrade.
+    """
+
+    def answers(companion: Companion) -> bool:
+        seen = course.before.get(companion.deployment)
+        return seen.well if seen else companion.deployment not in known
+
+    return [companion for companion in release.companions if companion.replicas and answers(companion)]
 
 
 def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:
@@ -73,8 +81,17 @@ def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> 
     return [
         key
         for key, uid in course.claims.items()
-        if key.partition("/")[0] in deployments and (key not in mounted or claim(cluster, mounted[key]) != uid)
+        if key.partition("/")[0] in deployments and _uid(cluster, key, mounted) != uid
     ]
+
+
+def _uid(cluster: Cluster, key: str, mounted: Mapping[str, Agent]) -> str:
+    """Return the UID of a volume's claim now; a further one that is not mounted any more is looked for by its name."""
+    if key in mounted:
+        return claim(cluster, mounted[key])
+    _, _, name = key.partition("/volumes/")
+    found = cluster.find("PersistentVolumeClaim", name.partition("@")[0]) if name else None
+    return str(at(found or {}, "metadata", "uid") or "")
 
 
 def lost(release: Release, course: Course) -> list[str]:

@@ -17,6 +17,7 @@ from openab_sop.errors import NotNeeded, ReleaseError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
+from openab_sop.restores.blueprint import Blueprint
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.upgrades import fingerprint
@@ -237,7 +238,8 @@ class Phase:
                 restart(m.helm.cluster, agent)
         try:
             release = m.release()
-            judged = judge(m, release, (*release.agents, *fingerprint.judgeable(release, self._course)))
+            companions = fingerprint.judgeable(release, self._course, Blueprint(m.baseline()).deployments)
+            judged = judge(m, release, (*release.agents, *companions))
         finally:
             self._note_outage()
         self.situation = replace(self.situation, symptoms=judged.symptoms)

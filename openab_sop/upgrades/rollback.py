@@ -184,10 +184,10 @@ class Rollback:
 
     def companions(self) -> str:
         """Tell how the companions fare that ran well before (SOP 4.4): no data go back for their sake."""
-        release = self._m.release()
-        if not (companions := fingerprint.judgeable(release, self._way.require())):
+        release, known = self._m.release(), Blueprint(self._m.baseline()).deployments
+        if not (companions := fingerprint.judgeable(release, self._way.require(), known)):
             return "none to judge"
-        verdict = judge(self._m, release, companions, fresh=True).verdict
+        verdict = judge(self._m, release, companions).verdict
         return str(verdict) if verdict.passed else f"WARNING: {verdict}"
 
     def left_over(self) -> list[str]:

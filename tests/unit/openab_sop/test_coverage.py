@@ -8,7 +8,7 @@ import pytest
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import Workload
-from openab_sop.backups.coverage import uncovered
+from openab_sop.backups.coverage import shared, uncovered
 
 HOME = "/home/agent"
 
@@ -48,7 +48,7 @@ AT_HOME = mount("home", HOME)
         ([AT_HOME, mount("data", "/data"), mount("data", "/again")], [("the-data", "/data", ())]),
         (
             [AT_HOME, mount("data", "/a", subPath="x/y"), mount("data", "/b", subPath="z")],
-            [("the-data.x.y", "/a", ()), ("the-data.z", "/b", ())],
+            [("the-data@z", "/b", ()), ("the-data@x%2Fy", "/a", ())],
         ),
         (
             [AT_HOME, mount("data", "/data"), mount("more", "/data/more")],
@@ -56,9 +56,20 @@ AT_HOME = mount("home", HOME)
         ),
         (
             [mount("home", HOME, subPath="home"), mount("home", "/data", subPath="data")],
-            [("the-home.data", "/data", ())],
+            [("the-home@data", "/data", ())],
         ),
         ([mount("work", f"{HOME}/work")], [("the-work", f"{HOME}/work", ())]),
+        # of one claim, what another mount holds already
+        ([AT_HOME, mount("home", "/part", subPath="part")], []),
+        ([mount("home", HOME, subPath="home"), mount("home", "/whole")], []),
+        ([AT_HOME, mount("data", "/part", subPath="part"), mount("data", "/whole")], [("the-data", "/whole", ())]),
+        # what is no directory, or named at the start
+        ([AT_HOME, mount("files", f"{HOME}/.claude.json", subPath=".claude.json")], []),
+        ([AT_HOME, mount("data", "/data", subPathExpr="$(NAME)")], []),
+        (
+            [AT_HOME, mount("data", "/a", subPath="x.y"), mount("data", "/b", subPath="x/y")],
+            [("the-data@x%2Fy", "/b", ())],
+        ),
     ],
 )
 def test_every_claim_that_it_writes_to_is_a_volume(
@@ -71,24 +82,34 @@ def test_every_claim_that_it_writes_to_is_a_volume(
     assert all(v.volumes == (v,) for v in agent.further)
 
 
-def told(*bodies: dict[str, Any], pods: tuple[dict[str, Any], ...] = ()) -> list[str]:
-    return list(uncovered(map(Workload, bodies), pods))
+def told(*bodies: dict[str, Any]) -> list[str]:
+    workloads = [Workload(body) for body in bodies]
+    kept = {v.claim for w in workloads if w.is_agent for v in Agent.of(w.body).volumes if v.claim}
+    return list(uncovered(workloads, kept))
 
 
 def test_what_agents_write_to_claims_is_covered() -> None:
-    nothing = ({"name": "tmp", "emptyDir": {}}, {"name": "config", "configMap": {"name": "x"}})
+    nothing: tuple[dict[str, Any], ...] = ({"name": "tmp", "emptyDir": {}}, {"name": "config", "configMap": {}})
     assert told(workload(AT_HOME, mount("data", "/data"), volumes=nothing)) == []
+
+
+READ_ONLY: dict[str, Any] = {"name": "m", "persistentVolumeClaim": {"claimName": "the-m", "readOnly": True}}
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         (workload(AT_HOME, mount("m", "/m", readOnly=True)), "bot: claim the-m, which the agent only reads"),
+        (workload(AT_HOME, mount("m", "/m"), volumes=(READ_ONLY,)), "bot: claim the-m, which the agent only reads"),
         (workload(AT_HOME, volumes=(claim("x"),)), "bot: claim the-x, which another container of the pod has"),
         (workload(AT_HOME, volumes=({"name": "h", "hostPath": {"path": "/"}},)), "bot: volume h (hostPath), which"),
         (workload(AT_HOME, volumes=({"name": "e", "ephemeral": {}},)), "bot: volume e (ephemeral), which is no"),
         (workload(mount("d", "/d"), container="web"), "bot: claim the-d, which is no agent's"),
         (workload(), f"bot: {HOME} is on no claim"),
+        (
+            workload(mount("home", HOME, subPath="home"), mount("home", "/whole")),
+            "bot: /whole, a part of claim the-home",
+        ),
         (
             {**workload(container="web", volumeClaimTemplates=[{"metadata": {"name": "log"}}]), "kind": "StatefulSet"},
             "bot: the claims of log, which each of its pods has",
@@ -100,14 +121,17 @@ def test_everything_else_is_said(body: dict[str, Any], said: str) -> None:
     assert line.startswith(said)
 
 
+def test_what_others_write_to_is_said() -> None:
+    both = workload(AT_HOME, mount("data", "/data"))
+    assert list(uncovered([Workload(both)], {"the-home"})) == ["bot: claim the-data, which others write to as well"]
+
+
 def test_a_claim_that_others_use_is_said() -> None:
     def pod(name: str, **labels: str) -> dict[str, Any]:
         return {"metadata": {"name": name, "labels": labels}, "spec": {"volumes": [claim("home")]}}
 
     ours = {"app.kubernetes.io/managed-by": "openab-sop"}
-    pods = (
-        pod("bot-1", app="bot"),
-        pod("other", app="x"),
-        {**pod("helper"), "metadata": {"name": "h", "labels": ours}},
-    )
-    assert told(workload(AT_HOME), pods=pods) == ["claim the-home is used by pod other too, which no restore stops"]
+    helper = {**pod("helper"), "metadata": {"name": "helper", "labels": ours}}
+    pods = (pod("bot-1", app="bot"), pod("other", app="x"), helper)
+    said = list(shared([Workload(workload(AT_HOME))], {"the-home"}, pods))
+    assert said == ["claim the-home is used by pod other too, which no restore stops"]

@@ -196,32 +196,66 @@ def logged_in(pod: Local, path: str, text: str, age: float = 0) -> Path:
     return file
 
 
+def backed_up(pod: Local, directory: Path) -> Path:
+    """Back the home up; returns where its Contents are."""
+    directory.mkdir()
+    with comparison(directory) as table:
+        pod.copy(table, directory / "home.tar")
+        lines = [entry.as_line() + "\n" for entry in table.all("copy")]
+    (directory / "contents.jsonl").write_text("".join(lines))
+    return directory / "contents.jsonl"
+
+
 def test_a_login_that_is_newer_stays_and_everything_else_comes_back(pod: Local, tmp_path: Path) -> None:
-    known = next(path for path in pod.home.rglob("*") if path.is_file() and path.stat().st_size)
+    """One that the backup does not have goes aside as what else is new does."""
+    login = logged_in(pod, ".codex/auth.json", "of the backup", age=100)
+    contents = backed_up(pod, tmp_path / "again")
+    subprocess.run(["rsync", "-aHX", "--delete", f"{pod.home}/", f"{tmp_path / 'was'}/"], check=True)
+    known = next(path for path in pod.home.rglob("*") if path.is_file() and path.stat().st_size and path != login)
     known.write_text("newer, and no login")
-    new = logged_in(pod, ".codex/auth.json", "of today")
-    with volume(pod, tmp_path) as held:
+    logged_in(pod, ".codex/auth.json", "of today")
+    (pod.home / ".codex" / "more").write_text("new beside it")
+    logged_in(pod, ".config/gh/hosts.yml", "a first login")
+    with comparison(tmp_path) as table:
+        held = Volume(pod.pod, str(pod.home), (), table, contents, ())
+        held.look()
         assert held.keep_newer_logins() == (".codex/auth.json",)
         change = held.change()
-        assert ".codex" not in change.remove
         held.set_aside(change.aside, Archive(tmp_path / "aside.tar"))
-        list(held.apply(change, tmp_path / "backup" / "home.tar"))
+        list(held.apply(change, tmp_path / "again" / "home.tar"))
         assert [str(finding) for finding in held.findings()] == []
-    assert new.read_text() == "of today"
-    assert {line.split()[1] for line in differences(pod, tmp_path)} == {".codex/", ".codex/auth.json"}
+    with tarfile.open(tmp_path / "aside.tar") as aside:
+        assert {"./.config/gh/hosts.yml", "./.codex/more"} <= set(aside.getnames())
+    assert login.read_text() == "of today"
+    assert {line.split()[1] for line in differences(pod, tmp_path)} == {".codex/auth.json"}
 
 
-def test_a_login_that_is_older_or_the_same_is_no_newer_one(pod: Local, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "age", "kept"),
+    [("of the backup", 0, False), ("older", 200, False), ("", 0, False), ("newer", 50, True)],
+)
+def test_only_a_login_that_is_newer_and_another_one_stays(
+    pod: Local,
+    tmp_path: Path,
+    text: str,
+    age: float,
+    kept: bool,
+) -> None:
     logged_in(pod, ".codex/auth.json", "of the backup", age=100)
-    again = tmp_path / "again"
-    again.mkdir()
-    with comparison(again) as table:
-        pod.copy(table, again / "home.tar")
-        lines = [entry.as_line() + "\n" for entry in table.all("copy")]
-    (again / "contents.jsonl").write_text("".join(lines))
-    for text, age, kept in (("of the backup", 0, ()), ("older", 200, ()), ("newer", 50, (".codex/auth.json",))):
-        logged_in(pod, ".codex/auth.json", text, age)
-        with comparison(tmp_path) as table:
-            held = Volume(pod.pod, str(pod.home), (), table, again / "contents.jsonl", ())
-            held.look()
-            assert held.keep_newer_logins() == kept, text
+    contents = backed_up(pod, tmp_path / "again")
+    logged_in(pod, ".codex/auth.json", text, age)
+    with comparison(tmp_path) as table:
+        held = Volume(pod.pod, str(pod.home), (), table, contents, ())
+        held.look()
+        assert bool(held.keep_newer_logins()) is kept
+
+
+def test_a_login_on_a_volume_of_its_own_is_known_by_its_place_in_the_home(pod: Local, tmp_path: Path) -> None:
+    logged_in(pod, "auth.json", "of the backup", age=100)
+    contents = backed_up(pod, tmp_path / "again")
+    logged_in(pod, "auth.json", "newer")
+    with comparison(tmp_path) as table:
+        held = Volume(pod.pod, str(pod.home), (), table, contents, ())
+        held.look()
+        assert held.keep_newer_logins() == ()
+        assert held.keep_newer_logins(".codex") == ("auth.json",)
