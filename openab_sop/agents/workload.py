@@ -212,7 +212,7 @@ class Workload:
                 left.append(mount)
                 continue
             taken.append(mount)
-            found[f"{mount.claim}{'' if str(mount.inside) == '.' else '@' + quote(str(mount.inside), '')}"] = mount
+            found[_named(mount)] = mount
         return found, tuple(left)
 
     @property
@@ -269,6 +269,12 @@ class Workload:
     def claims(self) -> Mapping[str, str]:
         """Every claim of its pods, by the name of the volume that it is there."""
         return claims_of(self.pod)
+
+
+def _named(mount: Mount) -> str:
+    """Name a volume: by its claim, and by the part of it, so that it can be a directory's and a URL's part too."""
+    part_of_it = "" if str(mount.inside) == "." else "@" + quote(str(mount.inside), safe="").replace("%", "=")
+    return f"{mount.claim}{part_of_it}"
 
 
 def claims_of(pod: Object) -> dict[str, str]:

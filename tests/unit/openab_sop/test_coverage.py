@@ -48,7 +48,7 @@ AT_HOME = mount("home", HOME)
         ([AT_HOME, mount("data", "/data"), mount("data", "/again")], [("the-data", "/data", ())]),
         (
             [AT_HOME, mount("data", "/a", subPath="x/y"), mount("data", "/b", subPath="z")],
-            [("the-data@z", "/b", ()), ("the-data@x%2Fy", "/a", ())],
+            [("the-data@z", "/b", ()), ("the-data@x=2Fy", "/a", ())],
         ),
         (
             [AT_HOME, mount("data", "/data"), mount("more", "/data/more")],
@@ -68,7 +68,7 @@ AT_HOME = mount("home", HOME)
         ([AT_HOME, mount("data", "/data", subPathExpr="$(NAME)")], []),
         (
             [AT_HOME, mount("data", "/a", subPath="x.y"), mount("data", "/b", subPath="x/y")],
-            [("the-data@x%2Fy", "/b", ())],
+            [("the-data@x=2Fy", "/b", ())],
         ),
     ],
 )

@@ -14,7 +14,13 @@ def pod(*, code: int, reason: str, ago: float, **status: Any) -> dict[str, Any]:
     """A pod whose container runs again, after a run that ended so many minutes ago."""
     finished = (datetime.now(UTC) - timedelta(minutes=ago)).isoformat(timespec="seconds")
     last = {"terminated": {"exitCode": code, "reason": reason, "finishedAt": finished}}
-    container = {"name": "openab", "state": {"running": {}}, "lastState": last, "restartCount": 1, "ready": True}
+    container: dict[str, Any] = {
+        "name": "openab",
+        "state": {"running": {}},
+        "lastState": last,
+        "restartCount": 1,
+        "ready": True,
+    }
     return {"metadata": {"name": "p"}, "status": {"containerStatuses": [{**container, **status}]}}
 
 
