@@ -11,7 +11,7 @@ from pathlib import Path
 
 from openab_sop import process, storage
 from openab_sop.agents.helper_pod import reach
-from openab_sop.backups import listing
+from openab_sop.backups import coverage, listing
 from openab_sop.backups.store import Store
 from openab_sop.cluster import helm
 from openab_sop.cluster.kube import Access, Cluster
@@ -212,9 +212,9 @@ def check_room(release: Release, root: Path) -> int:
         BackupError: they do not.
     """
     taken = 0
-    for agent in release.agents:
-        with reach(release.cluster, agent) as pod:
-            taken += sum(listing.used(pod, volume.home) for volume in agent.volumes)
+    for volume in coverage.volumes(release):
+        with reach(release.cluster, volume) as pod:
+            taken += listing.used(pod, volume.home)
     if (free := storage.free(root)) < taken + ROOM:
         raise BackupError(
             f"the homes take {taken} bytes, and {root} has {free} free",

@@ -29,6 +29,7 @@ class Agent:
         secrets, config_maps: names of what its pod refers to.
         volume: empty for the agent with its home; else this is the agent with a further volume in the home's place,
             and ``home``, ``claim`` and ``foreign`` are that volume's.
+        part: which part of the claim that is; "." for all of it.
         inside: where in the agent's home that volume is mounted, empty if it is elsewhere; what is told of paths in a
             home goes by it.
         further: the agent with each further volume that it writes to.
@@ -43,6 +44,7 @@ class Agent:
     secrets: tuple[str, ...]
     config_maps: tuple[str, ...]
     volume: str = ""
+    part: str = "."
     inside: str = ""
     further: tuple[Agent, ...] = ()
 
@@ -81,6 +83,7 @@ class Agent:
             foreign=workload.below(home),
             secrets=tuple(sorted(set(_references(workload.pod, "secret")))),
             config_maps=tuple(sorted(set(_references(workload.pod, "configMap")))),
+            part=str(holding[1]) if holding else ".",
         )
         further = (
             replace(
@@ -89,6 +92,7 @@ class Agent:
                 claim=mount.claim,
                 foreign=workload.below(mount.path),
                 volume=name,
+                part=str(mount.inside),
                 inside=str(mount.path.relative_to(home)) if mount.path.is_relative_to(home) else "",
             )
             for name, mount in workload.further().items()

@@ -163,8 +163,10 @@ def near(pod: Object, node: str | None) -> Object:
 
 
 def _node_of_ours(cluster: Cluster, agent: Agent) -> str | None:
-    """Return the node of a helper that this run has for another volume of the same agent."""
-    ours = cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}") if agent.volume else []
+    """Return the node of this run's helper for another volume of the agent, where the claim is to be bound yet."""
+    if not agent.volume or at(cluster.get("PersistentVolumeClaim", str(agent.claim)), "status", "phase") == "Bound":
+        return None  # a volume that is there is where the agent's pod was
+    ours = cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}")
     mine = (pod for pod in ours if part(pod, "metadata", "annotations").get(OWNER) == owner())
     return next((node for pod in mine if (node := at(pod, "spec", "nodeName"))), None)
 

@@ -73,10 +73,10 @@ def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collectio
         ClusterError: the API did not answer.
     """
     done: dict[str, Pulled] = {}
-    for workload in workloads:
+    found = [(workload, _live(cluster, workload)) for workload in workloads]
+    for workload, live in sorted(found, key=lambda one: one[1] is None):  # what runs now has what it pulls with
         images = [image for image in workload.images if image.reference not in {*done, *but_for}]
         if images:
-            live = _live(cluster, workload)
             like = live or without_account(workload.body)
             runner = Companion.of(like)
             there = _on_the_node(cluster, runner)

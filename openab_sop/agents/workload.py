@@ -176,9 +176,24 @@ class Workload:
         return next((mount.claim for mount in self.mounts if mount.path.is_relative_to(self.home)), None)
 
     def below(self, path: PurePosixPath) -> tuple[str, ...]:
-        """Return where something else is mounted below a path of the container, relative to it."""
+        """Return where something else is mounted below a path of the container, relative to it.
+
+        A part of the same claim that is mounted where it is in any case is nothing else.
+        """
+        here = self.where(path)
+        same = {mount.path for mount in self.mounts if here and self._shows(here, path, mount)}
         mounts = (PurePosixPath(mount["mountPath"]) for mount in parts(self.container, "volumeMounts"))
-        return tuple(sorted(str(m.relative_to(path)) for m in mounts if m.is_relative_to(path) and m != path))
+        below = (mount for mount in mounts if mount.is_relative_to(path) and mount != path and mount not in same)
+        return tuple(sorted(str(mount.relative_to(path)) for mount in below))
+
+    @staticmethod
+    def _shows(here: tuple[str, PurePosixPath], path: PurePosixPath, mount: Mount) -> bool:
+        claim, inside = here
+        return (
+            mount.claim == claim
+            and mount.path.is_relative_to(path)
+            and inside / mount.path.relative_to(path) == mount.inside
+        )
 
     def further(self) -> dict[str, Mount]:
         """Return the mounts that the agent writes to beside that of its home, by a name for each.
@@ -190,8 +205,7 @@ class Workload:
     def not_kept(self) -> tuple[Mount, ...]:
         """Return the mounts that the agent writes to and that cannot be taken for a volume of their own.
 
-        That is what is named only when a pod starts (``subPathExpr``), what holds the home too, and a part of a claim
-        that is a file by its name.
+        That is what is named only when a pod starts (``subPathExpr``), and what holds the home too.
         """
         return self._beside_home[1]
 
@@ -208,7 +222,7 @@ class Workload:
             if mount.read_only or any(mount.inside.is_relative_to(other.inside) for other in same):
                 continue
             around = any(other.inside.is_relative_to(mount.inside) for other in same)
-            if around or mount.inside.suffix or str(mount.path) in self._at_start:
+            if around or str(mount.path) in self._at_start:
                 left.append(mount)
                 continue
             taken.append(mount)

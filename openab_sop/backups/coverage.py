@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.helper_pod import reach
 from openab_sop.agents.own_pod import LABEL
 from openab_sop.agents.workload import Workload, claims_of
 from openab_sop.cluster.kube import MANAGER
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.manifest import Manifest
-from openab_sop.releases.release import Release
+from openab_sop.releases.release import ENDED, Release
 
 _NOTHING_TO_KEEP = (
     "configMap",
@@ -29,8 +30,30 @@ _NOTHING_TO_KEEP = (
 """What a pod's volume may be without keeping data that a backup lacks; claims are looked at one by one."""
 
 
-def of(release: Release) -> tuple[str, ...]:
+_DIRECTORY = 'if [ -d "$1" ]; then echo yes; fi || status=$?'
+
+
+def volumes(release: Release) -> tuple[Agent, ...]:
+    """Return the volumes that a backup of the release has: a part of a claim may be a single file, and is none.
+
+    Raises:
+        PodError: an agent's volume cannot be reached.
+    """
+    return tuple(volume for volume in release.volumes if volume.part == "." or _is_directory(release, volume))
+
+
+def _is_directory(release: Release, volume: Agent) -> bool:
+    if not volume.volume:
+        return True
+    with reach(release.cluster, volume) as pod:
+        return bool(pod.capture(_DIRECTORY, "/", volume.home))
+
+
+def of(release: Release, kept: Collection[Agent]) -> tuple[str, ...]:
     """Return what of a release's data a backup will not have.
+
+    Args:
+        kept: the volumes that it will have.
 
     Raises:
         ClusterError: the API did not answer, or refused.
@@ -39,8 +62,14 @@ def of(release: Release) -> tuple[str, ...]:
     rendered = Manifest.parse(release.helm.record(release.name, release.revision).manifest).workloads
     live = {w.name: cluster.find("Deployment", w.name) for w in rendered if w.kind == "Deployment"}
     found = [Workload(live.get(w.name) or w.body) if w.kind == "Deployment" else w for w in rendered]
-    kept = {volume.claim for volume in release.volumes if volume.claim}
-    return tuple(dict.fromkeys((*uncovered(found, kept), *shared(found, kept, cluster.all("Pod")))))
+    claims = {volume.claim for volume in release.volumes if volume.claim}
+    files = (
+        f"{volume.deployment}: {volume.home}, a part of claim {volume.claim} that is a file"
+        for volume in release.volumes
+        if volume not in kept
+    )
+    told = (*uncovered(found, claims), *files, *shared(found, claims, cluster.all("Pod")))
+    return tuple(dict.fromkeys(told))
 
 
 def uncovered(workloads: Iterable[Workload], kept: Collection[str]) -> Iterator[str]:
@@ -67,6 +96,8 @@ def shared(workloads: Iterable[Workload], kept: Collection[str], pods: Iterable[
     agents = [workload for workload in workloads if workload.is_agent]
     for pod in pods:
         labels = part(pod, "metadata", "labels")
+        if part(pod, "status").get("phase") in ENDED:
+            continue
         if labels.get(LABEL) == MANAGER or any(agent.selects(labels) for agent in agents):
             continue
         for claim in claims_of(part(pod, "spec")).values():

@@ -70,8 +70,9 @@ class Draft:
         """
         self._partial = Partial(self._root, self._journal)
         cluster, directory = self.release.cluster, self._partial.path
-        self.uncovered = coverage.of(self.release)
-        self._agents = tuple(AgentBackup(volume, cluster, directory, self._base) for volume in self.release.volumes)
+        volumes = coverage.volumes(self.release)
+        self.uncovered = coverage.of(self.release, volumes)
+        self._agents = tuple(AgentBackup(volume, cluster, directory, self._base) for volume in volumes)
         return directory
 
     def discard(self) -> None:

@@ -165,7 +165,9 @@ def verbs(old: Object | None, new: Object | None) -> tuple[str, ...]:
         old, new: as it is in the present manifest and in the target; None if it is not there.
     """
     if old is None or new is None:
-        return ("get",) if is_kept(old or new or {}) else ("get", "create", "delete")
+        if not is_kept(old or new or {}):
+            return ("get", "create", "delete")
+        return ("get", "create") if old is None else ("get",)
     return ("get", "patch") if old != new else ()
 
 

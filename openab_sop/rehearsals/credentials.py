@@ -244,7 +244,7 @@ class _Home:
                     self.left[entry.path] = "it is a symbolic link: what it leads to is judged by its own name only"
                 if entry.type == "f" and not entry.hard_link and entry.path not in parts:
                     names = [entry.path, *self.links.get(entry.path, [])]
-                    self._file(source, entry, next(filter(None, map(_place, names)), None))
+                    self._file(source, entry, next(filter(None, map(self._place, names)), None))
 
     def _find_links(self) -> None:
         """Take down the further names of files that have some, by the path of their content."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from openab_sop import redact
 from openab_sop.agents.agent import Agent, Companion, learn_environment, references
@@ -15,6 +16,8 @@ from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
 
+ENDED = ("Succeeded", "Failed")
+"""Phases of pods that have no volume any more."""
 CHARTS = ("openab", "agent-broker")
 """Names of the chart: the present one and its former one."""
 
@@ -54,10 +57,16 @@ class Release:
     @property
     def volumes(self) -> tuple[Agent, ...]:
         """Every volume that its agents alone write to, each once, as the agent with it in the home's place."""
-        holders: dict[str | None, str] = {agent.claim: agent.deployment for agent in self.agents}
-        further = (volume for agent in self.agents for volume in agent.further if volume.claim not in self.shared)
-        own = [v for v in further if holders.setdefault(v.claim, v.deployment) == v.deployment]
-        return tuple(v for agent in self.agents for v in (agent, *(one for one in own if one in agent.further)))
+        found = list(self.agents)
+        for volume in (volume for agent in self.agents for volume in agent.further):
+            if volume.claim not in self.shared and not any(_holds(other, volume) for other in found):
+                found.append(volume)
+        return tuple(found)
+
+    @property
+    def mounted(self) -> tuple[Agent, ...]:
+        """Every volume that its agents write to, also those that others have too."""
+        return tuple(volume for agent in self.agents for volume in agent.volumes)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -145,6 +154,12 @@ def resolve(helm: Helm, listed: Listed) -> Release:
     )
 
 
+def _holds(one: Agent, other: Agent) -> bool:
+    """Tell whether a volume of another agent is on this one, or a part of it."""
+    parts_of_one_claim = one.claim == other.claim and one.deployment != other.deployment
+    return parts_of_one_claim and PurePosixPath(other.part).is_relative_to(one.part)
+
+
 def _shared(cluster: Cluster, deployments: list[Object], agents: tuple[Agent, ...]) -> frozenset[str]:
     """Return the claims of further volumes that anybody but the agents has; nobody is asked where there are none."""
     further = {volume.claim for agent in agents for volume in agent.further if volume.claim}
@@ -154,6 +169,8 @@ def _shared(cluster: Cluster, deployments: list[Object], agents: tuple[Agent, ..
     others = {claim for body in deployments if not is_agent(body) for claim in Workload(body).claims.values()}
     for pod in cluster.all("Pod"):
         labels = part(pod, "metadata", "labels")
+        if part(pod, "status").get("phase") in ENDED:
+            continue
         if labels.get(LABEL) != MANAGER and not any(agent.selects(labels) for agent in ours):
             others |= set(claims_of(part(pod, "spec")).values())
     return frozenset(further & others)

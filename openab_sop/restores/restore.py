@@ -90,7 +90,7 @@ class Restoration:
                     "name another with --backup=DIR, or the release with --namespace and --release",
                 )
             )
-        known = {volume.key for agent in release.agents for volume in agent.volumes}
+        known = {volume.key for volume in release.mounted}
         for stored in manifest.stored if self.selection.home else manifest.agents:
             if stored.key not in known:
                 findings.append(
@@ -102,8 +102,17 @@ class Restoration:
                     )
                 )
         if self.selection.touches_volumes:
+            findings += self._without_claim()
             findings += self._other_users()
         return Verdict("the backup belongs to this release", tuple(findings))
+
+    def _without_claim(self) -> Iterator[Finding]:
+        """Name agents whose home was on a claim, and is on none now."""
+        bare = {agent.key for agent in self.release.agents if agent.claim is None}
+        for stored in self.source.manifest.agents:
+            if stored.claim and stored.key in bare:
+                next_step = "switch its persistence on again in the values, then run again"
+                yield Finding(stored.key, "its home is on no claim now", f"one, as {stored.claim} was", next_step)
 
     def _other_users(self) -> Iterator[Finding]:
         """Name agents that run as another user than when they were backed up: what one writes, the other does not own.
@@ -121,12 +130,6 @@ class Restoration:
                         f"{what} {old}, as when it was backed up",
                         f"set {what} in the values as it was, restore, and change it after that",
                     )
-
-    def left_alone(self) -> list[str]:
-        """Return the volumes in the backup that nothing is written to, since others than the agents have them now."""
-        concerned = {volume.key for volume, _ in self._concerned()}
-        stored = [one.key for one in self.source.manifest.stored if one.claim] if self.selection.home else []
-        return [key for key in stored if key not in concerned]
 
     def stop(self) -> dict[str, int]:
         """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).
@@ -276,7 +279,7 @@ class Restoration:
         """The volumes that something may be written to: parts of a home are in no further one."""
         stored = {one.key: one for one in self.source.manifest.stored if self._only is None or one.key in self._only}
         of_home = bool(self.selection.paths) and not self._only
-        volumes = self.release.agents if of_home else self.release.volumes
+        volumes = self.release.agents if of_home else self.release.mounted
         return [(volume, stored[volume.key]) for volume in volumes if volume.claim and volume.key in stored]
 
     def _agents(self) -> list[Agent]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Container, Iterable, Mapping
 
 from openab_sop.agents.agent import Agent, Companion
+from openab_sop.backups.backup import Manifest
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import NotFound
 from openab_sop.objects import at
@@ -55,9 +56,10 @@ def outdated(release: Release, course: Course) -> list[Agent]:
     return [agent for agent in release.agents if _is_outdated(release.cluster, agent, course)]
 
 
-def claims(release: Release) -> dict[str, str]:
-    """Return the UID of each volume's claim, by the volume's key; empty for one that is gone."""
-    return {volume.key: claim(release.cluster, volume) for volume in release.volumes if volume.claim}
+def claims(release: Release, baseline: Manifest) -> dict[str, str]:
+    """Return the UID of the claim of each volume that the baseline has, by the volume's key; empty if it is gone."""
+    kept = {stored.key for stored in baseline.stored}
+    return {v.key: claim(release.cluster, v) for v in release.mounted if v.claim and v.key in kept}
 
 
 def claim(cluster: Cluster, agent: Agent) -> str:

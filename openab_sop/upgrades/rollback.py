@@ -166,7 +166,7 @@ class Rollback:
         course = self._way.require()
         release = self._m.release()
         new = [name for name in fingerprint.lost(release, course) if name in course.to_restore]
-        for volume in release.volumes:
+        for volume in release.mounted:
             if volume.key in new and volume.claim:
                 note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
                 release.cluster.merge("PersistentVolumeClaim", volume.claim, note)
@@ -261,7 +261,7 @@ class Rollback:
 
     def _unrestored(self, course: Course) -> list[str]:
         """Return the volumes of which not everything was restored."""
-        mine = [volume.key for volume in self._m.release().volumes if volume.key in course.claims]
+        mine = [volume.key for volume in self._m.release().mounted if volume.key in course.claims]
         return [name for name in mine if name not in course.restored]
 
     def _require_unreverted(self) -> Course:

@@ -119,7 +119,8 @@ class Upgrade:
         done: dict[str, str] = {}
         ids: dict[str, str] = {}
         for phase in self._to_come():
-            for image, pulled in prepull.pull_all(self.release.cluster, self._render(phase).workloads, done).items():
+            had = [image for image, pulled in ids.items() if pulled]
+            for image, pulled in prepull.pull_all(self.release.cluster, self._render(phase).workloads, had).items():
                 ids[image], done[image] = pulled.image_id, str(pulled)
         if not done:
             raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
@@ -142,7 +143,7 @@ class Upgrade:
             policy.backup_root, self.release, self.release.cluster.identity(), m.journal, earlier, policy.store
         )
         backup = draft.take(policy.snapshot_above, progress, recipients)
-        m.file.mark("baseline taken", backup=backup.name, claims=fingerprint.claims(self.release))
+        m.file.mark("baseline taken", backup=backup.name, claims=fingerprint.claims(self.release, backup.manifest))
         m.baseline()  # one that is kept elsewhere is fetched now: whatever follows needs the cluster alone
         return f"{backup.place}, {backup.size} bytes"
 

@@ -67,7 +67,7 @@ def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: 
     """
     lost = fingerprint.lost(release, course)
     seen: dict[str, Looked] = {}
-    for volume in release.volumes:
+    for volume in release.mounted:
         if volume.key in course.claims and volume.key not in lost:
             with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
                 found = Looked(str(since.changes), tuple(since.lost()), tuple(since.broken_config()))
@@ -106,7 +106,7 @@ def verify(
         if not process_alive(hosts[name]):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
-    mounted = {volume.key: volume for volume in release.volumes}
+    mounted = {volume.key: volume for volume in release.mounted}
     for key, uid in course.claims.items():
         if key in seen.lost:
             now = fingerprint.claim(release.cluster, mounted[key]) if key in mounted else "of none"

@@ -20,13 +20,11 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 
 
 @pytest.mark.gate
-def test_backup_is_of_this_release(restoration: Restoration, audit: Audit, evidence: Evidence) -> None:
+def test_backup_is_of_this_release(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 The backup is of this release, and of agents that it has."""
     verdict = restoration.fits()
     assert verdict.passed, str(verdict)
     evidence("to restore", restoration.selection)
-    if left := restoration.left_alone():
-        audit.facts["not restored"] = f"WARNING: {', '.join(left)}: others than the agents have these claims"
 
 
 def test_release_is_held(restoration: Restoration, evidence: Evidence) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import Workload
 from openab_sop.backups.coverage import shared, uncovered
+from openab_sop.cluster.helm import Helm
+from openab_sop.releases.release import Release
 
 HOME = "/home/agent"
 
@@ -63,12 +65,11 @@ AT_HOME = mount("home", HOME)
         ([AT_HOME, mount("home", "/part", subPath="part")], []),
         ([mount("home", HOME, subPath="home"), mount("home", "/whole")], []),
         ([AT_HOME, mount("data", "/part", subPath="part"), mount("data", "/whole")], [("the-data", "/whole", ())]),
-        # what is no directory, or named at the start
-        ([AT_HOME, mount("files", f"{HOME}/.claude.json", subPath=".claude.json")], []),
+        # what is named at the start
         ([AT_HOME, mount("data", "/data", subPathExpr="$(NAME)")], []),
         (
             [AT_HOME, mount("data", "/a", subPath="x.y"), mount("data", "/b", subPath="x/y")],
-            [("the-data@x=2Fy", "/b", ())],
+            [("the-data@x.y", "/a", ()), ("the-data@x=2Fy", "/b", ())],
         ),
     ],
 )
@@ -80,6 +81,32 @@ def test_every_claim_that_it_writes_to_is_a_volume(
     assert [v.key for v in agent.volumes] == ["bot", *(f"bot/volumes/{name}" for name, *_ in further)]
     assert {v.deployment for v in agent.volumes} == {"bot"}
     assert all(v.volumes == (v,) for v in agent.further)
+
+
+def test_a_part_of_the_homes_claim_at_its_own_place_is_nothing_else() -> None:
+    agent = Agent.of(workload(AT_HOME, mount("home", f"{HOME}/.codex", subPath=".codex"), mount("x", f"{HOME}/x")))
+    assert agent.foreign == ("x",)
+    moved = Agent.of(workload(AT_HOME, mount("home", f"{HOME}/.codex", subPath="elsewhere")))
+    assert moved.foreign == (".codex",)
+
+
+def named(name: str, body: dict[str, Any]) -> Agent:
+    return Agent.of({**body, "metadata": {"name": name}})
+
+
+def release(*agents: Agent, others: frozenset[str] = frozenset()) -> list[str]:
+    """The keys of the volumes that a release's backup has."""
+    return [v.key for v in Release(cast(Helm, None), "r", 1, "", "", "", agents, (), (), (), others).volumes]
+
+
+def test_each_volume_of_a_release_is_taken_once() -> None:
+    one, two = (named(n, workload(mount(n, HOME), mount("data", "/data"))) for n in "ab")
+    assert release(one, two) == ["a", "b", "a/volumes/the-data"]
+    assert release(one, two, others=frozenset({"the-data"})) == ["a", "b"]
+    parts = [named(n, workload(mount(n, HOME), mount("data", "/data", subPath=n))) for n in "ab"]
+    assert release(*parts) == ["a", "b", "a/volumes/the-data@a", "b/volumes/the-data@b"]
+    whole = named("c", workload(mount("data", HOME)))
+    assert release(whole, *parts) == ["c", "a", "b"]
 
 
 def told(*bodies: dict[str, Any]) -> list[str]:
@@ -131,7 +158,8 @@ def test_a_claim_that_others_use_is_said() -> None:
         return {"metadata": {"name": name, "labels": labels}, "spec": {"volumes": [claim("home")]}}
 
     ours = {"app.kubernetes.io/managed-by": "openab-sop"}
+    ended = {**pod("ended", app="x"), "status": {"phase": "Succeeded"}}
     helper = {**pod("helper"), "metadata": {"name": "helper", "labels": ours}}
-    pods = (pod("bot-1", app="bot"), pod("other", app="x"), helper)
+    pods = (pod("bot-1", app="bot"), pod("other", app="x"), ended, helper)
     said = list(shared([Workload(workload(AT_HOME))], {"the-home"}, pods))
     assert said == ["claim the-home is used by pod other too, which no restore stops"]

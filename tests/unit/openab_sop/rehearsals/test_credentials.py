@@ -577,3 +577,13 @@ def test_the_archive_is_plain_tar(home: Home) -> None:
     home.write("a", GH)
     with tarfile.open(home.treated().archive) as tar:
         assert tar.getnames() == ["./a"]
+
+
+def test_a_volume_inside_the_home_is_treated_by_its_place_there(home: Home) -> None:
+    home.write("auth.json", '{"tokens": {"id": "plain-words-of-a-login"}}')
+    home.write("key4.db", b"\0\1")
+    assert home.treated().changed == ()
+    (home.root / "inside").mkdir()
+    treated = treat(home.root / "home.tar", home.entries, (), home.root / "inside", ".codex")
+    assert treated.changed == ("auth.json",)
+    assert [*treated.left] == ["key4.db"]
