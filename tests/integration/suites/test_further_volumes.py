@@ -127,6 +127,14 @@ def test_they_come_back(story: Story) -> None:
     assert "more" in (aside / AGENT / "volumes/store/aside.txt").read_text()
 
 
+def test_a_rehearsal_has_them_too(story: Story) -> None:
+    """The copy's volumes are filled and proved as the home is, and what a version leaves on them is looked at."""
+    run = story.release.run("suites/rehearsal", "--target-version=0.8.2")
+    assert run.status == 0, run.output
+    assert {name: story.unlike(name) for name in CLAIMS} == {name: [] for name in CLAIMS}
+    assert all(f"claim {name}" in run.evidence("test_backup_is_restored") for name in CLAIMS)
+
+
 def test_a_rollback_leaves_them_and_brings_back_what_is_gone(story: Story) -> None:
     """The version that is taken back has removed a file of a further volume; what is newer there stays."""
     release = story.release
