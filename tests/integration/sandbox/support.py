@@ -125,13 +125,17 @@ class Footprint:
         return Footprint(
             processes=frozenset(life for life in self.processes if life == _life(life.pid)),
             mounts=frozenset(mount for mount in self.mounts if mount in mounts),
-            loops=frozenset(
-                loop for loop in self.loops if loop in call("losetup", "--list", "--output=NAME,BACK-FILE")
-            ),
+            loops=self.loops & _loops(),
             links=frozenset(link for link in self.links if Path(f"/sys/class/net/{link}").exists()),
             addresses=frozenset(address for address in self.addresses if f" {address}/" in call("ip", "-o", "addr")),
             cgroups=frozenset(path for path in self.cgroups if path.exists()),
         )
+
+
+def _loops() -> frozenset[str]:
+    """Each loop device with its file: a device of that name may be another sandbox's the next moment."""
+    listed = call("losetup", "--list", "--noheadings", "--output=NAME,BACK-FILE")
+    return frozenset(" ".join(line.split()) for line in listed.splitlines())
 
 
 def footprint(box: Sandbox) -> Footprint:
@@ -144,11 +148,7 @@ def footprint(box: Sandbox) -> Footprint:
     return Footprint(
         processes=frozenset(life for pid in processes if (life := _life(pid))),
         mounts=frozenset(line for line in _all_mounts().splitlines() if f" {status.state}/" in line),
-        loops=frozenset(
-            line.split()[0]
-            for line in call("losetup", "--list", "--noheadings", "--output=NAME,BACK-FILE").splitlines()
-            if str(status.state) in line
-        ),
+        loops=frozenset(loop for loop in _loops() if str(status.state) in loop),
         links=frozenset(line.split(" dev ")[1].split()[0] for line in routes.splitlines()),
         addresses=frozenset({status.address} if f" {status.address}/" in call("ip", "-o", "addr") else ()),
         cgroups=frozenset(cgroups),
