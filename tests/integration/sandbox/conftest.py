@@ -23,10 +23,21 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return images.docker_archive(out, layers=[images.rootfs(print)], config=config, tags=[IMAGE])
 
 
-@pytest.fixture(scope="package")
+OWN = STATES / f"test-{os.environ.get('PYTEST_XDIST_WORKER', '1')}"
+"""Where the sandbox is that these tests may break."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """Stop it when other tests follow: a node costs something even if nobody asks it for anything."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        Sandbox(OWN).down()
+
+
+@pytest.fixture(scope="session")
 def own_box(image: Path) -> Generator[Sandbox]:
-    """A sandbox that these tests may break; nothing may be left of it after them, beside the tests that follow."""
-    box = Sandbox(STATES / f"test-{os.environ.get('PYTEST_XDIST_WORKER', '1')}")
+    """A sandbox that these tests may break; nothing may be left of it in the end."""
+    box = Sandbox(OWN)
     box.down()
     box.up(print, optional=["snapshots"])
     box.load(image)
