@@ -25,17 +25,19 @@ def pod(*, code: int, reason: str, ago: float, **status: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("seen", "said"),
+    ("code", "reason", "ago", "status", "said"),
     [
-        (pod(code=101, reason="Error", ago=1), "it was restarted 1 times, last after exit code 101"),
-        (pod(code=101, reason="Error", ago=30), ""),
-        (pod(code=0, reason="Completed", ago=1), ""),
-        (pod(code=255, reason="Unknown", ago=1), ""),  # its node was restarted
-        (pod(code=255, reason="Error", ago=1), "it was restarted 1 times, last after exit code 255"),
-        (pod(code=255, reason="Unknown", ago=1, ready=False), "pod p is not Ready"),
-        (pod(code=1, reason="Error", ago=1, state={"waiting": {"reason": "CrashLoopBackOff"}}), "pod p: CrashLoop"),
+        (101, "Error", 1, {}, "it was restarted 1 times, last after exit code 101"),
+        (101, "Error", 30, {}, ""),
+        (0, "Completed", 1, {}, ""),
+        (255, "Unknown", 1, {}, ""),  # its node was restarted
+        (255, "Error", 1, {}, "it was restarted 1 times, last after exit code 255"),
+        (255, "Unknown", 1, {"ready": False}, "pod p is not Ready"),
+        (1, "Error", 1, {"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, "pod p: CrashLoop"),
     ],
 )
-def test_a_crash_lately_counts_and_the_end_of_its_node_does_not(seen: dict[str, Any], said: str) -> None:
-    told = trouble(seen, "openab")
+def test_a_crash_lately_counts_and_the_end_of_its_node_does_not(
+    code: int, reason: str, ago: float, status: dict[str, Any], said: str
+) -> None:
+    told = trouble(pod(code=code, reason=reason, ago=ago, **status), "openab")
     assert told.startswith(said) if said else told == ""
