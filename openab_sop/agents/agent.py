@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from openab_sop import redact
-from openab_sop.agents.workload import Workload
+from openab_sop.agents.workload import Workload, volume_key
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, ReleaseError
@@ -51,7 +51,7 @@ class Agent:
     @property
     def key(self) -> str:
         """What names its data, also as a directory of a backup: the Deployment, and a further volume below it."""
-        return f"{self.deployment}/volumes/{self.volume}" if self.volume else self.deployment
+        return volume_key(self.deployment, self.volume)
 
     @property
     def volumes(self) -> tuple[Agent, ...]:

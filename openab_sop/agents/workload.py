@@ -285,6 +285,20 @@ class Workload:
         return claims_of(self.pod)
 
 
+def volume_key(deployment: str, volume: str) -> str:
+    """Return what names the data of an agent, also as a directory of a backup: of its home, or of a further volume."""
+    return f"{deployment}/volumes/{volume}" if volume else deployment
+
+
+def in_home(inside: str, path: str) -> str:
+    """Return a path on a volume as the agent's home has it, where the volume is mounted in there.
+
+    Args:
+        inside: where in the home; empty for the home's own volume, and for one that is elsewhere.
+    """
+    return f"{inside}/{path}" if inside else path
+
+
 def _named(mount: Mount) -> str:
     """Name a volume: by its claim, and by the part of it, so that it can be a directory's and a URL's part too."""
     part_of_it = "" if str(mount.inside) == "." else "@" + quote(str(mount.inside), safe="").replace("%", "=")

@@ -16,6 +16,7 @@ import cattrs
 from cattrs.errors import BaseValidationError
 
 from openab_sop import storage
+from openab_sop.agents.workload import volume_key
 from openab_sop.errors import BackupError
 
 SCHEMA = 2
@@ -77,7 +78,7 @@ class StoredAgent:
     @property
     def key(self) -> str:
         """Its directory in the backup, as ``Agent.key`` has it."""
-        return f"{self.deployment}/volumes/{self.volume}" if self.volume else self.deployment
+        return volume_key(self.deployment, self.volume)
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import reach
-from openab_sop.agents.own_pod import LABEL
-from openab_sop.agents.workload import Workload, claims_of
-from openab_sop.cluster.kube import MANAGER
-from openab_sop.objects import Object, at, part, parts
+from openab_sop.agents.workload import Workload
+from openab_sop.objects import Object, at, parts
 from openab_sop.releases.manifest import Manifest
-from openab_sop.releases.release import ENDED, Release
+from openab_sop.releases.release import Release, claims_of_others
 
 _NOTHING_TO_KEEP = (
     "configMap",
@@ -94,15 +92,9 @@ def uncovered(workloads: Iterable[Workload], kept: Collection[str]) -> Iterator[
 def shared(workloads: Iterable[Workload], kept: Collection[str], pods: Iterable[Object]) -> Iterator[str]:
     """Yield the claims in the backup that others' pods have too: a restore does not stop these."""
     agents = [workload for workload in workloads if workload.is_agent]
-    for pod in pods:
-        labels = part(pod, "metadata", "labels")
-        if part(pod, "status").get("phase") in ENDED:
-            continue
-        if labels.get(LABEL) == MANAGER or any(agent.selects(labels) for agent in agents):
-            continue
-        for claim in claims_of(part(pod, "spec")).values():
-            if claim in kept:
-                yield f"claim {claim} is used by pod {pod['metadata']['name']} too, which no restore stops"
+    for pod, claim in claims_of_others(pods, agents):
+        if claim in kept:
+            yield f"claim {claim} is used by pod {pod} too, which no restore stops"
 
 
 def _of_agent(workload: Workload) -> Iterator[str]:

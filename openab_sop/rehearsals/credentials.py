@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from openab_sop import storage
+from openab_sop.agents.workload import in_home
 from openab_sop.backups import database, logins
 from openab_sop.backups.archive import extract
 from openab_sop.backups.contents import Comparison, Entry, comparison
@@ -231,7 +232,7 @@ class _Home:
     links: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     def _place(self, path: str) -> Place | None:
-        return _place(f"{self.inside}/{path}" if self.inside else path)
+        return _place(in_home(self.inside, path))
 
     def files(self, databases: set[str]) -> None:
         """Treat everything but the databases."""

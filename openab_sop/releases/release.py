@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,7 +17,7 @@ from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
 
-ENDED = ("Succeeded", "Failed")
+_ENDED = ("Succeeded", "Failed")
 """Phases of pods that have no volume any more."""
 CHARTS = ("openab", "agent-broker")
 """Names of the chart: the present one and its former one."""
@@ -167,13 +168,18 @@ def _shared(cluster: Cluster, deployments: list[Object], agents: tuple[Agent, ..
         return frozenset()
     ours = [Workload(deployment) for deployment in deployments if is_agent(deployment)]
     others = {claim for body in deployments if not is_agent(body) for claim in Workload(body).claims.values()}
-    for pod in cluster.all("Pod"):
-        labels = part(pod, "metadata", "labels")
-        if part(pod, "status").get("phase") in ENDED:
-            continue
-        if labels.get(LABEL) != MANAGER and not any(agent.selects(labels) for agent in ours):
-            others |= set(claims_of(part(pod, "spec")).values())
+    others |= {claim for _, claim in claims_of_others(cluster.all("Pod"), ours)}
     return frozenset(further & others)
+
+
+def claims_of_others(pods: Iterable[Object], agents: Collection[Workload]) -> Iterator[tuple[str, str]]:
+    """Yield the claims that pods have which are neither agents' nor ours, and have not ended; with the pod's name."""
+    for pod in pods:
+        labels = part(pod, "metadata", "labels")
+        if part(pod, "status").get("phase") in _ENDED or labels.get(LABEL) == MANAGER:
+            continue
+        if not any(agent.selects(labels) for agent in agents):
+            yield from ((str(pod["metadata"]["name"]), claim) for claim in claims_of(part(pod, "spec")).values())
 
 
 def _all(manifest: Manifest, deployments: list[Object], kind: str, reference: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.workload import in_home
 from openab_sop.backups import database
 from openab_sop.backups.archive import Archive, extract
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
@@ -110,7 +111,7 @@ class VolumeSince:
     def gone(self) -> Iterator[str]:
         """Yield the path of every file of the backup that is gone and may not be."""
         for path in self.changes.removed:
-            if not any(fnmatchcase(self._in_home(path), pattern) for pattern in self._may_vanish):
+            if not any(fnmatchcase(in_home(self.stored.inside, path), pattern) for pattern in self._may_vanish):
                 yield path
 
     def broken_config(self) -> Iterator[Finding]:
@@ -149,12 +150,8 @@ class VolumeSince:
                 expected = f"valid {Path(path).suffix[1:]}, as in the backup"
                 yield Unreadable(self._finding(path, "it no longer parses", expected), (path,))
 
-    def _in_home(self, path: str) -> str:
-        """Return a path as the agent's home has it, where the volume is mounted in there."""
-        return f"{self.stored.inside}/{path}" if self.stored.inside else path
-
     def _is_configuration(self, path: str) -> bool:
-        return _is_configuration(self._in_home(path))
+        return _is_configuration(in_home(self.stored.inside, path))
 
     def _root_of(self, path: str) -> str:
         """Return what has to be brought back for a path to be there: itself, or the highest directory that is not."""

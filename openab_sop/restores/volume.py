@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from stat import S_ISGID
 
 from openab_sop import storage
+from openab_sop.agents.workload import in_home
 from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive, ranges
 from openab_sop.backups.contents import Comparison, Entry, read
@@ -95,7 +96,7 @@ class Volume:
         return tuple(entry.path for entry in kept)
 
     def _is_newer_login(self, theirs: Entry, inside: str) -> bool:
-        if theirs.type != "f" or not theirs.size or not is_login(f"{inside}/{theirs.path}" if inside else theirs.path):
+        if theirs.type != "f" or not theirs.size or not is_login(in_home(inside, theirs.path)):
             return False
         ours = self._table.get("copy", theirs.path)
         return (
