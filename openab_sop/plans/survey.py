@@ -52,6 +52,10 @@ class Survey:
         return self.release.helm.record(self.release.name, self.release.revision)
 
     @cached_property
+    def _manifest(self) -> Manifest:
+        return Manifest.parse(self._record.manifest)
+
+    @cached_property
     def _values(self) -> str:
         return self.release.helm.values(self.release.name, self.release.revision)
 
@@ -65,7 +69,7 @@ class Survey:
             values.touch(mode=0o600)
             values.write_text(self._values)
             return provenance.additions(
-                Manifest.parse(self._record.manifest),
+                self._manifest,
                 lambda: Manifest.parse(release.helm.template(release.name, chart, self._values)).parted()[0],
                 lambda: render(release.helm, release.name, chart, values).manifest.parted()[0],
             )
@@ -74,7 +78,7 @@ class Survey:
     def _present(self) -> Plan:
         """The release as it is, on its way to nowhere yet."""
         release, cluster, record = self.release, self.release.cluster, self._record
-        about, manifest = part(record.chart, "metadata"), Manifest.parse(record.manifest)
+        about, manifest = part(record.chart, "metadata"), self._manifest
         current = Chart(str(about["name"]), Version.parse(str(about["version"])), str(about.get("appVersion") or ""))
         return Plan(
             release=release.name,

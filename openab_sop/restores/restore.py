@@ -188,8 +188,10 @@ class Restoration:
             for path in logins.IN_DATABASES
             if any(entry.path == path for entry in held.change.aside)
         ]
-        told = [f"newer than the backup, left as they are: {', '.join(kept)} (--logins=backup for the other way)"]
-        told = told if kept else []
+        told: list[str] = []
+        if kept:
+            other_way = "(--logins=backup for the other way)"
+            told.append(f"newer than the backup, left as they are: {', '.join(kept)} {other_way}")
         if back:
             told.append(f"as old as the backup again, log in if the agent asks: {', '.join(back)}")
         return "; ".join(told)
