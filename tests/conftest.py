@@ -24,6 +24,7 @@ LONGEST = (
     "test_bad_input",
     "test_health",
     "test_target",
+    "test_agent",
 )
 """Modules that take minutes, the longest first: begun last, one of them would keep a single worker busy at the end."""
 

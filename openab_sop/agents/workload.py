@@ -6,7 +6,7 @@ and what is on the cluster can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote
@@ -239,6 +239,23 @@ class Workload:
         """Paths of mounts whose part of the volume is named by variables."""
         mounts = parts(self.container, "volumeMounts")
         return {str(PurePosixPath(mount["mountPath"])) for mount in mounts if mount.get("subPathExpr")}
+
+    @property
+    def writers_at_start(self) -> tuple[str, ...]:
+        """What may write to the agent's volumes at each start beside the agent: other containers, and its hook."""
+        claims = {mount.claim for mount in self.mounts}
+        found: list[str] = []
+        for container in self.containers:
+            name = str(container.get("name"))
+            if container is self.container:
+                found += [f"the postStart hook of {name}"] if at(container, "lifecycle", "postStart") else []
+            elif any(self._may_write(mount, claims) for mount in parts(container, "volumeMounts")):
+                found.append(f"container {name}")
+        return tuple(found)
+
+    def _may_write(self, mount: Object, claims: Collection[str]) -> bool:
+        read_only = mount.get("readOnly") or mount["name"] in self._read_only
+        return self.claims.get(mount["name"]) in claims and not read_only
 
     @property
     def covered(self) -> frozenset[str]:

@@ -142,6 +142,14 @@ class Homes:
         finally:
             self.let_go()
 
+    def removed(self, deployments: Mapping[str, Object]) -> dict[str, tuple[str, ...]]:
+        """Tell by volume which paths of the backup the version that ran last has removed."""
+        self._hold(deployments)
+        try:
+            return {held.stored.key: tuple(held.since(self.may_vanish).gone()) for held in self._held}
+        finally:
+            self.let_go()
+
     def refresh(self, deployments: Mapping[str, Object], progress: Progress) -> dict[str, Traces]:
         """Make the volumes as the backup says again, prove it, make them harmless; returns what was on them.
 

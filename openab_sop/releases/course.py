@@ -81,6 +81,7 @@ class Course:
         unneeded: by phase, why it is left out.
         way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
+        removed_at_start: by volume, what the old version's own start removes, as a copy has shown.
         before: by agent: how it was right before the last change.
         reached: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
@@ -108,6 +109,7 @@ class Course:
     unneeded: dict[str, str] = field(default_factory=dict[str, str])
     way_back: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
+    removed_at_start: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""

@@ -58,7 +58,7 @@ class Changes:
 
     def __str__(self) -> str:
         kinds = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
-        return "; ".join(f"{len(names)} {kind}{_quoted(names)}" for kind, names in kinds if names) or "nothing changed"
+        return "; ".join(f"{len(paths)} {kind} ({names(paths)})" for kind, paths in kinds if paths) or "nothing changed"
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ class VolumeSince:
             removed=tuple(entry.path for entry in table.missing_in_pod()),
         )
 
-    def lost(self) -> Iterator[Finding]:
-        """Name every file of the backup that is gone (SOP 3.5 +)."""
-        for path in self.gone():
-            yield self._finding(path, "it is gone", "every file that was there before is still there")
+    def lost(self) -> dict[str, Finding]:
+        """Name by its path every file of the backup that is gone (SOP 3.5 +)."""
+        expected = "every file that was there before is still there"
+        return {path: self._finding(path, "it is gone", expected) for path in self.gone()}
 
     def gone(self) -> Iterator[str]:
         """Yield the path of every file of the backup that is gone and may not be."""
@@ -114,16 +114,18 @@ class VolumeSince:
             if not any(fnmatchcase(in_home(self.stored.inside, path), pattern) for pattern in self._may_vanish):
                 yield path
 
-    def broken_config(self) -> Iterator[Finding]:
-        """Name agents' and steering files that are gone, and agents/default.json if it is no JSON (SOP 3.5)."""
-        gone = set(self.changes.removed)
+    def broken_config(self) -> dict[str, Finding]:
+        """Name by its path each agents' or steering file that is gone, and agents/default.json without JSON (3.5)."""
+        gone, found = set(self.changes.removed), dict[str, Finding]()
         for item in (AGENTS, STEERING) if not self.stored.volume else ():
             for entry in self._table.below("copy", item.path):
                 if entry.path in gone:
-                    yield self._finding(entry.path, "it is gone", "the configuration that the backup has")
+                    expected = "the configuration that the backup has"
+                    found[entry.path] = self._finding(entry.path, "it is gone", expected)
         default = f"{AGENTS.path}/default.json"
         if default in self.changes.changed and not self._parses(default):
-            yield self._finding(default, "it is not valid JSON", "valid JSON, as in the backup")
+            found[default] = self._finding(default, "it is not valid JSON", "valid JSON, as in the backup")
+        return found
 
     def unreadable_to_old(self) -> Iterator[Unreadable]:
         """Name what an older version may not read any more: schemas moved on, files gone or broken (SOP 4.3)."""
@@ -246,6 +248,7 @@ def _parse(path: str, data: bytes) -> None:
     _PARSERS[Path(path).suffix](data.decode())
 
 
-def _quoted(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f" ({', '.join(one_line(repr(name)) for name in names[:SHOWN])}{more})"
+def names(paths: Sequence[str]) -> str:
+    """Quote names for a report; of many only the first, and how many more there are."""
+    more = f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else ""
+    return f"{', '.join(one_line(repr(path)) for path in paths[:SHOWN])}{more}"

@@ -19,17 +19,21 @@ from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster.lease import Lease
-from openab_sop.errors import BackupError, NotFound, NotNeeded
+from openab_sop.errors import BackupError, NotFound, NotNeeded, PodError, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
+from openab_sop.restores.changes import volume_since
 from openab_sop.restores.held import RESTORED, Held, Progress, bears, hold
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
+from openab_sop.wait import wait
 
 _OWNERS = ("runAsUser", "fsGroup")
 """What of a pod decides whose its files are, as ``Workload.user`` has it."""
+RUNNING = 60
+"""Seconds until an agent that was started must run."""
 ASIDE = "openab-aside-%Y%m%d-%H%M%S"
 """Beside the backup: what a restore took off the volumes. In UTC."""
 
@@ -260,6 +264,42 @@ class Restoration:
         if not started:
             raise NotNeeded("no agent was stopped")
         return started
+
+    def changed_by_start(self) -> dict[str, str]:
+        """Look once more at the volumes to which not only the agent writes at its start (SOP 5.2).
+
+        Returns:
+            By volume: who may write there, and what has changed since the proof.
+
+        Raises:
+            NotNeeded: at its start nobody else writes to a volume, or no agent was started.
+        """
+        cluster = self.release.cluster
+        told: dict[str, str] = {}
+        for agent, _ in self._concerned() if self._running and self._stopped else ():
+            workload = Workload(cluster.get("Deployment", agent.deployment))
+            if workload.writers_at_start and workload.replicas:
+                told[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent)}"
+        if not told:
+            raise NotNeeded("nothing but an agent itself writes to its volume when it starts")
+        return told
+
+    def _since_start(self, agent: Agent) -> str:
+        cluster = self.release.cluster
+
+        def unready() -> str | None:
+            try:
+                agent.pod(cluster)
+            except PodError as error:
+                return error.problem
+            return None
+
+        try:
+            wait(unready, what=f"the start of {agent.deployment}", timeout=RUNNING, next_step="look at its pod")
+            with volume_since(agent.pod(cluster), agent, self.source) as since:
+                return str(since.changes)
+        except SopError as error:  # the data were proved: what the agent does now is told, and fails nothing
+            return f"could not be looked at: {error.problem}"
 
     def status(self) -> Status:
         """Tell what became of the release, should the run not have passed."""

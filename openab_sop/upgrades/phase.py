@@ -17,6 +17,7 @@ from openab_sop.errors import NotNeeded, ReleaseError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
+from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import Blueprint
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
@@ -24,6 +25,7 @@ from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.upgrades.own_start import try_on_a_copy
 from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.upgrades.repair import restart, restore_config
 from openab_sop.upgrades.verification import Looked, Seen, look, verify
@@ -127,8 +129,11 @@ class Phase:
         if lost := fingerprint.lost(release, self._course):
             self.situation = replace(self.situation, lost=tuple(lost))
             raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
-        self._volumes = look(release, self._m.baseline(), self._m.policy.may_vanish, self._course)
-        missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken]
+        self._volumes = self._look(release)
+        try_on_a_copy(self._m, release, self._volumes, progress)
+        removed = self._course.removed_at_start
+        self._volumes = {key: looked.without(removed.get(key, ())) for key, looked in self._volumes.items()}
+        missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken.values()]
         if not missing:
             raise NotNeeded("every agents' and steering file of the backup is there")
         self._volumes = None
@@ -150,9 +155,9 @@ class Phase:
         m, release, course = self._m, self._m.release(), self._course
         volumes, self._volumes = self._volumes, None  # what the step before has seen, unless it has changed something
         if volumes is None:
-            volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+            volumes = self._look(release)
         if course.when(self._verified):
-            volumes = {name: replace(looked, lost=(), broken=()) for name, looked in volumes.items()}
+            volumes = {name: Looked(looked.changes) for name, looked in volumes.items()}
         seen = verify(release, self.version, hosts, course, volumes)
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
@@ -195,6 +200,9 @@ class Phase:
             self._m.file.mark(self._restarted)
         self.situation = replace(self.situation, restarted=True)
         return self._heed(ask(self.name, f"After a restart: {self._question()}"))
+
+    def _look(self, release: Release) -> dict[str, Looked]:
+        return look(release, self._m.baseline(), self._m.policy.may_vanish, self._course)
 
     @property
     def _course(self) -> Course:

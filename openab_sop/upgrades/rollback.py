@@ -231,6 +231,8 @@ class Rollback:
         course = self._way.require()
         m, release = self._m, self._m.release()
         volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+        # what was gone has been put back and proved: what is gone now, the old version's own start has removed
+        volumes = {key: looked.without(looked.damage) for key, looked in volumes.items()}
         seen = verify(release, course.version, hosts, course, volumes)
         seen.findings[:0] = self._verdict.findings
         if not seen.findings:

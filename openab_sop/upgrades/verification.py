@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from openab_sop.agents.container import Host, process_alive
 from openab_sop.backups.backup import Backup
@@ -12,7 +12,7 @@ from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
-from openab_sop.restores.changes import volume_since
+from openab_sop.restores.changes import names, volume_since
 from openab_sop.upgrades import fingerprint
 from openab_sop.verdict import Finding, Verdict
 
@@ -26,6 +26,7 @@ class Seen:
         findings: what is not as it must be.
         images: by agent: the image that the version renders, and the one that runs, by its digest.
         changes: by agent: what became of its volume since the baseline, in words.
+        own: what is gone because the old version's own start removes it too, in words.
         missing: configuration files of the baseline that are gone or no longer parse.
         lost: agents whose claim is another than before.
         silent: agents without their process.
@@ -36,9 +37,16 @@ class Seen:
     findings: list[Finding] = field(default_factory=list[Finding])
     changes: dict[str, str] = field(default_factory=dict[str, str])
     images: dict[str, str] = field(default_factory=dict[str, str])
+    own: list[str] = field(default_factory=list[str])
     missing: list[str] = field(default_factory=list[str])
     lost: list[str] = field(default_factory=list[str])
     silent: list[str] = field(default_factory=list[str])
+
+    @property
+    def highlights(self) -> dict[str, str]:
+        """What must not be overlooked, by what it is."""
+        told = f"by the old version's own start, whatever comes after it; the baseline has it: {'; '.join(self.own)}"
+        return {"removed at start": told} if self.own else {}
 
     def told(self) -> str:
         """Return the findings as a verdict's text."""
@@ -50,17 +58,35 @@ class Looked:
     """What has become of an agent's volume since the baseline: all changes in words, what of them must not be.
 
     Attributes:
-        lost: files that are gone.
-        broken: agents' and steering files that are gone or no longer parse.
+        lost: files that are gone, by path.
+        broken: agents' and steering files that are gone or no longer parse, by path.
+        own: paths that are gone and that no version is to blame for.
     """
 
     changes: str
-    lost: tuple[Finding, ...]
-    broken: tuple[Finding, ...]
+    lost: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    broken: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    own: tuple[str, ...] = ()
+
+    @property
+    def damage(self) -> frozenset[str]:
+        """The paths of all that must not be."""
+        return frozenset((*self.lost, *self.broken))
+
+    def without(self, paths: Container[str]) -> Looked:
+        """Return it with these paths held against nobody."""
+        return replace(
+            self,
+            lost={path: finding for path, finding in self.lost.items() if path not in paths},
+            broken={path: finding for path, finding in self.broken.items() if path not in paths},
+            own=tuple(sorted({*self.own, *(path for path in self.damage if path in paths)})),
+        )
 
 
 def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: Course) -> dict[str, Looked]:
     """Look at each volume whose claim is the one from before, or was restored since; by its key.
+
+    What the old version's own start is known to remove is held against nobody.
 
     Raises:
         PodError: an agent has no running pod.
@@ -70,8 +96,8 @@ def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: 
     for volume in release.mounted:
         if volume.key in course.claims and volume.key not in lost:
             with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
-                found = Looked(str(since.changes), tuple(since.lost()), tuple(since.broken_config()))
-                seen[volume.key] = found
+                found = Looked(str(since.changes), since.lost(), since.broken_config())
+            seen[volume.key] = found.without(course.removed_at_start.get(volume.key, ()))
     return seen
 
 
@@ -114,8 +140,9 @@ def verify(
             seen.findings.append(Finding(f"claim of {key}", f"UID {now}", f"UID {uid}, as before", where))
         elif looked := volumes.get(key):
             seen.changes[key] = looked.changes
-            seen.missing += [finding.subject for finding in looked.broken]
-            seen.findings += dict.fromkeys([*looked.lost, *looked.broken])
+            seen.own += [f"{key}: {names(looked.own)}"] if looked.own else []
+            seen.missing += [finding.subject for finding in looked.broken.values()]
+            seen.findings += dict.fromkeys([*looked.lost.values(), *looked.broken.values()])
     return seen
 
 

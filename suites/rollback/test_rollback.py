@@ -89,6 +89,7 @@ def test_old_version_is_verified(
     seen = rollback.verify(hosts)
     audit.facts["result"] = seen.told()
     evidence("volumes", seen.changes)
+    audit.facts |= seen.highlights
     if left := rollback.left_over():
         audit.facts["left behind"] = f"WARNING: the version that was taken back has made {', '.join(left)}"
     assert not seen.findings, seen.told()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from testinfra.host import Host
 
-from fixtures.audit import Evidence
+from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
 from fixtures.human import Human
 from openab_sop.upgrades.phase import Phase
@@ -32,11 +32,12 @@ def test_prerelease_has_its_configuration(prerelease: Phase, progress: Progress,
 
 
 @pytest.mark.gate
-def test_prerelease_is_verified(prerelease: Phase, hosts: Mapping[str, Host], evidence: Evidence) -> None:
+def test_prerelease_is_verified(prerelease: Phase, hosts: Mapping[str, Host], audit: Audit, evidence: Evidence) -> None:
     """3.5 Version, image, process and claim are right, and every file that was there before still is."""
     seen = prerelease.verify(hosts)
     evidence("images", seen.images)
     evidence("volumes", seen.changes)
+    audit.facts |= seen.highlights
     assert not seen.findings, seen.told()
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from openab_sop.agents.workload import Workload
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules.configuration import settings
-from openab_sop.rule import blocks
+from openab_sop.rule import blocks, warns
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
 
@@ -80,7 +80,20 @@ def user_changed(plan: Plan) -> Iterator[Finding]:
             )
 
 
-RULES = (file_moved, file_covered, user_changed)
+@warns("writes-at-start", "What it changes at the start looks like the new version's work, or undoes a restore.")
+def writes_at_start(plan: Plan) -> Iterator[Finding]:
+    """Something beside the agent may write to its volume at each start of the target."""
+    for change in plan.agents:
+        if change.after and (writers := change.after.writers_at_start):
+            yield Finding(
+                change.name,
+                f"{', '.join(writers)} may write to its volume at each start",
+                "only the agent writes there",
+                "what goes at the old version's start too is told, not held against the new one: see its copy's trial",
+            )
+
+
+RULES = (file_moved, file_covered, user_changed, writes_at_start)
 
 
 def due(plan: Plan) -> Iterator[Move]:

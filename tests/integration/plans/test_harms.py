@@ -52,6 +52,12 @@ class Story:
 
 NUMBERS = {"discord": {"allowedChannels": ["1097261234567890123"]}}
 GATEWAY = "openab-kiro-gateway"
+SEED = {
+    "name": "seed",
+    "image": "openab.local/openab:0.8.1",
+    "command": ["rm", "-f", "/home/agent/marker"],
+    "volumeMounts": [{"name": "data", "mountPath": "/home/agent"}],
+}
 STORIES: dict[str, Story] = {
     "claim-deleted": Story(h.claim_gone, "0.9.0-renames-claim.1", "0.6.4"),
     "claim-orphaned": Story(h.marker_gone, "0.9.0-renames-claim.1"),
@@ -109,6 +115,7 @@ STORIES: dict[str, Story] = {
     "hook-runs": Story(h.job_ran),
     "file-covered": Story(h.covered, "0.8.0", "0.7.0", {"agentsMd": "# From the chart\n"}, prepare=h.own_instructions),
     "user-changed": Story(h.cannot_write),
+    "writes-at-start": Story(h.marker_gone, "0.8.2", values={"extraInitContainers": [SEED]}),
     "downgrade": Story(h.never_runs, "0.8.1", "0.9.0-migrates-data.1"),
 }
 """By rule: an upgrade that it must name, and what it does."""

@@ -18,7 +18,8 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Lease
 from openab_sop.journal import Journal
-from openab_sop.rehearsals.rehearsal import Manner, Rehearsal
+from openab_sop.rehearsals.copied import Manner
+from openab_sop.rehearsals.rehearsal import Rehearsal
 from openab_sop.releases import release as releases
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
@@ -54,15 +55,15 @@ class Ground:
     def rehearsal(self, version: str, **manner: Any) -> Rehearsal:
         """A rehearsal of the way to a version."""
         release = releases.resolve(self.helm, releases.find(self.helm, None))
-        usual = Manner({}, LIMITS, Patterns(), ("*.lock",), prerelease=False)
+        usual = Manner(limits=LIMITS, patterns=Patterns(), may_vanish=("*.lock",))
         return Rehearsal(
-            release,
-            self.target(version),
-            self.backup,
-            replace(usual, **manner),
-            self.scratch / "session",
-            Journal(self.scratch / "journal.jsonl"),
-            Lease(release.cluster, release.name),
+            release=release,
+            source=self.backup,
+            manner=replace(usual, **manner),
+            journal=Journal(self.scratch / "journal.jsonl"),
+            target=self.target(version),
+            directory=self.scratch / "session",
+            lease=Lease(release.cluster, release.name),
         )
 
 

@@ -31,6 +31,13 @@ def users(was: int | None, would: int | None, old: int | None = None, new: int |
     return drawn(now(pod=contexts[0], **tweaks), then(pod=contexts[1], **tweaks))
 
 
+def beside(volume: str = AGENT, **mount: Any) -> Plan:
+    """Another container mounts a volume, before and after."""
+    mounts = [{"name": volume, "mountPath": "/seed", **mount}]
+    pod = {"initContainers": [{"name": "seed", "image": "ghcr.io/openabdev/openab:0.8.1", "volumeMounts": mounts}]}
+    return drawn(now(pod=pod), then(pod=pod))
+
+
 CASES: dict[str, tuple[Plan, list[str]]] = {
     # file-moved
     "a file that moves": (holding(MOVE.old), [f"file-moved:{AGENT}.{MOVE.old}"]),
@@ -68,6 +75,10 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
     "the image decides from now on": (users(1000, None), []),
     "the image has decided so far": (users(None, 1000), []),
     "another user without a volume": (users(1000, 1001, pvc={}, mounts=()), []),
+    # writes-at-start
+    "a container that runs before the agent": (beside(), ["writes-at-start:rel-kiro"]),
+    "it is read-only there": (beside(readOnly=True), []),
+    "it mounts something else": (beside("config"), []),
 }
 
 

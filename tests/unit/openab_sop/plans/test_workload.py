@@ -140,3 +140,20 @@ def test_everything_that_a_pod_waits_for() -> None:
         ("map", None, "volume map"),
         ("projected-map", None, "volume both"),
     ]
+
+
+def test_who_may_write_to_a_volume_at_each_start() -> None:
+    """What mounts a claim of the agent and may write there, and the agent's own hook; a claim of its own is none."""
+    home, own = [{"name": AGENT, "mountPath": "/seed"}], [{"name": "scratch", "mountPath": "/seed"}]
+    before = [{"name": "seed", "volumeMounts": home}, {"name": "other", "volumeMounts": own}, {"name": "bare"}]
+    hook = {"lifecycle": {"postStart": {"exec": {"command": ["true"]}}}}
+    agent = Workload(deployment(more=hook, pod={"initContainers": before}))
+    assert agent.writers_at_start == ("container seed", "the postStart hook of openab")
+    assert Workload(deployment(more={"lifecycle": {"preStop": {}}})).writers_at_start == ()
+
+
+def test_a_claim_that_is_read_only_in_the_pod_is_written_to_by_nobody() -> None:
+    claim = {"persistentVolumeClaim": {"claimName": AGENT, "readOnly": True}}
+    before = [{"name": "seed", "volumeMounts": [{"name": AGENT, "mountPath": "/seed"}]}]
+    agent = Workload(deployment(pod={"initContainers": before, "volumes": [{"name": AGENT, **claim}]}))
+    assert agent.writers_at_start == ()

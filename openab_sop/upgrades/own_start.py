@@ -1,0 +1,64 @@
+"""What the old version's own start does to its volumes, tried on a copy: no newer version is to blame for it (SOP 3.5).
+
+A container that runs before the agent, or beside it, may remove or rewrite files at each start. Whether it was that or
+the new version cannot be seen on the volume afterwards; a start of the old version on a copy tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from openab_sop.agents.workload import Workload
+from openab_sop.errors import SopError
+from openab_sop.rehearsals.copied import Copied, Manner
+from openab_sop.releases.release import Release
+from openab_sop.restores.blueprint import Blueprint
+from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.upgrades.verification import Looked
+
+TRIED = "own start tried"
+"""The mark of a course for which this was done."""
+SETTLE = 10
+"""Seconds for which the old version runs on the copy at most, once it is Ready."""
+
+
+def try_on_a_copy(m: Maintenance, release: Release, seen: Mapping[str, Looked], progress: Progress) -> None:
+    """Find out what the old version's start removes, if that may explain what is gone; it is done once an upgrade.
+
+    If it cannot be found out, nothing is excused, and the journal says why.
+
+    Args:
+        seen: by volume what has become of it.
+    """
+    damaged = {key.partition("/")[0] for key, looked in seen.items() if looked.damage}
+    old = Blueprint(m.baseline()).deployments
+    suspects = {name for name in damaged if name in old and Workload(old[name]).writers_at_start}
+    if not suspects or m.course.when(TRIED):
+        return
+    policy = m.policy
+    limits = replace(policy.limits, settle=min(policy.limits.settle, SETTLE))
+    copied = Copied(
+        release=release,
+        source=m.baseline(),
+        manner=Manner(limits=limits, patterns=policy.patterns, may_vanish=policy.may_vanish),
+        journal=m.journal,
+    )
+    try:
+        with m.journal.action("try the old version's start on a copy", agents=sorted(suspects)):
+            removed = _removed(copied, progress)
+    except SopError as error:
+        m.journal.record("what the old version's start does is not known", error=str(error))
+        removed = {}
+    finally:
+        copied.close()
+    m.file.mark(TRIED, removed_at_start=removed)
+
+
+def _removed(copied: Copied, progress: Progress) -> dict[str, tuple[str, ...]]:
+    copied.prepare()
+    copied.isolate()
+    copied.restore(progress)
+    copied.make_harmless()
+    copied.run_old()
+    return copied.removed()
