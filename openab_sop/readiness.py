@@ -9,93 +9,19 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from openab_sop import process, storage
+from openab_sop import process, rights, storage
 from openab_sop.agents.helper_pod import reach
 from openab_sop.backups import coverage, listing
 from openab_sop.backups.store import Store
 from openab_sop.cluster import helm
-from openab_sop.cluster.kube import Access, Cluster
+from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
 from openab_sop.releases.release import Release
-from openab_sop.restores import reinstall
-from openab_sop.rollouts import rollout
 
 SKEW = 60
 """Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""
 ROOM = 64 << 20
 """Bytes that must be free under the backup root before the size of any home is known."""
-
-_READS = (
-    Access("list", "secrets"),
-    Access("get", "secrets"),
-    Access("get", "deployments", "apps"),
-    Access("list", "pods"),
-)
-_PREPARES = (
-    *_READS,
-    Access("get", "pods"),
-    Access("get", "pods/exec"),  # what kubectl asks for over websockets
-    Access("create", "pods/exec"),
-)
-"""The size of the homes is asked in the pods."""
-_COPIES = (*_PREPARES, Access("get", "configmaps"), Access("get", "persistentvolumeclaims"))
-_HOLDS = (
-    Access("create", "pods"),
-    Access("delete", "pods"),
-    Access("get", "pods/attach"),
-    Access("create", "pods/attach"),
-    Access("list", "replicasets", "apps"),
-)
-"""What a helper pod takes."""
-_PLANS = (
-    *_COPIES,
-    Access("create", "pods"),
-    *(Access("patch", kind) for kind in ("secrets", "configmaps", "persistentvolumeclaims")),
-    *(Access(verb, "deployments", "apps") for verb in ("create", "patch")),
-)
-"""Dry runs take the rights of what they try; they store nothing."""
-_LOCKS = tuple(Access(verb, "leases", "coordination.k8s.io") for verb in ("get", "create", "patch", "delete"))
-_CHANGES = (
-    *_COPIES,
-    *_HOLDS,
-    *_LOCKS,
-    *rollout.NEEDED,
-    *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),  # helm's own records too
-    *(Access(verb, "configmaps") for verb in ("create", "patch", "delete")),
-    *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch", "delete")),
-    *(Access(verb, "deployments", "apps") for verb in ("create", "patch", "delete")),
-)
-"""What Helm takes for what every version of the chart renders; the dry run tells of the rest."""
-
-MAKE_NAMESPACE = Access("create", "namespaces", in_namespace=False)
-_REBUILDS = (
-    *_COPIES,
-    *_HOLDS,
-    *(Access(verb, "persistentvolumeclaims") for verb in ("create", "patch")),
-    *(Access(verb, "deployments", "apps") for verb in ("create", "patch")),
-    *(Access(verb, "configmaps") for verb in ("create", "patch")),
-    *(Access(verb, "secrets") for verb in ("create", "update", "patch", "delete")),
-)
-_NEEDED = {
-    "preparation": _PREPARES,
-    "target": (*_PREPARES, Access("get", "persistentvolumeclaims")),
-    "backup": _COPIES,
-    "plan": _PLANS,
-    "rehearsal": _COPIES,
-    "upgrade": _CHANGES,
-    "rollback": _CHANGES,
-    "restore": (
-        *_COPIES,
-        *_HOLDS,
-        *_LOCKS,
-        Access("patch", "deployments", "apps"),
-        Access("patch", "persistentvolumeclaims"),
-        Access("create", "secrets"),
-        Access("patch", "secrets"),
-    ),
-    "rebuild": _REBUILDS,
-    "reinstall": (*_CHANGES, *_REBUILDS, *reinstall.NEEDED),
-}
 
 
 @cache
@@ -131,13 +57,13 @@ def check_permissions(cluster: Cluster, stages: Sequence[str]) -> list[str]:
     Raises:
         ClusterError: some are missing; the message lists them all.
     """
-    needed = sorted({str(access): access for stage in stages for access in _NEEDED.get(stage, ())}.items())
+    needed = sorted({str(access): access for stage in stages for access in rights.NEEDED.get(stage, ())}.items())
     missing = [name for name, access in needed if not cluster.allowed(access)]
     if missing:
         raise ClusterError(
             f"in namespace {cluster.namespace} this caller may not: {', '.join(missing)}",
-            "ask for a Role with these verbs, or choose another context with --context=NAME; "
-            f"check with: kubectl -n {cluster.namespace} auth can-i --list",
+            f"have somebody grant them: python -m openab_sop.rights {' '.join(_with_rights(stages))} prints the roles; "
+            "or choose another context with --context=NAME",
         )
     return [name for name, _ in needed]
 
@@ -156,9 +82,9 @@ def check_namespace(cluster: Cluster, stages: Sequence[str]) -> str:
                 f"on the cluster of context {cluster.access.context}",
                 "choose it with --namespace=NAME; kubectl get namespaces shows all",
             )
-    elif phase is None and not cluster.allowed(MAKE_NAMESPACE):
+    elif phase is None and not cluster.allowed(rights.MAKE_NAMESPACE):
         raise ClusterError(
-            f"namespace {cluster.namespace} does not exist, and this caller may not: {MAKE_NAMESPACE}",
+            f"namespace {cluster.namespace} does not exist, and this caller may not: {rights.MAKE_NAMESPACE}",
             f"have somebody run: kubectl create namespace {cluster.namespace}",
         )
     elif phase == "Terminating":
@@ -236,6 +162,10 @@ def helm_version() -> str:
             f"helm is {version or 'of unknown version'}; supported are 3.13 or later and 4", "install helm 4"
         )
     return version
+
+
+def _with_rights(stages: Sequence[str]) -> list[str]:
+    return [stage for stage in stages if rights.NEEDED.get(stage)]
 
 
 def _minor(version: str) -> int:

@@ -8,7 +8,8 @@ then is a finished pod, which holds no volume; the next run removes it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -18,7 +19,7 @@ from openab_sop.agents.own_pod import LABEL, OF, OWNER, container_of, create, la
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import PodError, SopError
+from openab_sop.errors import Forbidden, PodError, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import stream
 from openab_sop.wait import wait
@@ -34,6 +35,8 @@ WAITS = ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"]
 PATIENCE = 15
 """Seconds in which a node must take a helper, while there is another placement to try."""
 
+AT_ONCE = 4
+"""Helpers that are tried beside each other."""
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 """Why a container waits whose image cannot be had, as kubelet names it."""
 _LOCAL = ("IfNotPresent", "Never")
@@ -49,6 +52,7 @@ def helper_pod(
     *,
     deployment: Object | None = None,
     good: str | None = None,
+    bare: bool = False,
 ) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
@@ -60,6 +64,7 @@ def helper_pod(
             helper, which shall own the claim and then takes it along when it is removed.
         deployment: the agent's Deployment, where the cluster has none yet.
         good: the image that is known to be good, where the Deployment's may not be: it is tried first.
+        bare: whether it has no volume: so it is tried beside the agent.
 
     Raises:
         PodError: no image could be started, or the volume is not to be had.
@@ -73,8 +78,8 @@ def helper_pod(
     for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
-        pod = _pod(name, agent, template, claim, node)
-        created = create(cluster, pod if node or instead else near(pod, _node_of_ours(cluster, agent)))
+        pod = _pod(name, agent, template, claim, node, bare=bare)
+        created = create(cluster, pod if node or instead or bare else near(pod, _node_of_ours(cluster, agent)))
         try:
             if instead:
                 instead(created)
@@ -92,6 +97,37 @@ def helper_pod(
         f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
         f"kubectl -n {cluster.namespace} get events shows why",
     )
+
+
+def try_helpers(cluster: Cluster, agents: Iterable[Agent], good: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Start a helper beside each agent, without its volume, and run something in it: before anything is stopped.
+
+    So it is known that image, admission, scheduler and the caller's rights let one run when it is needed (SOP 4.3).
+
+    Args:
+        good: by Deployment, the image that is known to be good.
+
+    Returns:
+        By agent what came of it, in words.
+
+    Raises:
+        PodError, ClusterError: none starts; nothing was stopped yet.
+    """
+
+    def tried(agent: Agent) -> str:
+        begun = time.monotonic()
+        try:
+            with helper_pod(cluster, agent, good=(good or {}).get(agent.deployment), bare=True) as pod:
+                pod.capture("true", "/")
+        except Forbidden as refused:
+            if "quota" not in refused.problem:
+                raise
+            return "not tried: the quota has no room beside the agent; there is some as soon as it stands still"
+        return f"starts within {time.monotonic() - begun:.1f} s"
+
+    alone = {agent.deployment: agent for agent in agents}
+    with ThreadPoolExecutor(AT_ONCE) as several:
+        return dict(zip(alone, several.map(tried, alone.values()), strict=True))
 
 
 @contextmanager
@@ -129,7 +165,9 @@ def remove_finished(cluster: Cluster, agent: Runner) -> list[str]:
     return ended
 
 
-def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
+def _pod(
+    name: str, agent: Agent, template: Object, claim: str | None, node: str | None, *, bare: bool = False
+) -> Object:
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
     names = [v["name"] for v in volumes]
     if agent.claim and not names:
@@ -145,8 +183,8 @@ def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str
         command=WAITS,
         lifetime=LIFETIME,
         node=node,
-        volumes=[{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
-        container={"stdin": True, "stdinOnce": True, "volumeMounts": mounts},
+        volumes=[] if bare else [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
+        container={"stdin": True, "stdinOnce": True, "volumeMounts": [] if bare else mounts},
     )
 
 

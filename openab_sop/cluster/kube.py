@@ -404,7 +404,7 @@ def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterEr
             f"the cluster at {access.server} does not know the caller of context {access.context}: {said}",
             "log in again, or choose another context with --context=NAME",
         )
-    if status == 403:
+    if status == 403 or (status == 422 and "denied request" in said):  # so a ValidatingAdmissionPolicy refuses
         return Forbidden(f"{call} is forbidden: {said}", _way_around(said, access))
     return ClusterError(f"{call} failed with status {status}: {said}", "check the cluster, then run again")
 

@@ -11,17 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from openab_sop.cluster.kube import MANAGER, Access
+from openab_sop.cluster.kube import MANAGER
 from openab_sop.cluster.pod import Pod
 from openab_sop.objects import at
-from openab_sop.rehearsals.scratch import Scratch
+from openab_sop.rehearsals.scratch import MAKES_POLICIES, Scratch
 
 ISOLATED = f"{MANAGER}/isolated"
 """Label of the pods that the policy is for."""
 HEEDED = 5
 """Seconds in which a policy must have its effect."""
 
-_POLICY = Access("create", "networkpolicies", "networking.k8s.io")
 _REACH = r"""
 via() {
   if command -v bash; then timeout 3 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"
@@ -63,8 +62,8 @@ def isolate(scratch: Scratch, pod: Pod) -> Isolation:
     Raises:
         SopError: the API or the pod does not answer.
     """
-    if not scratch.cluster.allowed(_POLICY):
-        return Isolation(False, f"this caller may not {_POLICY}")
+    if not scratch.cluster.allowed(MAKES_POLICIES):
+        return Isolation(False, f"this caller may not {MAKES_POLICIES}")
     others, own_node = _addresses(pod)
     before = _reached(pod, others) or _reached(pod, [own_node])
     isolated = {"matchLabels": {ISOLATED: scratch.id}}

@@ -39,7 +39,7 @@ LABEL = 63
 _KINDS = ("Deployment", "Job", "Pod", "NetworkPolicy", "Secret", "ConfigMap", "PersistentVolumeClaim")
 """What a rehearsal makes, in the order in which it is deleted: nothing comes back, and claims are not in use."""
 _NAMESPACES = tuple(Access(verb, "namespaces", in_namespace=False) for verb in ("create", "get", "list", "delete"))
-_NEEDED = (
+NEEDED = (
     *(Access(verb, "deployments", "apps") for verb in ("create", "get", "list", "patch", "delete")),
     *(Access(verb, "pods") for verb in ("create", "get", "list", "patch", "delete")),
     *(Access(verb, "secrets") for verb in ("create", "list", "delete")),
@@ -51,6 +51,12 @@ _NEEDED = (
 )
 """What a copy takes where it lives."""
 _MAKES_JOBS = Access("create", "jobs", "batch")
+MAKES_POLICIES = Access("create", "networkpolicies", "networking.k8s.io")
+CUTS_OFF = (
+    *(Access(verb, "jobs", "batch") for verb in ("create", "list", "delete")),
+    *(Access(verb, "networkpolicies", "networking.k8s.io") for verb in ("create", "list", "delete")),
+)
+"""What makes a copy end by itself, and keeps it from calling out; it is done without where it must be."""
 
 
 @dataclass(frozen=True)
@@ -190,10 +196,10 @@ def choose(cluster: Cluster) -> Scratch:
         ClusterError: the caller may make a copy nowhere; the message says what is possible all the same.
     """
     id = token_hex(4)
-    there = [Access(a.verb, a.resource, a.group, in_namespace=False) for a in _NEEDED]
+    there = [Access(a.verb, a.resource, a.group, in_namespace=False) for a in NEEDED]
     if all(cluster.allowed(access) for access in (*_NAMESPACES, *there)):
         return Scratch(cluster.elsewhere(f"{cluster.namespace[:40].rstrip('-')}-rehearsal-{id}"), id, is_own=False)
-    if missing := [str(access) for access in _NEEDED if not cluster.allowed(access)]:
+    if missing := [str(access) for access in NEEDED if not cluster.allowed(access)]:
         raise ClusterError(
             f"this caller may make no copy: neither namespaces, nor in namespace {cluster.namespace}: "
             f"{', '.join(missing)}",

@@ -84,6 +84,11 @@ class Reinstall:
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
         return Verdict("the backup belongs here", tuple(findings))
 
+    def try_helpers(self) -> dict[str, str]:
+        """Start a helper beside each agent before any is stopped (SOP 4.5); returns by agent what came of it."""
+        self._unless_uninstalled()
+        return self._restoration.try_helpers()
+
     def stop(self) -> dict[str, int]:
         """Stop the agents (SOP 4.5); returns the replicas that each had."""
         self._unless_uninstalled()

@@ -13,6 +13,7 @@ import yaml
 from openab_sop import redact, storage
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.agents.workload import Workload
 from openab_sop.backups import logins
 from openab_sop.backups.archive import Archive
@@ -134,6 +135,18 @@ class Restoration:
                         f"{what} {old}, as when it was backed up",
                         f"set {what} in the values as it was, restore, and change it after that",
                     )
+
+    def try_helpers(self) -> dict[str, str]:
+        """Start a helper beside each agent that is to be stopped (SOP 5.1); returns by agent what came of it.
+
+        Raises:
+            NotNeeded: no volume is concerned.
+            PodError, ClusterError: none starts; nothing was stopped.
+        """
+        if not self.selection.touches_volumes:
+            raise NotNeeded("no volume is to be restored")
+        images = {stored.deployment: stored.image for stored in self.source.manifest.agents}
+        return try_helpers(self.release.cluster, self._agents(), images)
 
     def stop(self) -> dict[str, int]:
         """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).

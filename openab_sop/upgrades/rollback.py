@@ -13,12 +13,12 @@ from dataclasses import replace
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
-from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.agents.helper_pod import helper_pod, try_helpers
 from openab_sop.agents.workload import is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded
+from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded, SopError
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
@@ -39,6 +39,8 @@ ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
 BACK = "back"
 """What the course calls the change that leads back."""
+_BEGUN = "way back begun"
+"""The mark of a rollback that may have stopped agents."""
 _AFTER_ALL = "restoring after all"
 """The mark of a rollback whose old version did not run on what the new one has left."""
 _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
@@ -52,10 +54,28 @@ class Rollback:
         self._way = way
         self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
 
+    def try_helpers(self) -> dict[str, str]:
+        """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
+
+        Raises:
+            NotNeeded: the upgrade has, before its first change; or it is over.
+            PodError, ClusterError: none starts; nothing was stopped.
+        """
+        course = self._require_unreverted()
+        if not self._way.by_hand:
+            raise NotNeeded("they started before the first change")
+        try:
+            return try_helpers(self._m.helm.cluster, self._agents(), self._images())
+        except SopError:
+            if not course.when(_BEGUN):
+                self._way.give_up()
+            raise
+
     def stop(self) -> list[str]:
         """Stop the agents, so that nothing writes to the volumes any more (SOP 4.3); returns their names."""
         self._require_unreverted()
         self._m.lease.require()
+        self._m.file.mark(_BEGUN)
         agents = self._agents()
         for agent in agents:
             with self._m.journal.action("stop agent", agent=agent.deployment):
@@ -69,7 +89,7 @@ class Rollback:
             By volume: what changed, and why the old version could not read it, if so.
         """
         course = self._require_unreverted()
-        images = {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
+        images = self._images()
         told: dict[str, str] = {}
         chosen, paths, agents = list(course.to_restore), dict(course.paths), self._agents()
         lacking = fingerprint.without_claim(self._m.helm.cluster, agents, course)
@@ -260,6 +280,10 @@ class Rollback:
             if live and name not in found and is_agent(live):
                 found[name] = Agent.of(live)
         return list(found.values())
+
+    def _images(self) -> dict[str, str]:
+        """Return by agent the image that it ran before the upgrade: helpers can be started with it."""
+        return {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
 
     def _unrestored(self, course: Course) -> list[str]:
         """Return the volumes of which not everything was restored."""

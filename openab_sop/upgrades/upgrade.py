@@ -8,6 +8,7 @@ from secrets import token_hex
 from typing import Any
 
 from openab_sop.agents import prepull
+from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.backups import proof, remote, sealing
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
@@ -29,6 +30,8 @@ from openab_sop.upgrades.recovery import Situation
 from openab_sop.verdict import Finding, Verdict
 
 PRERELEASE, STABLE = "prerelease", "stable"
+HELPERS_TRIED = "helpers tried"
+"""The mark of an upgrade before whose first change a helper ran beside each agent."""
 
 
 class Upgrade:
@@ -126,6 +129,20 @@ class Upgrade:
             raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
         self.maintenance.file.update(pulled=ids)
         return done
+
+    def try_helpers(self) -> dict[str, str]:
+        """Start a helper beside each agent, before the first change: the way back may need it (SOP 4.3).
+
+        Raises:
+            NotNeeded: an earlier run of this upgrade has.
+            PodError, ClusterError: none starts.
+        """
+        if when := self.maintenance.course.when(HELPERS_TRIED):
+            raise NotNeeded(f"they started at {when}")
+        agents = [agent for agent in self.release.agents if any(volume.claim for volume in agent.volumes)]
+        tried = try_helpers(self.release.cluster, agents)
+        self.maintenance.file.mark(HELPERS_TRIED)
+        return tried
 
     def refresh_backup(self, progress: Progress) -> str:
         """Take the baseline: a backup of what changed since the last one, right before the first change (SOP 3.0 +).

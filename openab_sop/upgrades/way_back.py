@@ -45,7 +45,7 @@ class WayBack:
             raise NotNeeded("as the upgrade of this run has it")
         lock = self._m.lease.acquire()
         course = self._m.file.read()
-        if named and (course is None or course.ended):
+        if named and (course is None or course.ended or not course.changed):  # one that has only begun is in no way
             course = self._m.file.write(self._since(named))
         elif named and course and named.name != course.backup:
             raise ReleaseError(
@@ -83,6 +83,11 @@ class WayBack:
         else:
             self._m.file.update(decided=decision.rule.id, ended="")
         return decision
+
+    def give_up(self) -> None:
+        """Take a choice back that nothing was done for yet: the release is as this run has found it."""
+        self._m.file.update(decided="", ended=End.LEFT)
+        self._m.entered = False
 
     def target(self) -> str:
         """Return what is gone back to: the last revision that was deployed when the baseline was taken (SOP 4.2).

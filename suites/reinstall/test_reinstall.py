@@ -27,6 +27,11 @@ def test_backup_belongs_here(reinstall: Reinstall, evidence: Evidence) -> None:
     evidence("lock", reinstall.lease.acquire())
 
 
+def test_helpers_start(reinstall: Reinstall, evidence: Evidence) -> None:
+    """4.5 A helper starts beside each agent before any is stopped."""
+    evidence("helpers", reinstall.try_helpers())
+
+
 def test_volumes_are_protected(reinstall: Reinstall, evidence: Evidence) -> None:
     """4.5 The PersistentVolumes are set to Retain: whatever happens to a claim, its volume stays."""
     evidence("protected", reinstall.protect())

@@ -32,6 +32,11 @@ def test_release_is_held(restoration: Restoration, evidence: Evidence) -> None:
     evidence("lock", restoration.lease.acquire())
 
 
+def test_helpers_start(restoration: Restoration, evidence: Evidence) -> None:
+    """5.1 A helper starts beside each agent before any is stopped."""
+    evidence("helpers", restoration.try_helpers())
+
+
 def test_agents_are_stopped(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 The agents stand still: nothing writes to a volume that is restored."""
     evidence("replicas before", restoration.stop())

@@ -38,6 +38,12 @@ def test_target_revision_is_known(way_back: WayBack, evidence: Evidence) -> None
 
 
 @remedy
+def test_helpers_start(rollback: Rollback, evidence: Evidence) -> None:
+    """4.3 A helper starts beside each agent before any is stopped."""
+    evidence("helpers", rollback.try_helpers())
+
+
+@remedy
 def test_agents_are_stopped(rollback: Rollback, evidence: Evidence) -> None:
     """4.3 The agents stand still: nothing writes to the volumes any more."""
     evidence("stopped", ", ".join(rollback.stop()))

@@ -44,6 +44,11 @@ def test_images_are_pulled(upgrade: Upgrade, evidence: Evidence) -> None:
     evidence("images", "\n  ".join(upgrade.pull_images()))
 
 
+def test_helpers_for_the_way_back_start(upgrade: Upgrade, evidence: Evidence) -> None:
+    """3.0 What a way back would need can be had: a helper starts beside each agent, without its volume."""
+    evidence("helpers", upgrade.try_helpers())
+
+
 def test_start_is_announced(upgrade: Upgrade, evidence: Evidence) -> None:
     """1.8 The start is announced, with the expected outage."""
     evidence("announced", upgrade.announce_start())

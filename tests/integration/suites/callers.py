@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sandbox import Status
+from tests.integration.conftest import ROOT
 from world import World
 
 
@@ -20,6 +25,14 @@ def write(path: Path, document: object) -> Path:
     path.write_text(document if isinstance(document, str) else json.dumps(document))
     path.chmod(0o600)
     return path
+
+
+def least_rights(*stages: str) -> list[dict[str, Any]]:
+    """The rules of the Role that the product prints for these stages, without what they can do without."""
+    command = [sys.executable, "-m", "openab_sop.rights", "--least", *stages]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    (role,) = [found for found in yaml.safe_load_all(printed) if found["kind"] == "Role"]
+    return role["rules"]
 
 
 def account(world: World, status: Status, namespace: str, rules: list[dict[str, list[str]]], path: Path) -> Path:

@@ -155,7 +155,7 @@ def test_a_caller_that_the_cluster_does_not_know(suites: Suites, status: Status,
 def test_a_caller_who_may_do_nothing(suites: Suites, world: World, status: Status, small: str, tmp_path: Path) -> None:
     path = account(world, status, small, [], tmp_path / "nothing")
     run = suites.run("suites/backup", f"--kubeconfig={path}", f"--namespace={small}")
-    refused(suites, run, "this caller may not: ", "list secrets", "create pods/exec", "auth can-i --list")
+    refused(suites, run, "this caller may not: ", "list secrets", "create pods/exec", "python -m openab_sop.rights ")
 
 
 def test_a_caller_without_exec(suites: Suites, world: World, status: Status, small: str, tmp_path: Path) -> None:
