@@ -17,7 +17,7 @@ import pytest
 
 from sandbox import Status
 from tests.integration.conftest import ROOT, Run, Suites, new_namespace
-from tests.integration.suites.callers import account, kubeconfig, write
+from tests.integration.suites.callers import account, kubeconfig, least_rights, write
 from tests.integration.suites.underway import DEADLINE, children, copying, ended
 from world import World
 
@@ -162,13 +162,13 @@ def test_a_caller_without_exec(suites: Suites, world: World, status: Status, sma
     rules = [rule for rule in ROLE if rule["resources"] != ["pods/exec"]]
     path = account(world, status, small, rules, tmp_path / "noexec")
     run = suites.run("suites/backup", f"--kubeconfig={path}", f"--namespace={small}")
-    refused(suites, run, "this caller may not: create pods/exec, get pods/exec", "ask for a Role")
+    refused(suites, run, "this caller may not: create pods/exec, get pods/exec", "have somebody grant them")
 
 
-def test_the_role_of_the_readme_suffices(
+def test_the_role_that_is_printed_suffices(
     suites: Suites, world: World, status: Status, small: str, tmp_path: Path
 ) -> None:
-    path = account(world, status, small, ROLE, tmp_path / "minimal")
+    path = account(world, status, small, least_rights("backup"), tmp_path / "minimal")
     run = suites.run("suites/backup", f"--kubeconfig={path}", f"--namespace={small}")
     assert run.status == 0, run.output
     assert len(suites.backups()) == 1
