@@ -17,8 +17,8 @@ import pytest
 
 from sandbox import Sandbox, Status
 from tests.integration.conftest import ROOT, Run, Suites, new_namespace
+from tests.integration.suites.callers import account, least_rights
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.test_bad_input import ROLE, account
 from tests.integration.suites.test_encryption import identity
 from tests.integration.suites.underway import until
 from world import World
@@ -113,11 +113,6 @@ def claim(namespace: str, name: str, class_name: str) -> dict[str, Any]:
         "metadata": {"namespace": namespace, "name": name},
         "spec": {**spec, "resources": {"requests": {"storage": "1Gi"}}},
     }
-
-
-def rules(group: str, verbs: str, *resources: str) -> list[dict[str, list[str]]]:
-    """A Role's rules."""
-    return [{"apiGroups": [group], "resources": list(resources), "verbs": verbs.split(",")}]
 
 
 @pytest.fixture(scope="module")
