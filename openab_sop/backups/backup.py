@@ -29,6 +29,8 @@ MANIFEST = "backup.json"
 HOME = "pvc-data/home.tar"
 CONTENTS = "pvc-data/contents.jsonl"
 PREFIX = "openab-backup-"
+ASIDE = "openab-aside-"
+"""What the names of directories begin with that hold what a restore has set aside."""
 NAME_FORMAT = f"{PREFIX}%Y%m%d-%H%M%S"
 """In UTC."""
 
@@ -156,11 +158,13 @@ class Backup:
 
     Attributes:
         url: where it is kept, if the directory is but a copy.
+        recipients: public keys of those to whom it is encrypted, if the directory is an opened copy.
     """
 
     directory: Path
     manifest: Manifest
     url: str = ""
+    recipients: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, directory: Path) -> Backup:

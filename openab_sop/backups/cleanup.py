@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from openab_sop import storage
-from openab_sop.backups import remote
-from openab_sop.backups.backup import PARTIAL, PREFIX, Backup, Manifest
+from openab_sop.backups import aside, remote
+from openab_sop.backups.backup import ASIDE, PARTIAL, PREFIX, Backup, Manifest
 from openab_sop.backups.partial import remove_abandoned
 from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import RemoteBackup
@@ -21,9 +21,10 @@ from openab_sop.journal import Journal
 
 @dataclass(frozen=True)
 class Kept:
-    """A backup below the root, and what may become of it.
+    """A backup below the root, or what a restore has set aside there, and what may become of it.
 
     Attributes:
+        back: the commands that bring back what was set aside; empty for a backup.
         damage: why it is no good; empty if it is.
         remove: deletes it.
         newest: whether it is the newest good one of its release, which is never deleted.
@@ -37,9 +38,12 @@ class Kept:
     damage: str
     remove: Callable[[], None]
     newest: bool = False
+    back: str = ""
 
     def __str__(self) -> str:
         state = f"damaged: {self.damage}" if self.damage else "the newest good one" if self.newest else "safe to delete"
+        if self.back:
+            state = f"set aside by a restore; safe to delete if nobody misses it; back with: {self.back}"
         return f"{self.name}  {self.release}  {self.version}  {self.size >> 20} MiB  {state}"
 
 
@@ -56,6 +60,15 @@ def survey(root: Path) -> list[Kept]:
     return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]
 
 
+def set_aside(root: Path) -> list[Kept]:
+    """List what restores have set aside below a root, oldest first (SOP 6.1)."""
+    return [
+        _look_aside(path)
+        for path in sorted(root.glob(f"{ASIDE}*"))
+        if path.is_dir() and not path.is_symlink() and not path.name.endswith(PARTIAL)
+    ]
+
+
 def survey_remote(store: Store) -> list[Kept]:
     """List every backup of a store, oldest first, and mark the newest good one of each release.
 
@@ -69,6 +82,13 @@ def survey_remote(store: Store) -> list[Kept]:
             found[place] = replace(kept, damage=damage, newest=not damage)
             settled |= set() if damage else {kept.release}
     return found
+
+
+def total(found: list[Kept]) -> str:
+    """Say how much there is."""
+    aside = sum(1 for kept in found if kept.back)
+    more = f", and {aside} times what a restore has set aside" if aside else ""
+    return f"{len(found) - aside} backups{more}; {sum(kept.size for kept in found) >> 20} MiB"
 
 
 def chosen(found: list[Kept], names: tuple[str, ...]) -> list[Kept]:
@@ -143,6 +163,19 @@ def _look(path: Path) -> Kept:
     verdict = prove(backup)
     damage = "; ".join(f"{finding.subject} {finding.observed}" for finding in verdict.findings)
     return _known(path.name, backup.manifest, _size(path), damage, remove)
+
+
+def _look_aside(path: Path) -> Kept:
+    release, backup, damage, commands = "unknown", "unknown", "", list[str]()
+    try:
+        for directory, about in aside.below(path):
+            release, backup = f"{about.namespace}/{about.release}", about.backup
+            commands.append(about.back(directory))
+    except ValueError as error:
+        damage = str(error)
+    created = path.name.removeprefix(ASIDE)
+    back = "; ".join(commands) or "nothing tells: look into it"
+    return Kept(path.name, release, backup, created, _size(path), damage, partial(_remove, path), back=back)
 
 
 def _look_remote(store: Store, name: str) -> Kept:

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from openab_sop import storage
-from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, PARTIAL, PREFIX
+from openab_sop.backups.backup import ASIDE, MANIFEST, NAME_FORMAT, PARTIAL, PREFIX
 from openab_sop.journal import Journal
 
 
@@ -95,7 +95,8 @@ def remove_abandoned(root: Path, journal: Journal) -> list[str]:
 
 def abandoned(root: Path) -> list[Path]:
     """Return what killed runs have left below a backup root: what no living run holds."""
-    return [path for path in root.glob(f".{PREFIX}*{PARTIAL}") if not _held(path)]
+    found = (path for prefix in (PREFIX, ASIDE) for path in root.glob(f".{prefix}*{PARTIAL}"))
+    return [path for path in found if not _held(path)]
 
 
 def _held(directory: Path) -> bool:

@@ -74,14 +74,19 @@ def seal(directory: Path, recipients: Iterable[Any]) -> int:
         BackupError: the disk is full.
     """
     files = [path for path in directory.rglob("*") if path.is_file()]
-    everybody = list(recipients)
     with storage.told(directory):
-        for path in files:
-            target = path.with_name(path.name + SUFFIX)
-            with path.open("rb") as plain, storage.private_file(target) as sealed:
-                _age.encrypt_io(plain, sealed, everybody)
-            path.unlink()
+        seal_files(files, recipients)
     return len(files)
+
+
+def seal_files(files: Iterable[Path], recipients: Iterable[Any]) -> None:
+    """Encrypt files, each in its place."""
+    everybody = list(recipients)
+    for path in files:
+        target = path.with_name(path.name + SUFFIX)
+        with path.open("rb") as plain, storage.private_file(target) as sealed:
+            _age.encrypt_io(plain, sealed, everybody)
+        path.unlink()
 
 
 @contextmanager
@@ -111,7 +116,7 @@ def opened(backup: Backup, identity: str | None, root: Path, journal: Journal) -
         for file in backup.manifest.contents:
             _open_one(backup.directory / file.path, copy.path / file.path.removesuffix(SUFFIX), keys)
         plain = replace(backup.manifest, sealed_to=(), contents=tuple(files_below(copy.path)))
-        yield replace(backup, directory=copy.path, manifest=plain)
+        yield replace(backup, directory=copy.path, manifest=plain, recipients=backup.manifest.sealed_to)
     finally:
         copy.discard()
 

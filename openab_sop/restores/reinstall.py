@@ -7,7 +7,7 @@ follows: it finds the claims as it would have made them itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,13 +50,20 @@ class Reinstall:
         root: the local backup root.
         journal: where each action is recorded.
         accepted: ids of findings that are let pass.
+        notes: as ``Restoration`` has them.
 
     Attributes:
         lease: the lock of the release.
     """
 
     def __init__(
-        self, source: Backup, helm: Helm, root: Path, journal: Journal, accepted: Collection[str] = ()
+        self,
+        source: Backup,
+        helm: Helm,
+        root: Path,
+        journal: Journal,
+        accepted: Collection[str] = (),
+        notes: MutableMapping[str, str] | None = None,
     ) -> None:
         self._accepted = accepted
         self._plan = Blueprint(source)
@@ -71,6 +78,7 @@ class Reinstall:
             Selection.parse("home"),
             journal,
             deployments=self._plan.deployments,
+            notes=notes,
             keep_logins=False,  # the rebuild that follows demands a volume as the backup says
         )
         self._uninstalled = False

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
@@ -15,7 +14,7 @@ from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.agents.workload import Workload
-from openab_sop.backups import logins
+from openab_sop.backups import aside, logins
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.items import Selection
@@ -35,8 +34,6 @@ _OWNERS = ("runAsUser", "fsGroup")
 """What of a pod decides whose its files are, as ``Workload.user`` has it."""
 RUNNING = 60
 """Seconds until an agent that was started must run."""
-ASIDE = "openab-aside-%Y%m%d-%H%M%S"
-"""Beside the backup: what a restore took off the volumes. In UTC."""
 
 
 class Restoration:
@@ -49,6 +46,7 @@ class Restoration:
         only: keys of the volumes that it is confined to; None for all of the backup's.
         deployments: by name, as they are to be where the cluster's own mount something else.
         keep_logins: whether logins that are newer on a volume stay where all of it is restored.
+        notes: gets what the summary must not leave out: what was set aside, and the command that brings it back.
 
     Attributes:
         lease: the lock of the release; whoever restores on its own takes it.
@@ -64,6 +62,7 @@ class Restoration:
         only: Collection[str] | None = None,
         deployments: Mapping[str, Object] | None = None,
         keep_logins: bool = True,
+        notes: MutableMapping[str, str] | None = None,
     ) -> None:
         self.source = source
         self.release = release
@@ -72,6 +71,7 @@ class Restoration:
         self._only = only
         self._deployments = deployments or {}
         self._keep_logins = keep_logins
+        self._notes: MutableMapping[str, str] = {} if notes is None else notes
         self.lease = Lease(release.cluster, release.name)
         self._helpers = ExitStack()
         self._held: list[Held] = []
@@ -186,14 +186,25 @@ class Restoration:
         kept: dict[str, str] = {}
         for held in self._held:
             if held.change.aside:
-                archive = Archive(self._directory_of(held) / "aside.tar")
+                directory, access = self._directory_of(held), self.release.cluster.access
+                archive = Archive(directory / aside.ARCHIVE)
                 held.volume.set_aside(held.change.aside, archive)
-                names = "\n".join(repr(entry.path) for entry in held.change.aside)
-                storage.write(self._directory_of(held) / "aside.txt", names.encode())
-                kept[held.agent.key] = f"{len(held.change.aside)} names in {archive.path}"
+                about = aside.Aside(
+                    context=access.context,
+                    namespace=access.namespace,
+                    release=self.release.name,
+                    deployment=held.agent.deployment,
+                    container=held.agent.container,
+                    home=held.agent.home,
+                    backup=self.source.manifest.name,
+                    names=len(held.change.aside),
+                )
+                names = (entry.path for entry in held.change.aside)
+                closed = aside.close(directory, about, archive, names, self.source.recipients)
+                kept[held.agent.key] = f"{closed.names} names in {directory}; back with: {closed.back(directory)}"
         if not kept:
             raise NotNeeded("the volumes have nothing that the backup has not")
-        storage.sync_tree(self._aside_directory())
+        self._notes.update({f"set aside of {volume}": told for volume, told in kept.items()})
         return kept
 
     def logins(self) -> str:
@@ -327,7 +338,7 @@ class Restoration:
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""
         self._helpers.close()
-        if self._aside and not any(path.name == "aside.tar" for path in self._aside.rglob("*")):
+        if self._aside and not any(self._aside.rglob(f"{aside.ARCHIVE}*")):
             shutil.rmtree(self._aside, ignore_errors=True)
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
@@ -392,8 +403,7 @@ class Restoration:
 
     def _aside_directory(self) -> Path:
         if self._aside is None:
-            self._aside = self.source.directory.parent / datetime.now(UTC).strftime(ASIDE)
-            storage.private_directory(self._aside)
+            self._aside = aside.place(self.source.directory.parent)
         return self._aside
 
     def _directory_of(self, held: Held) -> Path:

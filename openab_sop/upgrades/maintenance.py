@@ -58,6 +58,7 @@ class Maintenance:
     Attributes:
         file: the course of its upgrade, on disk.
         lease: the lock.
+        notes: what the summary must not leave out, by what it is.
         entered: whether this run has taken up the course: only then may it lead back.
     """
 
@@ -68,6 +69,7 @@ class Maintenance:
     policy: Policy
     journal: Journal
     announcer: Announcer
+    notes: dict[str, str] = field(default_factory=dict[str, str])
     entered: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
     _stack: ExitStack = field(default_factory=ExitStack)

@@ -47,7 +47,7 @@ def restore_config(maintenance: Maintenance, progress: Progress) -> str:
         BackupError: a volume could not be brought back.
     """
     source, release = maintenance.baseline(), maintenance.release()
-    restoration = Restoration(source, release, Selection.parse(CONFIG), maintenance.journal)
+    restoration = Restoration(source, release, Selection.parse(CONFIG), maintenance.journal, notes=maintenance.notes)
     try:
         return str(bring_back(restoration, progress))
     finally:

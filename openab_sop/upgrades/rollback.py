@@ -333,7 +333,7 @@ class Rollback:
     def _restore_paths(self, release: Release, name: str, paths: Collection[str], progress: Progress) -> dict[str, str]:
         """Bring parts of an agent's home back; the whole of it where the volume refuses them."""
         m = self._m
-        restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(name,))
+        restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(name,), notes=m.notes)
         try:
             return {name: "as the backup says already"} | bring_back(restoration, progress)
         except BackupError as error:
@@ -363,7 +363,9 @@ class Rollback:
             raise NotNeeded("the old version can read what is on the volumes")
         m = self._m
         home = Selection.parse("home")
-        restoration = Restoration(m.baseline(), release, home, m.journal, only=names, deployments=deployments)
+        restoration = Restoration(
+            m.baseline(), release, home, m.journal, only=names, deployments=deployments, notes=m.notes
+        )
         try:
             written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
         finally:

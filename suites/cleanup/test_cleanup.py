@@ -13,9 +13,9 @@ from openab_sop.settings import Settings
 
 
 def test_backups_are_listed(kept: list[Kept], audit: Audit, evidence: Evidence) -> None:
-    """6.1 Every backup with its release, version and size, proved, and whether it may go."""
+    """6.1 Every backup with its release, version and size, proved, and whether it may go; what restores set aside."""
     evidence("backups", "\n  ".join(map(str, kept)) or "none")
-    audit.facts["total"] = f"{len(kept)} backups, {sum(backup.size for backup in kept) >> 20} MiB"
+    audit.facts["total"] = cleanup.total(kept)
 
 
 def test_leftovers_are_removed(

@@ -128,10 +128,14 @@ def test_a_killed_look_leaves_nothing_for_long(sealed: Sealed) -> None:
 
 
 def test_it_is_restored_from(sealed: Sealed) -> None:
-    sealed.tiny.shell("rm .kiro/steering/note")
+    sealed.tiny.shell(f"rm .kiro/steering/note && echo {PLANTED} > .kiro/steering/newer")
     where = f"--namespace={sealed.tiny.namespace}"
     options = (f"--backup={sealed.backup}", f"--identity={sealed.age}", "--items=steering")
     run = sealed.tiny.suites.run("suites/restore", where, *options)
     assert run.status == 0, run.output
     assert sealed.tiny.shell("cat .kiro/steering/note").strip() == PLANTED
     assert sealed.tiny.suites.partial() == []
+    (aside,) = sealed.tiny.suites.backup_root.glob("openab-aside-*")
+    files = [path for path in aside.rglob("*") if path.is_file()]
+    assert {path.name for path in files} == {"aside.json", "aside.tar.age", "aside.txt.age"}
+    assert PLANTED.encode() not in b"".join(path.read_bytes() for path in files)

@@ -130,7 +130,8 @@ def test_whole_home_comes_back(release: Release) -> None:
 
 def test_what_was_newer_is_set_aside(release: Release) -> None:
     release.shell("mkdir -p later && printf 'never backed up' > later/note")
-    assert release.restore().status == 0
+    run = release.restore()
+    assert run.status == 0, run.output
     assert not (release.volume / "later").exists()
     (newest, *_) = sorted(release.suites.backup_root.glob("openab-aside-*"), reverse=True)
     with tarfile.open(newest / DEPLOYMENT / "aside.tar") as tar:
@@ -138,6 +139,10 @@ def test_what_was_newer_is_set_aside(release: Release) -> None:
         assert content is not None
         assert content.read() == b"never backed up"
     assert "'later/note'" in (newest / DEPLOYMENT / "aside.txt").read_text()
+    told = next(line for line in run.output.splitlines() if line.startswith(f"set aside of {DEPLOYMENT}: "))
+    command = told.partition("back with: ")[2]
+    subprocess.run(command, shell=True, check=True, env=dict(release.suites.env), timeout=60)
+    assert (release.volume / "later" / "note").read_bytes() == b"never backed up"
 
 
 def test_files_from_config_maps_are_left_alone(release: Release) -> None:

@@ -1,0 +1,117 @@
+"""What a restore takes off a volume: kept below the backup root until somebody throws it away (SOP 5.1, 6.1).
+
+A directory for each restore; in it, for each volume: an archive, the names in it, and what they were taken from. Where
+the backup is encrypted, archive and names are so too, to the same recipients.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import cattrs
+from cattrs.errors import BaseValidationError
+
+from openab_sop import storage
+from openab_sop.backups import sealing
+from openab_sop.backups.archive import Archive
+from openab_sop.backups.backup import ASIDE
+
+ARCHIVE, NAMES, INDEX = "aside.tar", "aside.txt", "aside.json"
+_NAME = f"{ASIDE}%Y%m%d-%H%M%S"
+"""In UTC."""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What was set aside of one volume.
+
+    Attributes:
+        context, namespace, release, deployment, container: where it was.
+        home: path of the volume in the container.
+        backup: name of the backup that was restored over it.
+        names: how many names it has.
+        sealed_to: public keys of those who can read it; empty if it is not encrypted.
+    """
+
+    context: str
+    namespace: str
+    release: str
+    deployment: str
+    container: str
+    home: str
+    backup: str
+    names: int
+    sealed_to: tuple[str, ...] = ()
+
+    def back(self, directory: Path) -> str:
+        """Return the command that brings it back onto the volume, over what is there; names may follow it.
+
+        Args:
+            directory: where it is.
+        """
+        words = ("kubectl", f"--context={self.context}", f"--namespace={self.namespace}", "exec", "--stdin")
+        target = (f"deployment/{self.deployment}", f"--container={self.container}", "--")
+        into = shlex.join((*words, *target, "tar", "--extract", f"--directory={self.home}", "--file=-"))
+        archive = shlex.quote(str(directory / ARCHIVE))
+        if not self.sealed_to:
+            return f"{into} <{archive}"
+        return f"age --decrypt --identity=KEY {archive}{sealing.SUFFIX} | {into}"
+
+
+def place(root: Path) -> Path:
+    """Make a directory of its own for what a restore sets aside; private."""
+    storage.private_directory(root)
+    name = datetime.now(UTC).strftime(_NAME)
+    with storage.told(root):
+        for number in count(1):
+            path = root / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):  # another restore of the same second
+                path.mkdir(mode=0o700)
+                return path
+    raise AssertionError(root)
+
+
+def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str], recipients: Iterable[str]) -> Aside:
+    """Complete what was set aside of a volume; afterwards nothing of it is readable to others.
+
+    Args:
+        archive: what was taken, closed.
+        names: of what is in it.
+        recipients: public keys to whom it is encrypted; empty to leave it as it is.
+
+    Raises:
+        BackupError: the disk is full.
+    """
+    keys = sealing.parse_recipients(tuple(recipients))
+    storage.write(directory / NAMES, "\n".join(map(repr, names)).encode())
+    if keys:
+        with storage.told(directory):
+            sealing.seal_files((archive.path, directory / NAMES), keys.values())
+    storage.write(directory / INDEX, json.dumps({**asdict(about), "sealed_to": tuple(keys)}, indent=2).encode() + b"\n")
+    storage.sync_tree(directory)
+    return _structured(directory / INDEX)
+
+
+def below(directory: Path) -> Iterator[tuple[Path, Aside]]:
+    """Yield what one restore has set aside: the directory of each volume, and what was taken from there."""
+    for index in sorted(directory.rglob(INDEX)):
+        yield index.parent, _structured(index)
+
+
+def _structured(index: Path) -> Aside:
+    """Read an index.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return cattrs.structure(json.loads(index.read_bytes()), Aside)
+    except (OSError, ValueError, BaseValidationError) as error:
+        raise ValueError(f"{index} cannot be read: {error}") from error
