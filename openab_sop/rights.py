@@ -107,6 +107,11 @@ _SEES = (
     Access("list", "storageclasses", "storage.k8s.io", in_namespace=False),
     Access("list", "resourcequotas"),
 )
+_NAMED = (
+    Access("get", "serviceaccounts"),
+    Access("get", "priorityclasses", "scheduling.k8s.io", in_namespace=False),
+    Access("get", "runtimeclasses", "node.k8s.io", in_namespace=False),
+)
 WANTED: dict[str, tuple[Access, ...]] = {
     "backup": (*_HELPS, *_SNAPSHOTS),  # an agent that does not run is reached by a helper pod
     "target": _SEES,
@@ -114,7 +119,7 @@ WANTED: dict[str, tuple[Access, ...]] = {
     "rehearsal": (*scratch.NEEDED, *scratch.CUTS_OFF, *_SEES),
     "upgrade": rollout.USEFUL,
     "rollback": rollout.USEFUL,
-    "rebuild": (MAKE_NAMESPACE, *_LOCKS, *rollout.NEEDED, *_SEES),
+    "rebuild": (MAKE_NAMESPACE, *_LOCKS, *rollout.NEEDED, *_SEES, *_NAMED),
 }
 """By stage, what it takes for all that it can do; without it the report says what was left out."""
 BRINGS = {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.agents.workload import Workload
 from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
@@ -19,6 +21,12 @@ from openab_sop.restores.held import FILLING, RESTORED, Held, bears, users
 from openab_sop.restores.installation import Installation
 from openab_sop.verdict import Finding
 
+_NAMED = {
+    "serviceAccountName": "ServiceAccount",
+    "priorityClassName": "PriorityClass",
+    "runtimeClassName": "RuntimeClass",
+}
+"""What a pod's spec names, by field."""
 _SOMETHING = "find . -mindepth 1 ! -name lost+found | head -n 1 || status=$?"
 
 
@@ -53,6 +61,37 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
             yield replace(finding, next_step=f"{finding.next_step}; or go without it: --accept={id} --reason=TEXT")
+
+
+def lacking(plan: Blueprint, cluster: Cluster) -> Iterator[Finding]:
+    """Name what the pods cannot start without and nobody has: neither chart, nor backup, nor cluster.
+
+    What the caller may not look at is taken to be there.
+    """
+    kept = {(str(body["kind"]), str(body["metadata"]["name"])) for body in plan.references(rendered=False)}
+    kept |= {(CLAIM, claim) for _, _, claim in plan.with_claims}
+    needed = {need: name for name, body in plan.deployments.items() for need in needs(Workload(body))}
+    for (kind, name), deployment in needed.items():
+        if (kind, name) in kept or plan.rendered(kind, name):
+            continue
+        with suppress(Forbidden):
+            if cluster.find(kind, name) is None:
+                yield Finding(
+                    f"{kind} {name}",
+                    f"pods of {deployment} need it; neither chart nor backup has it, nor the cluster",
+                    "one that is there before the pods are",
+                    f"make it, then run again: kubectl get {kind.lower()} {name}",
+                )
+
+
+def needs(workload: Workload) -> Iterator[tuple[str, str]]:
+    """Yield kind and name of whatever the pods of a workload cannot start without."""
+    for kind in ("Secret", "ConfigMap"):
+        yield from ((kind, name) for name, *_ in workload.references(kind))
+    yield from ((CLAIM, claim) for claim in workload.claims.values())
+    for field, kind in _NAMED.items():
+        if name := workload.pod.get(field):
+            yield kind, str(name)
 
 
 def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:

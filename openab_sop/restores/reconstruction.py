@@ -62,6 +62,7 @@ class Reconstruction:
         if not findings:
             findings += obstacles.standing(self._plan, self._installation)
             findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
+            findings += obstacles.lacking(self._plan, self._cluster)
         return Verdict("nothing is in the way", tuple(findings))
 
     def render(self) -> str:

@@ -141,7 +141,7 @@ def test_what_was_newer_is_set_aside(release: Release) -> None:
     assert "'later/note'" in (newest / DEPLOYMENT / "aside.txt").read_text()
     told = next(line for line in run.output.splitlines() if line.startswith(f"set aside of {DEPLOYMENT}: "))
     command = told.partition("back with: ")[2]
-    subprocess.run(command, shell=True, check=True, env=dict(release.suites.env), timeout=60)
+    subprocess.run(["sh", "-c", command], check=True, env=dict(release.suites.env), timeout=60)
     assert (release.volume / "later" / "note").read_bytes() == b"never backed up"
 
 

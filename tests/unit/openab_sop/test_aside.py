@@ -57,7 +57,7 @@ def test_the_command_brings_it_back(tmp_path: Path) -> None:
     (tmp_path / "kubectl").write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift; exec "$@"\n')
     (tmp_path / "kubectl").chmod(0o700)
     command = about.back(directory)
-    subprocess.run(command, shell=True, check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    subprocess.run(["sh", "-c", command], check=True, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert (home / "note").read_text() == PRECIOUS
     assert "kubectl --context=prod --namespace=bots exec --stdin deployment/openab-kiro --container=openab" in command
 
@@ -70,7 +70,7 @@ def test_no_name_puts_words_into_the_operators_shell(tmp_path: Path) -> None:
     (tmp_path / "x y").mkdir()
     (tmp_path / "x y" / aside.ARCHIVE).touch()
     env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    said = subprocess.run(command, shell=True, check=True, env=env, cwd=tmp_path, capture_output=True, text=True)
+    said = subprocess.run(["sh", "-c", command], check=True, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert "--context=a b; touch pwned" in said.stdout.splitlines()
     assert "--directory=$(touch pwned)" in said.stdout.splitlines()
     assert not (tmp_path / "pwned").exists()
