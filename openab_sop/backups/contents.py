@@ -171,6 +171,23 @@ class Comparison:
         query = "SELECT pod.* FROM pod LEFT JOIN copy USING (path) WHERE copy.path IS NULL ORDER BY path"
         return _entries(self._database.execute(query))
 
+    def since_before(self) -> tuple[list[str], list[str], list[str]]:
+        """Return the pod's paths that it did not have before, that are otherwise, and those that are gone.
+
+        A directory is otherwise if more of it than its time is.
+        """
+        unlike = " OR ".join(f"before.{name} IS NOT pod.{name}" for name in _COMPARED if name != "mtime_ns")
+        otherwise = f"{unlike} OR (pod.type != 'd' AND before.mtime_ns IS NOT pod.mtime_ns)"
+        queries = (
+            "SELECT path FROM pod LEFT JOIN before USING (path) WHERE before.path IS NULL",
+            f"SELECT path FROM pod JOIN before USING (path) WHERE {otherwise}",
+            "SELECT path FROM before LEFT JOIN pod USING (path) WHERE pod.path IS NULL",
+        )
+        added, changed, gone = (
+            [os.fsdecode(path) for (path,) in self._database.execute(f"{query} ORDER BY path")] for query in queries
+        )
+        return added, changed, gone
+
     def unrestored(self) -> Iterator[Entry]:
         """Yield the copy's entry wherever the pod has none, another one, or has lost its hard link."""
         unlike = " OR ".join(f"copy.{name} IS NOT pod.{name}" for name in _COMPARED)

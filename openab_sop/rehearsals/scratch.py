@@ -14,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from secrets import token_hex
 
+from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import LIFETIME, START, WAITS, attached, started
+from openab_sop.agents.own_pod import own_pod
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import MANAGER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, owner
@@ -168,24 +170,20 @@ class Scratch:
         return None
 
     def _leash_pod(self, like: Workload) -> Object:
-        spec: Object = {key: like.pod[key] for key in _OF_LEASH if like.pod.get(key)}
-        container = {"name": _LEASH, "image": like.image, "command": WAITS, "stdin": True, "stdinOnce": True}
-        security = part(like.container, "securityContext")
-        spec |= {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "containers": [{**container, "workingDir": "/", "securityContext": security}],
-        }
-        return {"metadata": {"labels": {**self.labels, _LEASH_LABEL: self.id}}, "spec": spec}
+        """The template of a pod like the agent's; it asks for room of its own only where the release's quota counts."""
+        extra = {"name": _LEASH, "stdin": True, "stdinOnce": True}
+        body = own_pod("", Agent.of(like.body), like.pod, command=WAITS, lifetime=LIFETIME, container=extra)
+        (container,) = body["spec"]["containers"]
+        if not self.is_own:
+            container.pop("resources", None)
+        labels = {**part(body, "metadata", "labels"), **self.labels, _LEASH_LABEL: self.id}
+        return {"metadata": {**body["metadata"], "labels": labels}, "spec": body["spec"]}
 
     def _leash_pods(self) -> list[Object]:
         return self.cluster.list("Pod", f"{_LEASH_LABEL}={self.id}")
 
 
 _LEASH = "leash"
-_OF_LEASH = ("nodeSelector", "affinity", "tolerations", "runtimeClassName", "securityContext", "imagePullSecrets")
-"""What of the agent's pod the leash's is like: no account, which its namespace may lack, and no room of its own."""
 _LEASH_LABEL = f"{MANAGER}/leash"
 
 

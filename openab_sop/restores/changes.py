@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -102,6 +102,17 @@ class VolumeSince:
             changed=tuple(entry.path for entry in table.unrestored() if self._is_changed(entry)),
             removed=tuple(entry.path for entry in table.missing_in_pod()),
         )
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what is on the volume now."""
+        return self._table.all("pod")
+
+    def compared_with(self, earlier: Iterable[Entry]) -> tuple[Changes, int]:
+        """Return what has changed since an earlier look, and by how many bytes the files have grown together."""
+        self._table.clear("before")
+        self._table.add_all("before", earlier)
+        added, changed, removed = map(tuple, self._table.since_before())
+        return Changes(added, changed, removed), self._table.size("pod") - self._table.size("before")
 
     def lost(self) -> dict[str, Finding]:
         """Name by its path every file of the backup that is gone (SOP 3.5 +)."""

@@ -171,6 +171,8 @@ class Restoration:
         for agent, stored in self._concerned() if self.selection.touches_volumes else ():
             held = self._hold(agent, stored)
             findings += self._unfit(held)
+        if told := self.logins():
+            self._notes["logins"] = "; ".join(filter(None, (self._notes.get("logins"), told)))
         return Verdict("the volumes may be restored into", tuple(findings))
 
     def set_aside(self) -> dict[str, str]:

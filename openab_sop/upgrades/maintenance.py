@@ -23,6 +23,7 @@ from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.status import Status
 from openab_sop.targets.announce import Announcer
+from openab_sop.upgrades.settled import Settled
 
 Progress = Callable[[str, int, int], None]
 
@@ -36,6 +37,7 @@ class Policy:
         roll_back: whether a failed gate after a change leads back (``--on-failure``).
         limits, patterns: how health is judged.
         may_vanish: patterns of names in a home that may be gone after an upgrade.
+        keep_logins: whether logins that are newer on a volume stay where a whole home is restored (``--logins``).
         backup_root, store, identity, recipients, snapshot_above: as for a backup.
     """
 
@@ -44,6 +46,7 @@ class Policy:
     limits: Limits
     patterns: Patterns
     may_vanish: Sequence[str]
+    keep_logins: bool
     backup_root: Path
     store: Store | None
     identity: str | None
@@ -78,6 +81,11 @@ class Maintenance:
     def course(self) -> Course:
         """The course as it is on disk now."""
         return self.file.course
+
+    @property
+    def settled(self) -> Settled:
+        """How the volumes were when the present version had settled."""
+        return Settled(self.file.path.parent / "settled")
 
     def listed(self) -> Listed:
         """Return what Helm says of the release now.

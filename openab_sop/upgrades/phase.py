@@ -19,6 +19,7 @@ from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
 from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import Blueprint
+from openab_sop.restores.changes import VolumeSince
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.upgrades import fingerprint
@@ -65,6 +66,7 @@ class Phase:
         self._then = then
         self._watch: OutageWatch | None = None
         self._volumes: dict[str, Looked] | None = None
+        self._later = ""
 
     @property
     def is_to_come(self) -> bool:
@@ -157,8 +159,9 @@ class Phase:
         if volumes is None:
             volumes = self._look(release)
         if course.when(self._verified):
-            volumes = {name: Looked(looked.changes) for name, looked in volumes.items()}
+            volumes = {name: Looked(looked.changes, later=looked.later) for name, looked in volumes.items()}
         seen = verify(release, self.version, hosts, course, volumes)
+        self._later = "; ".join(f"{key}: {told}" for key, told in seen.later.items())
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
             self.situation,
@@ -202,7 +205,14 @@ class Phase:
         return self._heed(ask(self.name, f"After a restart: {self._question()}"))
 
     def _look(self, release: Release) -> dict[str, Looked]:
-        return look(release, self._m.baseline(), self._m.policy.may_vanish, self._course)
+        return look(release, self._m.baseline(), self._m.policy.may_vanish, self._course, self._settled)
+
+    def _settled(self, key: str, since: VolumeSince) -> str:
+        """Take down how a volume is while the version is judged; later, say what has changed since."""
+        if self._course.when(self._verified):
+            return self._m.settled.told(key, since)
+        self._m.settled.take(key, since)
+        return ""
 
     @property
     def _course(self) -> Course:
@@ -265,10 +275,11 @@ class Phase:
 
     def _question(self) -> str:
         back = f" The way back takes {self._course.way_back}." if self._course.way_back else ""
+        since = f" Since it settled the agent has changed on its volume: {self._later}." if self._later else ""
         words = "\n".join(f"  {answer.value}: {meaning}" for answer, meaning in MEANINGS.items())
         return (
             f"{self._m.name} runs {self.version}. Send a test message in the chat: does the bot answer, "
-            f"do a conversation and tool calls work?{back}\n{words}"
+            f"do a conversation and tool calls work?{back}{since}\n{words}"
         )
 
     def _heed(self, answer: Answer | None) -> Given:

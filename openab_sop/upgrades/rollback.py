@@ -107,6 +107,8 @@ class Rollback:
             ):
                 reasons = list(since.unreadable_to_old())
                 told[name] = "\n  ".join([str(since.changes), *(str(reason.finding) for reason in reasons)])
+                if later := self._m.settled.told(name, since):
+                    told[name] += f"\n  of these since the new version had settled: {later}"
             if reasons and (name in paths or name not in chosen):  # a killed run may have begun with the whole home
                 concerned = (*paths.get(name, ()), *(path for reason in reasons for path in reason.paths))
                 paths[name] = tuple(dict.fromkeys(concerned))
@@ -364,7 +366,14 @@ class Rollback:
         m = self._m
         home = Selection.parse("home")
         restoration = Restoration(
-            m.baseline(), release, home, m.journal, only=names, deployments=deployments, notes=m.notes
+            m.baseline(),
+            release,
+            home,
+            m.journal,
+            only=names,
+            deployments=deployments,
+            keep_logins=m.policy.keep_logins,
+            notes=m.notes,
         )
         try:
             written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)

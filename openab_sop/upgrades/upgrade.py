@@ -220,6 +220,7 @@ class Upgrade:
             prerelease=str(self.target.prerelease or ""),
             **self._by_rehearsal(),
         )
+        self.maintenance.settled.forget()
         self.maintenance.file.write(course)
         self.maintenance.entered = True
         return f"upgrade {course.id} begins: {course.version} at revision {course.revision} to {course.target}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from openab_sop.agents.container import Host, process_alive
@@ -12,7 +12,7 @@ from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
-from openab_sop.restores.changes import names, volume_since
+from openab_sop.restores.changes import VolumeSince, names, volume_since
 from openab_sop.upgrades import fingerprint
 from openab_sop.verdict import Finding, Verdict
 
@@ -26,6 +26,7 @@ class Seen:
         findings: what is not as it must be.
         images: by agent: the image that the version renders, and the one that runs, by its digest.
         changes: by agent: what became of its volume since the baseline, in words.
+        later: by agent: what has changed on its volume since the version had settled, in words.
         own: what is gone because the old version's own start removes it too, in words.
         missing: configuration files of the baseline that are gone or no longer parse.
         lost: agents whose claim is another than before.
@@ -37,6 +38,7 @@ class Seen:
     findings: list[Finding] = field(default_factory=list[Finding])
     changes: dict[str, str] = field(default_factory=dict[str, str])
     images: dict[str, str] = field(default_factory=dict[str, str])
+    later: dict[str, str] = field(default_factory=dict[str, str])
     own: list[str] = field(default_factory=list[str])
     missing: list[str] = field(default_factory=list[str])
     lost: list[str] = field(default_factory=list[str])
@@ -61,12 +63,14 @@ class Looked:
         lost: files that are gone, by path.
         broken: agents' and steering files that are gone or no longer parse, by path.
         own: paths that are gone and that no version is to blame for.
+        later: what has changed since the version had settled, in words.
     """
 
     changes: str
     lost: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
     broken: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
     own: tuple[str, ...] = ()
+    later: str = ""
 
     @property
     def damage(self) -> frozenset[str]:
@@ -83,10 +87,19 @@ class Looked:
         )
 
 
-def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: Course) -> dict[str, Looked]:
+def look(
+    release: Release,
+    baseline: Backup,
+    may_vanish: Sequence[str],
+    course: Course,
+    later: Callable[[str, VolumeSince], str] = lambda key, since: "",
+) -> dict[str, Looked]:
     """Look at each volume whose claim is the one from before, or was restored since; by its key.
 
     What the old version's own start is known to remove is held against nobody.
+
+    Args:
+        later: told each volume's key and what is on it, it says what has changed since the version had settled.
 
     Raises:
         PodError: an agent has no running pod.
@@ -96,7 +109,8 @@ def look(release: Release, baseline: Backup, may_vanish: Sequence[str], course: 
     for volume in release.mounted:
         if volume.key in course.claims and volume.key not in lost:
             with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
-                found = Looked(str(since.changes), since.lost(), since.broken_config())
+                told = later(volume.key, since)
+                found = Looked(str(since.changes), since.lost(), since.broken_config(), later=told)
             seen[volume.key] = found.without(course.removed_at_start.get(volume.key, ()))
     return seen
 
@@ -140,6 +154,7 @@ def verify(
             seen.findings.append(Finding(f"claim of {key}", f"UID {now}", f"UID {uid}, as before", where))
         elif looked := volumes.get(key):
             seen.changes[key] = looked.changes
+            seen.later |= {key: looked.later} if looked.later else {}
             seen.own += [f"{key}: {names(looked.own)}"] if looked.own else []
             seen.missing += [finding.subject for finding in looked.broken.values()]
             seen.findings += dict.fromkeys([*looked.lost.values(), *looked.broken.values()])

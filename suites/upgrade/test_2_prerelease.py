@@ -37,6 +37,7 @@ def test_prerelease_is_verified(prerelease: Phase, hosts: Mapping[str, Host], au
     seen = prerelease.verify(hosts)
     evidence("images", seen.images)
     evidence("volumes", seen.changes)
+    evidence("since it settled", seen.later or "nothing changed")
     audit.facts |= seen.highlights
     assert not seen.findings, seen.told()
 

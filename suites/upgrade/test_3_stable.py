@@ -37,6 +37,7 @@ def test_stable_is_verified(stable: Phase, hosts: Mapping[str, Host], audit: Aud
     seen = stable.verify(hosts)
     evidence("images", seen.images)
     evidence("volumes", seen.changes)
+    evidence("since it settled", seen.later or "nothing changed")
     audit.facts |= seen.highlights
     assert not seen.findings, seen.told()
 
