@@ -94,9 +94,8 @@ NEEDED: dict[str, tuple[Access, ...]] = {
 """By stage, what it cannot do without; readiness asks for it."""
 _HELPS = (*_HOLDS, *rollout.USEFUL)
 _SNAPSHOTS = (
-    *(Access(verb, "volumesnapshots", "snapshot.storage.k8s.io") for verb in ("create", "get", "list", "delete")),
+    *(Access(verb, "volumesnapshots", "snapshot.storage.k8s.io") for verb in ("create", "get")),
     Access("create", "persistentvolumeclaims"),
-    Access("delete", "persistentvolumeclaims"),
     Access("list", "volumesnapshotclasses", "snapshot.storage.k8s.io", in_namespace=False),
 )
 _SEES = (
@@ -107,6 +106,13 @@ _SEES = (
     Access("list", "storageclasses", "storage.k8s.io", in_namespace=False),
     Access("list", "resourcequotas"),
 )
+_REHEARSES = (
+    *scratch.NEEDED,
+    *scratch.CUTS_OFF,
+    *rollout.USEFUL,
+    Access("get", "serviceaccounts"),
+    Access("get", "leases", "coordination.k8s.io"),
+)
 _NAMED = (
     Access("get", "serviceaccounts"),
     Access("get", "priorityclasses", "scheduling.k8s.io", in_namespace=False),
@@ -116,10 +122,10 @@ WANTED: dict[str, tuple[Access, ...]] = {
     "backup": (*_HELPS, *_SNAPSHOTS),  # an agent that does not run is reached by a helper pod
     "target": _SEES,
     "plan": _SEES,
-    "rehearsal": (*scratch.NEEDED, *scratch.CUTS_OFF, *_SEES),
-    "upgrade": rollout.USEFUL,
+    "rehearsal": (*_REHEARSES, *_SEES),
+    "upgrade": (*_REHEARSES, Access("get", "nodes", in_namespace=False)),  # the old version's start, on a copy
     "rollback": rollout.USEFUL,
-    "rebuild": (MAKE_NAMESPACE, *_LOCKS, *rollout.NEEDED, *_SEES, *_NAMED),
+    "rebuild": (MAKE_NAMESPACE, *_SEES, *_NAMED),
 }
 """By stage, what it takes for all that it can do; without it the report says what was left out."""
 BRINGS = {

@@ -7,6 +7,7 @@ then is a finished pod, which holds no volume; the next run removes it.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,8 @@ WAITS = ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"]
 PATIENCE = 15
 """Seconds in which a node must take a helper, while there is another placement to try."""
 
+_FULL = re.compile(r"exceeded quota|Insufficient |Too many pods|OutOf\w+")
+"""How quota, scheduler and kubelet say that there is no room for another pod."""
 AT_ONCE = 4
 """Helpers that are tried beside each other."""
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -78,12 +81,14 @@ def helper_pod(
     for template in templates:
         name = new_name(agent)
         claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
-        pod = _pod(name, agent, template, claim, node, bare=bare)
-        created = create(cluster, pod if node or instead or bare else near(pod, _node_of_ours(cluster, agent)))
+        pod = _pod(name, agent, template, claim, None if bare else node, bare=bare)
+        if bare:  # the scheduler is asked too: after a stop it is
+            pod = near(pod, node)
+        created = create(cluster, pod if node or instead else near(pod, _node_of_ours(cluster, agent)))
         try:
             if instead:
                 instead(created)
-            patience = START if instead or template is templates[-1] else PATIENCE
+            patience = START if instead or (template is templates[-1] and not bare) else PATIENCE
             problem = started(cluster, name, agent.container, patience)
             if problem is None:
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
@@ -99,16 +104,22 @@ def helper_pod(
     )
 
 
-def try_helpers(cluster: Cluster, agents: Iterable[Agent], good: Mapping[str, str] | None = None) -> dict[str, str]:
+def try_helpers(
+    cluster: Cluster,
+    agents: Iterable[Agent],
+    good: Mapping[str, str] | None = None,
+    deployments: Mapping[str, Object] | None = None,
+) -> dict[str, str]:
     """Start a helper beside each agent, without its volume, and run something in it: before anything is stopped.
 
     So it is known that image, admission, scheduler and the caller's rights let one run when it is needed (SOP 4.3).
 
     Args:
         good: by Deployment, the image that is known to be good.
+        deployments: by name, as they are to be where the cluster's own are otherwise.
 
     Returns:
-        By agent what came of it, in words.
+        By agent what came of it, in words. Room that is only missing while the agent has its own is no failure.
 
     Raises:
         PodError, ClusterError: none starts; nothing was stopped yet.
@@ -117,12 +128,14 @@ def try_helpers(cluster: Cluster, agents: Iterable[Agent], good: Mapping[str, st
     def tried(agent: Agent) -> str:
         begun = time.monotonic()
         try:
-            with helper_pod(cluster, agent, good=(good or {}).get(agent.deployment), bare=True) as pod:
+            name = agent.deployment
+            like = (deployments or {}).get(name)
+            with helper_pod(cluster, agent, deployment=like, good=(good or {}).get(name), bare=True) as pod:
                 pod.capture("true", "/")
-        except Forbidden as refused:
-            if "quota" not in refused.problem:
+        except (Forbidden, PodError) as refused:
+            if not _FULL.search(refused.problem):
                 raise
-            return "not tried: the quota has no room beside the agent; there is some as soon as it stands still"
+            return f"not tried: there is no room beside the agent, as there is when it stands still ({refused.problem})"
         return f"starts within {time.monotonic() - begun:.1f} s"
 
     alone = {agent.deployment: agent for agent in agents}
@@ -169,8 +182,8 @@ def _pod(
     name: str, agent: Agent, template: Object, claim: str | None, node: str | None, *, bare: bool = False
 ) -> Object:
     volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
-    names = [v["name"] for v in volumes]
-    if agent.claim and not names:
+    names = [v["name"] for v in volumes] if not bare else []
+    if agent.claim and not names and not bare:
         raise PodError(
             f"Deployment {agent.deployment} does not mount claim {agent.claim}",
             "bring the release back to the version of the backup first (helm rollback), then run again",
@@ -183,8 +196,8 @@ def _pod(
         command=WAITS,
         lifetime=LIFETIME,
         node=node,
-        volumes=[] if bare else [{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
-        container={"stdin": True, "stdinOnce": True, "volumeMounts": [] if bare else mounts},
+        volumes=[{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
+        container={"stdin": True, "stdinOnce": True, "volumeMounts": mounts},
     )
 
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 
 import cattrs
@@ -21,11 +18,8 @@ from cattrs.errors import BaseValidationError
 from openab_sop import storage
 from openab_sop.backups import sealing
 from openab_sop.backups.archive import Archive
-from openab_sop.backups.backup import ASIDE
 
 ARCHIVE, NAMES, INDEX = "aside.tar", "aside.txt", "aside.json"
-_NAME = f"{ASIDE}%Y%m%d-%H%M%S"
-"""In UTC."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +27,14 @@ class Aside:
     """What was set aside of one volume.
 
     Attributes:
-        context, namespace, release, deployment, container: where it was.
+        kubeconfig, context, namespace, release, deployment, container: where it was.
         home: path of the volume in the container.
         backup: name of the backup that was restored over it.
         names: how many names it has.
         sealed_to: public keys of those who can read it; empty if it is not encrypted.
     """
 
+    kubeconfig: str
     context: str
     namespace: str
     release: str
@@ -51,31 +46,19 @@ class Aside:
     sealed_to: tuple[str, ...] = ()
 
     def back(self, directory: Path) -> str:
-        """Return the command that brings it back onto the volume, over what is there; names may follow it.
+        """Return the command that brings it back onto the volume, over what is there.
 
         Args:
             directory: where it is.
         """
         words = ("kubectl", f"--context={self.context}", f"--namespace={self.namespace}", "exec", "--stdin")
         target = (f"deployment/{self.deployment}", f"--container={self.container}", "--")
-        into = shlex.join((*words, *target, "tar", "--extract", f"--directory={self.home}", "--file=-"))
+        extract = shlex.join((*words, *target, "tar", "--extract", f"--directory={self.home}", "--file=-"))
+        into = f"KUBECONFIG={shlex.quote(self.kubeconfig)} {extract}"
         archive = shlex.quote(str(directory / ARCHIVE))
         if not self.sealed_to:
             return f"{into} <{archive}"
         return f"age --decrypt --identity=KEY {archive}{sealing.SUFFIX} | {into}"
-
-
-def place(root: Path) -> Path:
-    """Make a directory of its own for what a restore sets aside; private."""
-    storage.private_directory(root)
-    name = datetime.now(UTC).strftime(_NAME)
-    with storage.told(root):
-        for number in count(1):
-            path = root / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):  # another restore of the same second
-                path.mkdir(mode=0o700)
-                return path
-    raise AssertionError(root)
 
 
 def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str], recipients: Iterable[str]) -> Aside:
@@ -95,7 +78,6 @@ def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str],
         with storage.told(directory):
             sealing.seal_files((archive.path, directory / NAMES), keys.values())
     storage.write(directory / INDEX, json.dumps({**asdict(about), "sealed_to": tuple(keys)}, indent=2).encode() + b"\n")
-    storage.sync_tree(directory)
     return _structured(directory / INDEX)
 
 

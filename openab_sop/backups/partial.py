@@ -15,24 +15,26 @@ from pathlib import Path
 from secrets import token_hex
 
 from openab_sop import storage
-from openab_sop.backups.backup import ASIDE, MANIFEST, NAME_FORMAT, PARTIAL, PREFIX
+from openab_sop.backups.backup import ASIDE, MANIFEST, MOMENT, PARTIAL, PREFIX
 from openab_sop.journal import Journal
 
 
 class Partial:
-    """The directory of a backup in the making; held by a lock for as long as its run lives.
+    """The directory of a backup in the making, or its like; held by a lock for as long as its run lives.
 
     Args:
         root: where backups are kept; created private if it is not there.
         journal: where it is recorded what an earlier run has left.
+        prefix: what its name begins with once it is complete.
 
     Raises:
         BackupError: the root cannot be used.
     """
 
-    def __init__(self, root: Path, journal: Journal) -> None:
+    def __init__(self, root: Path, journal: Journal, prefix: str = PREFIX) -> None:
         self.started = datetime.now(UTC)
-        self.path = root / f".{self.started.strftime(NAME_FORMAT)}.{token_hex(4)}{PARTIAL}"
+        self._format = f"{prefix}{MOMENT}"
+        self.path = root / f".{self.started.strftime(self._format)}.{token_hex(4)}{PARTIAL}"
         self._root = root
         self._journal = journal
         storage.private_directory(root)
@@ -42,11 +44,11 @@ class Partial:
             self._lock = os.open(self.path, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
-    def complete(self, manifest: Callable[[str], bytes]) -> Path:
-        """Give the directory a backup's name: from here on it is one, and all of it is on disk.
+    def complete(self, manifest: Callable[[str], bytes] | None = None) -> Path:
+        """Give the directory its name: from here on it is what it is called, and all of it is on disk.
 
         Args:
-            manifest: returns the content of ``backup.json`` for the name that the backup gets.
+            manifest: returns the content of ``backup.json`` for the name that a backup gets.
 
         Returns:
             Its path.
@@ -58,9 +60,10 @@ class Partial:
             storage.sync_tree(self.path)
             with storage.alone(self._root):
                 target = self._free_name()
-                storage.write(self.path / MANIFEST, manifest(target.name))
+                if manifest:
+                    storage.write(self.path / MANIFEST, manifest(target.name))
                 storage.sync(self.path)
-                with self._journal.action("complete backup", directory=str(target)):
+                with self._journal.action("complete backup" if manifest else "set aside", directory=str(target)):
                     self.path.rename(target)
                     storage.sync(self._root)
         self._release()
@@ -79,7 +82,7 @@ class Partial:
     def _free_name(self) -> Path:
         """The name of the moment when it was begun, or of the next second that no other backup has."""
         moment = self.started
-        while (target := self._root / moment.strftime(NAME_FORMAT)).exists():
+        while (target := self._root / moment.strftime(self._format)).exists():
             moment += timedelta(seconds=1)
         return target
 

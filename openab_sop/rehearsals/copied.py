@@ -17,7 +17,7 @@ from openab_sop.journal import Journal
 from openab_sop.objects import Object
 from openab_sop.rehearsals import isolation, rules, scratch
 from openab_sop.rehearsals.behaviour import Behaviour, Traces
-from openab_sop.rehearsals.copies import Version
+from openab_sop.rehearsals.copies import Version, emptied
 from openab_sop.rehearsals.homes import Homes
 from openab_sop.rehearsals.isolation import Isolation
 from openab_sop.rehearsals.scratch import Scratch
@@ -161,8 +161,15 @@ class Copied:
         return self._old_traces
 
     def removed(self) -> dict[str, tuple[str, ...]]:
-        """Return by volume the paths of the backup that the version that ran last has removed."""
-        return self._homes.removed(self._deployments)
+        """Return by volume the paths of the backup that the version that ran last has removed.
+
+        Logins that were made harmless are not among them, nor anything of an agent of which a volume is empty in the
+        copy: with the real ones it might have acted otherwise.
+        """
+        removed = self._homes.removed(self._deployments)
+        claims, agents = self._homes.claims, self._old_version.agents
+        whole = {name for name in self._agents if not emptied(agents[name], claims)}
+        return {key: paths for key, paths in removed.items() if key.partition("/")[0] in whole}
 
     def close(self) -> None:
         """Remove the copy, if no step did."""

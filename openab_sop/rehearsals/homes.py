@@ -146,7 +146,7 @@ class Homes:
         """Tell by volume which paths of the backup the version that ran last has removed."""
         self._hold(deployments)
         try:
-            return {held.stored.key: tuple(held.since(self.may_vanish).gone()) for held in self._held}
+            return {held.stored.key: tuple(self._removed(held)) for held in self._held}
         finally:
             self.let_go()
 
@@ -185,6 +185,11 @@ class Homes:
                 volume = next(v for v in agent.further if v.home == recorded.home) if stored.volume else agent
                 holding = hold(self.scratch.cluster, volume, stored, self.source, scratch, deployment=body)
                 self._held.append(self._open.enter_context(holding))
+
+    def _removed(self, held: Held) -> Iterator[str]:
+        treated = self.harmless.get(held.stored.key)
+        ours = set(treated.changed) if treated else set[str]()
+        return (path for path in held.since(self.may_vanish).gone() if path not in ours)
 
     def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
         directory, scratch = self.source.directory / stored.key, kept / stored.key

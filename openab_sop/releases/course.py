@@ -90,6 +90,7 @@ class Course:
         decided: the row of the decision table that matched (SOP 4.1); a rollback goes by it to its end.
         to_restore: agents of which something goes back to the baseline on the way back.
         paths: by agent: what of its home does, where that is not the whole of it.
+        compared: volumes that were looked at on the way back: what was gone there is put back before it goes on.
         restored: agents whose whole home does so by now.
         ended: how it ended; empty while it is under way.
     """
@@ -118,6 +119,7 @@ class Course:
     decided: str = ""
     to_restore: tuple[str, ...] = ()
     paths: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    compared: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     ended: str = ""
 

@@ -21,6 +21,7 @@ from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.home import ROOM
 from openab_sop.backups.items import AGENTS, STEERING
+from openab_sop.backups.logins import is_login
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, SopError
 from openab_sop.restores.volume import Volume
@@ -55,6 +56,18 @@ class Changes:
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
+
+    def below(self, paths: Sequence[str]) -> Changes:
+        """Return what of it is one of these paths or below; all of it if none are given."""
+        return self._filtered(lambda path: not paths or any(PurePosixPath(path).is_relative_to(one) for one in paths))
+
+    def but_for(self, paths: Sequence[str]) -> Changes:
+        """Return it without these paths."""
+        return self._filtered(lambda path: path not in paths)
+
+    def _filtered(self, wanted: Callable[[str], bool]) -> Changes:
+        added, changed, removed = (tuple(filter(wanted, paths)) for paths in (self.added, self.changed, self.removed))
+        return Changes(added, changed, removed)
 
     def __str__(self) -> str:
         kinds = (("added", self.added), ("changed", self.changed), ("removed", self.removed))
@@ -142,7 +155,7 @@ class VolumeSince:
         """Name what an older version may not read any more: schemas moved on, files gone or broken (SOP 4.3)."""
         for path in self.gone():
             finding = self._finding(path, "it is gone", "every file that was there before is still there")
-            root = self._root_of(path)
+            root = self.root_of(path)
             whole = database.parts(path) if root in self.stored.databases else (root,)
             yield Unreadable(finding, (*whole, *self._shared_with(root)))
         yield from self._moved_on()
@@ -166,7 +179,7 @@ class VolumeSince:
     def _is_configuration(self, path: str) -> bool:
         return _is_configuration(in_home(self.stored.inside, path))
 
-    def _root_of(self, path: str) -> str:
+    def root_of(self, path: str) -> str:
         """Return what has to be brought back for a path to be there: itself, or the highest directory that is not."""
         for parent in (str(parent) for parent in reversed(PurePosixPath(path).parents)):
             theirs = self._table.get("pod", parent)
@@ -175,12 +188,16 @@ class VolumeSince:
         return path
 
     def _beside(self, path: str) -> Iterator[str]:
-        """Yield what else has changed in a database's own directory: a migration may have rewritten it too."""
+        """Yield what else has changed in a database's own directory: a migration may have rewritten it too.
+
+        Logins stay: one that was refreshed since makes the older one dead.
+        """
         directory = PurePosixPath(path).parent
         sets = {part: database.parts(main) for main in self.stored.databases for part in database.parts(main)}
         for changed in self.changes.changed if str(directory) != "." else ():
             theirs = self._table.get("pod", changed)
-            if theirs is not None and theirs.type == "f" and PurePosixPath(changed).parent == directory:
+            is_beside = theirs is not None and theirs.type == "f" and PurePosixPath(changed).parent == directory
+            if is_beside and not is_login(in_home(self.stored.inside, changed)):
                 yield from sets.get(changed, (changed,))
 
     def _shared_with(self, root: str) -> Iterator[str]:

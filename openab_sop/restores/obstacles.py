@@ -27,6 +27,8 @@ _NAMED = {
     "runtimeClassName": "RuntimeClass",
 }
 """What a pod's spec names, by field."""
+_ALWAYS = ("ServiceAccount", "default")
+"""What Kubernetes makes in each namespace by itself."""
 _SOMETHING = "find . -mindepth 1 ! -name lost+found | head -n 1 || status=$?"
 
 
@@ -90,8 +92,9 @@ def needs(workload: Workload) -> Iterator[tuple[str, str]]:
         yield from ((kind, name) for name, *_ in workload.references(kind))
     yield from ((CLAIM, claim) for claim in workload.claims.values())
     for field, kind in _NAMED.items():
-        if name := workload.pod.get(field):
-            yield kind, str(name)
+        name = str(workload.pod.get(field) or "")
+        if name and (kind, name) != _ALWAYS:
+            yield kind, name
 
 
 def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:

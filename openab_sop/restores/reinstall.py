@@ -90,6 +90,7 @@ class Reinstall:
         """Check that the backup is of this namespace, and brings all of the release back (SOP 5.1)."""
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
+        findings += obstacles.lacking(self._plan, self._cluster)
         return Verdict("the backup belongs here", tuple(findings))
 
     def try_helpers(self) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -16,8 +16,10 @@ from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.agents.workload import Workload
 from openab_sop.backups import aside, logins
 from openab_sop.backups.archive import Archive
-from openab_sop.backups.backup import Backup, StoredAgent
+from openab_sop.backups.aside import Aside
+from openab_sop.backups.backup import ASIDE, Backup, StoredAgent
 from openab_sop.backups.items import Selection
+from openab_sop.backups.partial import Partial
 from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, NotFound, NotNeeded, PodError, SopError
 from openab_sop.journal import Journal
@@ -75,11 +77,12 @@ class Restoration:
         self.lease = Lease(release.cluster, release.name)
         self._helpers = ExitStack()
         self._held: list[Held] = []
-        self._aside: Path | None = None
+        self._asides: list[Path] = []
         self._stopped = False
+        self._started = False
         self._running = False
-        self._touched = False
-        self._proved = False
+        self._written = set[str]()
+        self._proved = set[str]()
 
     def fits(self) -> Verdict:
         """Check that the backup is of this release and of these agents (SOP 5.1)."""
@@ -146,7 +149,7 @@ class Restoration:
         if not self.selection.touches_volumes:
             raise NotNeeded("no volume is to be restored")
         images = {stored.deployment: stored.image for stored in self.source.manifest.agents}
-        return try_helpers(self.release.cluster, self._agents(), images)
+        return try_helpers(self.release.cluster, self._agents(), images, self._deployments)
 
     def stop(self) -> dict[str, int]:
         """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).
@@ -166,7 +169,6 @@ class Restoration:
 
     def preflight(self) -> Verdict:
         """Look at each volume before anything is written: is it the right one, is it large enough (SOP 5.1)."""
-        self._aside = self._aside_directory()
         findings: list[Finding] = []
         for agent, stored in self._concerned() if self.selection.touches_volumes else ():
             held = self._hold(agent, stored)
@@ -185,29 +187,43 @@ class Restoration:
             NotNeeded: the volumes have nothing that the backup has not.
             BackupError: it could not be copied whole; nothing was changed.
         """
-        kept: dict[str, str] = {}
-        for held in self._held:
-            if held.change.aside:
-                directory, access = self._directory_of(held), self.release.cluster.access
-                archive = Archive(directory / aside.ARCHIVE)
-                held.volume.set_aside(held.change.aside, archive)
-                about = aside.Aside(
-                    context=access.context,
-                    namespace=access.namespace,
-                    release=self.release.name,
-                    deployment=held.agent.deployment,
-                    container=held.agent.container,
-                    home=held.agent.home,
-                    backup=self.source.manifest.name,
-                    names=len(held.change.aside),
-                )
-                names = (entry.path for entry in held.change.aside)
-                closed = aside.close(directory, about, archive, names, self.source.recipients)
-                kept[held.agent.key] = f"{closed.names} names in {directory}; back with: {closed.back(directory)}"
-        if not kept:
+        taken = [held for held in self._held if held.change.aside]
+        if not taken:
             raise NotNeeded("the volumes have nothing that the backup has not")
-        self._notes.update({f"set aside of {volume}": told for volume, told in kept.items()})
+        partial = Partial(self.source.directory.parent, self._journal, ASIDE)
+        try:
+            closed = {held.agent.key: self._taken(held, partial.path / held.agent.key) for held in taken}
+            place = partial.complete()
+        finally:
+            partial.discard()
+        self._asides.append(place)
+        kept = {
+            key: f"{about.names} names in {place / key}; back with: {about.back(place / key)}"
+            for key, about in closed.items()
+        }
+        for volume, told in kept.items():
+            before = self._notes.get(f"set aside of {volume}")
+            self._notes[f"set aside of {volume}"] = f"{before}; and {told}" if before else told
         return kept
+
+    def _taken(self, held: Held, directory: Path) -> Aside:
+        """Put what a volume would lose into a directory."""
+        access, agent = self.release.cluster.access, held.agent
+        storage.private_directory(directory)
+        archive = Archive(directory / aside.ARCHIVE)
+        held.volume.set_aside(held.change.aside, archive)
+        about = Aside(
+            kubeconfig=access.joined,
+            context=access.context,
+            namespace=access.namespace,
+            release=self.release.name,
+            deployment=agent.deployment,
+            container=agent.container,
+            home=agent.home,
+            backup=self.source.manifest.name,
+            names=len(held.change.aside),
+        )
+        return aside.close(directory, about, archive, (e.path for e in held.change.aside), self.source.recipients)
 
     def logins(self) -> str:
         """Tell which logins stay as they are, since they are newer, and which come back with a database."""
@@ -235,7 +251,7 @@ class Restoration:
         done: dict[str, str] = {}
         for held in self._held:
             if held.must_change:
-                self._touched = True
+                self._written.add(held.agent.key)
                 self._claim_for_us(held)
             if told := held.write(self._journal, progress):
                 done[held.agent.key] = told
@@ -264,32 +280,47 @@ class Restoration:
 
     def verify(self) -> Verdict:
         """Prove the volumes by the digests that the pod computes now (SOP 5.2)."""
-        findings = tuple(finding for held in self._held for finding in held.volume.findings())
-        self._proved = not findings
-        return Verdict("the volumes are as the backup says", findings)
+        findings: list[Finding] = []
+        for held in self._held:
+            if own := list(held.volume.findings()):
+                findings += own
+            else:
+                self._proved.add(held.agent.key)
+        return Verdict("the volumes are as the backup says", tuple(findings))
+
+    @property
+    def half_written(self) -> frozenset[str]:
+        """The keys of volumes that are neither as they were nor proved to be as the backup says."""
+        return frozenset(self._written - self._proved)
 
     def start(self) -> list[str]:
-        """Start the agents again, unless a volume is half restored (SOP 5.2); returns their names.
+        """Start the agents again but for those with a volume that is half restored (SOP 5.2); returns their names.
 
         Raises:
             NotNeeded: none was stopped.
-            BackupError: a volume was written to and is not proved.
+            BackupError: a volume was written to and is not proved; its agent stays stopped.
+            SopError: one does not become available; all were started.
         """
         self.close()
-        if self._touched and not self._proved:
-            raise BackupError(
-                "the agents stay stopped: a volume is neither as it was nor as the backup says",
-                "run the same command again: it goes on where this run ended; nothing of the volume was lost: "
-                f"see {self._aside}",
-            )
-        started: list[str] = []
+        half = {key.partition("/")[0] for key in self.half_written}
+        started: list[Agent] = []
         for agent in self._agents() if self._stopped else ():  # what another run has stopped is not ours
-            with self._journal.action("start agent", agent=agent.deployment):
-                started += [agent.deployment] if standstill.start(self.release.cluster, agent) else []
+            if agent.deployment not in half:
+                with self._journal.action("start agent", agent=agent.deployment):
+                    started += [agent] if standstill.let_start(self.release.cluster, agent) else []
+        self._started = not half
+        if half:
+            raise BackupError(
+                f"{', '.join(sorted(half))} stays stopped: a volume is neither as it was nor as the backup says",
+                "run the same command again: it goes on where this run ended; nothing of the volume was lost: "
+                f"see {', '.join(map(str, self._asides)) or 'the backup'}",
+            )
+        for agent in started:
+            standstill.await_start(self.release.cluster, agent.deployment)
         self._running = True
         if not started:
             raise NotNeeded("no agent was stopped")
-        return started
+        return [agent.deployment for agent in started]
 
     def changed_by_start(self) -> dict[str, str]:
         """Look once more at the volumes to which not only the agent writes at its start (SOP 5.2).
@@ -304,7 +335,7 @@ class Restoration:
         told: dict[str, str] = {}
         for agent, _ in self._concerned() if self._running and self._stopped else ():
             workload = Workload(cluster.get("Deployment", agent.deployment))
-            if workload.writers_at_start and workload.replicas:
+            if workload.writers_at_start and workload.replicas and agent.key in self._proved:
                 told[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent)}"
         if not told:
             raise NotNeeded("nothing but an agent itself writes to its volume when it starts")
@@ -322,8 +353,9 @@ class Restoration:
 
         try:
             wait(unready, what=f"the start of {agent.deployment}", timeout=RUNNING, next_step="look at its pod")
+            kept = [path for held in self._held if held.agent.key == agent.key for path in held.kept]
             with volume_since(agent.pod(cluster), agent, self.source) as since:
-                return str(since.changes)
+                return str(since.changes.below(self.selection.paths).but_for(kept))
         except SopError as error:  # the data were proved: what the agent does now is told, and fails nothing
             return f"could not be looked at: {error.problem}"
 
@@ -331,17 +363,17 @@ class Restoration:
         """Tell what became of the release, should the run not have passed."""
         if self.lease.refused:
             return Status.HELD
-        if self._touched and not self._proved:
+        if self.half_written:
             return Status.STUCK
         if not self._stopped:
             return Status.UNCHANGED
-        return Status.BACK if self._running else Status.STUCK
+        if self._running:
+            return Status.BACK
+        return Status.LEFT if self._started else Status.STUCK
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""
         self._helpers.close()
-        if self._aside and not any(self._aside.rglob(f"{aside.ARCHIVE}*")):
-            shutil.rmtree(self._aside, ignore_errors=True)
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
         """The volumes that something may be written to: parts of a home are in no further one."""
@@ -354,8 +386,7 @@ class Restoration:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())
 
     def _hold(self, agent: Agent, stored: StoredAgent) -> Held:
-        scratch = self._aside_directory() / agent.key
-        storage.private_directory(scratch)
+        scratch = Path(self._helpers.enter_context(TemporaryDirectory(prefix="openab-sop-")))
         holding = hold(
             self.release.cluster,
             agent,
@@ -402,11 +433,3 @@ class Restoration:
         gone = {key: None for key in part(live, "data") if key not in part(stored, "data")}
         cluster.merge("Secret", name, {"data": {**part(stored, "data"), **gone}})
         return True
-
-    def _aside_directory(self) -> Path:
-        if self._aside is None:
-            self._aside = aside.place(self.source.directory.parent)
-        return self._aside
-
-    def _directory_of(self, held: Held) -> Path:
-        return self._aside_directory() / held.agent.key

@@ -7,7 +7,7 @@ the new version cannot be seen on the volume afterwards; a start of the old vers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
 
 from openab_sop.agents.workload import Workload
 from openab_sop.errors import SopError
@@ -19,14 +19,12 @@ from openab_sop.upgrades.verification import Looked
 
 TRIED = "own start tried"
 """The mark of a course for which this was done."""
-SETTLE = 10
-"""Seconds for which the old version runs on the copy at most, once it is Ready."""
 
 
 def try_on_a_copy(m: Maintenance, release: Release, seen: Mapping[str, Looked], progress: Progress) -> None:
     """Find out what the old version's start removes, if that may explain what is gone; it is done once an upgrade.
 
-    If it cannot be found out, nothing is excused, and the journal says why.
+    If it cannot be found out, nothing is excused, and the summary says why.
 
     Args:
         seen: by volume what has become of it.
@@ -37,22 +35,21 @@ def try_on_a_copy(m: Maintenance, release: Release, seen: Mapping[str, Looked], 
     if not suspects or m.course.when(TRIED):
         return
     policy = m.policy
-    limits = replace(policy.limits, settle=min(policy.limits.settle, SETTLE))
     copied = Copied(
         release=release,
         source=m.baseline(),
-        manner=Manner(limits=limits, patterns=policy.patterns, may_vanish=policy.may_vanish),
+        manner=Manner(limits=policy.limits, patterns=policy.patterns, may_vanish=policy.may_vanish),
         journal=m.journal,
     )
     try:
         with m.journal.action("try the old version's start on a copy", agents=sorted(suspects)):
             removed = _removed(copied, progress)
     except SopError as error:
-        m.journal.record("what the old version's start does is not known", error=str(error))
+        m.notes["old version's start"] = f"WARNING: it could not be tried on a copy: {error.problem}"
         removed = {}
-    finally:
+    m.file.mark(TRIED, removed_at_start={k: paths for k, paths in removed.items() if k.partition("/")[0] in suspects})
+    with m.journal.action("remove the copy"), suppress(SopError):  # what is known counts; cleanup removes the rest
         copied.close()
-    m.file.mark(TRIED, removed_at_start=removed)
 
 
 def _removed(copied: Copied, progress: Progress) -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from openab_sop.agents.workload import is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded, SopError
+from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
@@ -39,8 +39,6 @@ ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
 BACK = "back"
 """What the course calls the change that leads back."""
-_BEGUN = "way back begun"
-"""The mark of a rollback that may have stopped agents."""
 _AFTER_ALL = "restoring after all"
 """The mark of a rollback whose old version did not run on what the new one has left."""
 _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
@@ -64,18 +62,15 @@ class Rollback:
         course = self._require_unreverted()
         if not self._way.by_hand:
             raise NotNeeded("they started before the first change")
-        try:
-            return try_helpers(self._m.helm.cluster, self._agents(), self._images())
-        except SopError:
-            if not course.when(_BEGUN):
-                self._way.give_up()
-            raise
+        kept = {key.partition("/")[0] for key in course.claims}
+        agents = [agent for agent in self._agents() if agent.deployment in kept]
+        with self._way.unless_refused():
+            return try_helpers(self._m.helm.cluster, agents, self._images())
 
     def stop(self) -> list[str]:
         """Stop the agents, so that nothing writes to the volumes any more (SOP 4.3); returns their names."""
         self._require_unreverted()
         self._m.lease.require()
-        self._m.file.mark(_BEGUN)
         agents = self._agents()
         for agent in agents:
             with self._m.journal.action("stop agent", agent=agent.deployment):
@@ -113,7 +108,8 @@ class Rollback:
                 concerned = (*paths.get(name, ()), *(path for reason in reasons for path in reason.paths))
                 paths[name] = tuple(dict.fromkeys(concerned))
                 chosen.append(name)
-        self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)), paths=paths)
+        compared = tuple(dict.fromkeys((*course.compared, *told)))
+        self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)), paths=paths, compared=compared)
         return told
 
     def restore(self, progress: Progress) -> dict[str, str]:
@@ -253,8 +249,11 @@ class Rollback:
         course = self._way.require()
         m, release = self._m, self._m.release()
         volumes = look(release, m.baseline(), m.policy.may_vanish, course)
-        # what was gone has been put back and proved: what is gone now, the old version's own start has removed
-        volumes = {key: looked.without(looked.damage) for key, looked in volumes.items()}
+        # what was gone there has been put back and proved: what is gone now, the old version's own start has removed
+        volumes = {
+            key: looked.without(frozenset(looked.lost)) if key in course.compared else looked
+            for key, looked in volumes.items()
+        }
         seen = verify(release, course.version, hosts, course, volumes)
         seen.findings[:0] = self._verdict.findings
         if not seen.findings:

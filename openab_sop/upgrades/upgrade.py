@@ -137,7 +137,8 @@ class Upgrade:
             NotNeeded: an earlier run of this upgrade has.
             PodError, ClusterError: none starts.
         """
-        if when := self.maintenance.course.when(HELPERS_TRIED):
+        course = self.maintenance.course
+        if course.changed and (when := course.when(HELPERS_TRIED)):
             raise NotNeeded(f"they started at {when}")
         agents = [agent for agent in self.release.agents if any(volume.claim for volume in agent.volumes)]
         tried = try_helpers(self.release.cluster, agents)

@@ -62,6 +62,7 @@ class Looked:
     Attributes:
         lost: files that are gone, by path.
         broken: agents' and steering files that are gone or no longer parse, by path.
+        mend: paths that go back to the baseline to mend what is broken.
         own: paths that are gone and that no version is to blame for.
         later: what has changed since the version had settled, in words.
     """
@@ -69,6 +70,7 @@ class Looked:
     changes: str
     lost: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
     broken: Mapping[str, Finding] = field(default_factory=dict[str, Finding])
+    mend: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     later: str = ""
 
@@ -110,7 +112,9 @@ def look(
         if volume.key in course.claims and volume.key not in lost:
             with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
                 told = later(volume.key, since)
-                found = Looked(str(since.changes), since.lost(), since.broken_config(), later=told)
+                broken = since.broken_config()
+                mend = tuple(dict.fromkeys(map(since.root_of, broken)))
+                found = Looked(str(since.changes), since.lost(), broken, mend, later=told)
             seen[volume.key] = found.without(course.removed_at_start.get(volume.key, ()))
     return seen
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import replace
 from secrets import token_hex
 
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.errors import BackupError, NotNeeded, ReleaseError, SopError
 from openab_sop.releases.course import Course, End, now
 from openab_sop.upgrades.maintenance import Maintenance
 from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
@@ -29,6 +31,7 @@ class WayBack:
         self._m = maintenance
         self._situation = situation
         self.by_hand = by_hand
+        self._found: str | None = None
 
     def take_up(self, named: Backup | RemoteBackup | None) -> str:
         """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
@@ -46,7 +49,7 @@ class WayBack:
         lock = self._m.lease.acquire()
         course = self._m.file.read()
         if named and (course is None or course.ended or not course.changed):  # one that has only begun is in no way
-            course = self._m.file.write(self._since(named))
+            course = self._m.file.write(replace(self._since(named), ended=End.LEFT))
         elif named and course and named.name != course.backup:
             raise ReleaseError(
                 f"an upgrade to {course.target} is under way, from backup {course.backup}", "leave out --backup"
@@ -81,13 +84,24 @@ class WayBack:
         if decision.action not in _GOES_BACK or not (self._m.policy.roll_back or self.by_hand):
             self._m.file.update(ended=End.LEFT)
         else:
+            self._found = course.ended
             self._m.file.update(decided=decision.rule.id, ended="")
         return decision
 
-    def give_up(self) -> None:
-        """Take a choice back that nothing was done for yet: the release is as this run has found it."""
-        self._m.file.update(decided="", ended=End.LEFT)
-        self._m.entered = False
+    @contextmanager
+    def unless_refused(self) -> Generator[None]:
+        """Take the choice of this run back if the block fails: nothing was done for it yet.
+
+        The release, and what is known of its upgrade, are then as this run has found them; one that was decided by an
+        earlier run stays so.
+        """
+        try:
+            yield
+        except SopError:
+            if self.by_hand and self._found is not None:
+                self._m.file.update(decided="", ended=self._found)
+                self._m.entered = False
+            raise
 
     def target(self) -> str:
         """Return what is gone back to: the last revision that was deployed when the baseline was taken (SOP 4.2).
@@ -99,6 +113,10 @@ class WayBack:
             ReleaseError: revisions of somebody else came after the upgrade's own.
         """
         course = self.require()
+        with self.unless_refused():
+            return self._target(course)
+
+    def _target(self, course: Course) -> str:
         known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
         own = {*course.revisions, *((course.acting_from + 1,) if course.acting else ())}
         if foreign := [number for number in known if number > course.revision and number not in own]:

@@ -74,13 +74,13 @@ def test_volumes_are_proved(restoration: Restoration, evidence: Evidence) -> Non
 
 
 @pytest.mark.remedy
-def test_agents_run_again(restoration: Restoration, evidence: Evidence) -> None:
+def test_agents_run_again(restoration: Restoration, audit: Audit, evidence: Evidence) -> None:
     """5.2 The agents run again."""
+    audit.next_step = "send a test message in the chat"
     evidence("started", ", ".join(restoration.start()))
 
 
 @pytest.mark.remedy
-def test_what_the_start_changes_is_told(restoration: Restoration, audit: Audit, evidence: Evidence) -> None:
+def test_what_the_start_changes_is_told(restoration: Restoration, evidence: Evidence) -> None:
     """5.2 Who beside the agent writes to a volume at its start is named, with what has changed since the proof."""
     evidence("since the start", restoration.changed_by_start())
-    audit.next_step = "send a test message in the chat"
