@@ -82,6 +82,7 @@ class Course:
         way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
         removed_at_start: by volume, what the old version's own start removes, as a copy has shown.
+        gone_before: by volume, what was gone before the present version came.
         before: by agent: how it was right before the last change.
         reached: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
@@ -91,6 +92,8 @@ class Course:
         to_restore: agents of which something goes back to the baseline on the way back.
         paths: by agent: what of its home does, where that is not the whole of it.
         compared: volumes that were looked at on the way back: what was gone there is put back before it goes on.
+        writing: volumes that something is being written to: neither as before nor proved.
+        after_all: volumes that are restored since the old version did not run on them.
         restored: agents whose whole home does so by now.
         ended: how it ended; empty while it is under way.
     """
@@ -111,6 +114,7 @@ class Course:
     way_back: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
     removed_at_start: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    gone_before: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""
@@ -120,6 +124,8 @@ class Course:
     to_restore: tuple[str, ...] = ()
     paths: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     compared: tuple[str, ...] = ()
+    writing: tuple[str, ...] = ()
+    after_all: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     ended: str = ""
 

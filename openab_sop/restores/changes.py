@@ -21,7 +21,6 @@ from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.home import ROOM
 from openab_sop.backups.items import AGENTS, STEERING
-from openab_sop.backups.logins import is_login
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, SopError
 from openab_sop.restores.volume import Volume
@@ -188,16 +187,12 @@ class VolumeSince:
         return path
 
     def _beside(self, path: str) -> Iterator[str]:
-        """Yield what else has changed in a database's own directory: a migration may have rewritten it too.
-
-        Logins stay: one that was refreshed since makes the older one dead.
-        """
+        """Yield what else has changed in a database's own directory: a migration may have rewritten it too."""
         directory = PurePosixPath(path).parent
         sets = {part: database.parts(main) for main in self.stored.databases for part in database.parts(main)}
         for changed in self.changes.changed if str(directory) != "." else ():
             theirs = self._table.get("pod", changed)
-            is_beside = theirs is not None and theirs.type == "f" and PurePosixPath(changed).parent == directory
-            if is_beside and not is_login(in_home(self.stored.inside, changed)):
+            if theirs is not None and theirs.type == "f" and PurePosixPath(changed).parent == directory:
                 yield from sets.get(changed, (changed,))
 
     def _shared_with(self, root: str) -> Iterator[str]:

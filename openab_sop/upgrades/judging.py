@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openab_sop.agents.agent import Runner
 from openab_sop.releases.release import Release
+from openab_sop.rollouts import health
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import await_all_healthy
 from openab_sop.upgrades import fingerprint
@@ -22,17 +23,28 @@ class Judged:
     symptoms: Mapping[str, frozenset[Symptom]]
 
 
-def judge(maintenance: Maintenance, release: Release, runners: Sequence[Runner], *, fresh: bool = False) -> Judged:
+def judge(
+    maintenance: Maintenance,
+    release: Release,
+    runners: Sequence[Runner],
+    *,
+    fresh: bool = False,
+    from_now: bool = False,
+) -> Judged:
     """Wait until every one of these runs well and has done so for a while, or one fails.
 
     Args:
         runners: agents and companions of the release.
         fresh: whether no pod of before may be left.
+        from_now: whether restarts until now do not count: the version was judged before.
 
     Raises:
         ClusterError: the API did not answer for too long, or refused.
     """
     policy, before = maintenance.policy, fingerprint.baselines(maintenance.course, fresh=fresh)
+    if from_now:
+        now = {one.deployment: health.baseline(release.cluster, one, policy.patterns).restarts for one in runners}
+        before = {name: replace(mark, restarts=now.get(name, mark.restarts)) for name, mark in before.items()}
     judgements = await_all_healthy(release.cluster, runners, policy.patterns, policy.limits, before)
     findings = tuple(finding for judgement in judgements for finding in judgement.findings)
     return Judged(

@@ -61,6 +61,7 @@ class Maintenance:
     Attributes:
         file: the course of its upgrade, on disk.
         lease: the lock.
+        runs_again: whether every agent runs that a way back had stopped which was cut short.
         notes: what the summary must not leave out, by what it is.
         entered: whether this run has taken up the course: only then may it lead back.
     """
@@ -74,6 +75,7 @@ class Maintenance:
     announcer: Announcer
     notes: dict[str, str] = field(default_factory=dict[str, str])
     entered: bool = False
+    runs_again: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -146,6 +148,8 @@ class Maintenance:
             return Status.UNCHANGED
         if course.awaiting and not course.decided:
             return Status.WAITING
+        if self.runs_again and not course.ended:
+            return Status.LEFT
         return _STATUS.get(course.ended, Status.STUCK)
 
     def until_closed(self, held: AbstractContextManager[object]) -> None:

@@ -6,14 +6,14 @@ The pre-release and the stable version go the same way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.cluster import orphans
-from openab_sop.errors import NotNeeded, ReleaseError
+from openab_sop.errors import NotNeeded, ReleaseError, SopError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
@@ -93,7 +93,12 @@ class Phase:
         m, revision = self._m, self._m.require_unchanged().revision
         release = m.release()
         m.lease.require()
-        m.file.update(acting=self.name, acting_from=revision, before=fingerprint.before(release, m.policy.patterns))
+        m.file.update(
+            acting=self.name,
+            acting_from=revision,
+            before=fingerprint.before(release, m.policy.patterns),
+            gone_before=self._gone_already(release),
+        )
         assert self._chart is not None
         with ExitStack() as watching:
             self._watch = watching.enter_context(OutageWatch(m.helm.cluster, release.agents, m.policy.patterns))
@@ -138,8 +143,9 @@ class Phase:
         missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken.values()]
         if not missing:
             raise NotNeeded("every agents' and steering file of the backup is there")
+        broken = {key: looked.mend for key, looked in self._volumes.items() if looked.broken}
         self._volumes = None
-        written = restore_config(self._m, progress)
+        written = restore_config(self._m, progress, broken)
         self.situation = replace(self.situation, restored=True)
         self._demand(self._judged([]))
         return f"missing or broken: {', '.join(missing)}; {written}"
@@ -174,6 +180,10 @@ class Phase:
             m.file.mark(self._verified)
         return seen
 
+    def hear(self, answer: Answer) -> None:
+        """Take down what a human has said already, before anything is judged anew (SOP 3.3)."""
+        self.situation = replace(self.situation, answer=answer)
+
     def ask(self, ask: Ask) -> Given:
         """Ask whether the bot answers (SOP 3.3); an answer of NO-RESPONSE leads to ``restart_and_ask``.
 
@@ -203,6 +213,14 @@ class Phase:
             self._m.file.mark(self._restarted)
         self.situation = replace(self.situation, restarted=True)
         return self._heed(ask(self.name, f"After a restart: {self._question()}"))
+
+    def _gone_already(self, release: Release) -> dict[str, tuple[str, ...]]:
+        """Return by volume what the agent has removed while an answer for the version before this one was awaited."""
+        if not self._course.revisions:
+            return {}
+        with suppress(SopError):  # an agent that does not run cannot be looked into
+            return {key: tuple(sorted(looked.damage)) for key, looked in self._look(release).items() if looked.damage}
+        return {}
 
     def _look(self, release: Release) -> dict[str, Looked]:
         return look(release, self._m.baseline(), self._m.policy.may_vanish, self._course, self._settled)
@@ -257,7 +275,8 @@ class Phase:
         try:
             release = m.release()
             companions = fingerprint.judgeable(release, self._course, Blueprint(m.baseline()).deployments)
-            judged = judge(m, release, (*release.agents, *companions))
+            verified = self._course.when(self._verified) is not None
+            judged = judge(m, release, (*release.agents, *companions), from_now=verified and not to_restart)
         finally:
             self._note_outage()
         self.situation = replace(self.situation, symptoms=judged.symptoms)

@@ -1,7 +1,8 @@
 """What to do when an upgrade went wrong: the SOP's decision table as data (SOP 4.1). Pure.
 
-The rules stand in the SOP's order, with ours among them; the first that matches is taken. A lost volume stands first:
-rolling back alone would not bring it back, and an emptied one also lacks its configuration.
+The rules stand in the SOP's order, with ours among them; the first that matches is taken. What a human has said comes
+before what is seen, and of that a lost volume first: rolling back alone would not bring it back, and an emptied one
+also lacks its configuration.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ def _listed(things: Iterable[str]) -> str:
 
 RULES = (
     Rule("unchanged", "4.1+", "nothing was changed", lambda s: "" if s.changed else "no change", Action.NOTHING),
+    Rule("quick-fix", "4.1", "a human names a quick fix", _said(Answer.ESCALATE), Action.ESCALATE),
     Rule(
         "volume-lost",
         "4.1+",
@@ -161,6 +163,7 @@ RULES = (
         lambda situation: _listed(situation.lost),
         Action.ROLL_BACK_AND_RESTORE,
     ),
+    Rule("rollback-asked", "3.3", "a human asks for it", _said(Answer.ROLLBACK), Action.ROLL_BACK),
     Rule(
         "crash-or-pending",
         "4.1",
@@ -170,7 +173,6 @@ RULES = (
     ),
     Rule("no-process", "4.1", "running without the process", _shows(Symptom.PROCESS_GONE), Action.ROLL_BACK),
     Rule("panic", "4.1", "panic or fatal in the log", _shows(Symptom.PANIC_LOGGED), Action.ROLL_BACK),
-    Rule("rollback-asked", "3.3", "a human asks for it", _said(Answer.ROLLBACK), Action.ROLL_BACK),
     Rule(
         "no-answer",
         "4.1",
@@ -199,7 +201,6 @@ RULES = (
         _lacks(restored=True),
         Action.ROLL_BACK,
     ),
-    Rule("quick-fix", "4.1", "a human names a quick fix", _said(Answer.ESCALATE), Action.ESCALATE),
     Rule("anything-else", "4.1+", "any other failed check after a change", _anything, Action.ROLL_BACK),
 )
 """The table; the first match wins."""

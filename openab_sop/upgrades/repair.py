@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from openab_sop.agents.agent import Agent
@@ -13,8 +14,6 @@ from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
 
-CONFIG = "agents,steering"
-"""The items that the SOP calls configuration."""
 ENDED = 150
 """Seconds until a pod that was deleted must be gone: Kubernetes' own grace and the kubelet's work."""
 
@@ -40,18 +39,25 @@ def restart(cluster: Cluster, agent: Agent) -> list[str]:
     return list(old.values())
 
 
-def restore_config(maintenance: Maintenance, progress: Progress) -> str:
-    """Bring the agents' configuration back from the baseline, the agents standing still; returns what was written.
+def restore_config(maintenance: Maintenance, progress: Progress, broken: Mapping[str, Collection[str]]) -> str:
+    """Bring back from the baseline what of the agents' configuration is broken; returns what was written.
+
+    The agents concerned stand still meanwhile.
+
+    Args:
+        broken: paths by volume.
 
     Raises:
         BackupError: a volume could not be brought back.
     """
-    source, release = maintenance.baseline(), maintenance.release()
-    restoration = Restoration(source, release, Selection.parse(CONFIG), maintenance.journal, notes=maintenance.notes)
-    try:
-        return str(bring_back(restoration, progress))
-    finally:
-        restoration.start()
+    m, release, written = maintenance, maintenance.release(), dict[str, str]()
+    for key, paths in broken.items():
+        restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(key,), notes=m.notes)
+        try:
+            written |= bring_back(restoration, progress)
+        finally:
+            restoration.start()
+    return str(written)
 
 
 def bring_back(restoration: Restoration, progress: Progress) -> dict[str, str]:

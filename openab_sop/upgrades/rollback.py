@@ -6,15 +6,15 @@ between the decision and the act. Each step is taken down; a run that is killed 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.agents.helper_pod import helper_pod, try_helpers
-from openab_sop.agents.workload import is_agent
+from openab_sop.agents.workload import Workload, is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
@@ -27,6 +27,7 @@ from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
+from openab_sop.rollouts.concern import Symptom
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
@@ -39,8 +40,12 @@ ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
 BACK = "back"
 """What the course calls the change that leads back."""
+_STOPPED = "way back: agents stopped"
+"""The mark of a rollback that has stopped agents."""
 _AFTER_ALL = "restoring after all"
 """The mark of a rollback whose old version did not run on what the new one has left."""
+_NOT_BY_DATA = {Symptom.IMAGE, Symptom.PENDING, Symptom.CANNOT_START}
+"""What keeps an agent from running before it has seen its volume."""
 _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see the failed step above")
 
 
@@ -51,6 +56,7 @@ class Rollback:
         self._m = maintenance
         self._way = way
         self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
+        self._symptoms: Mapping[str, frozenset[Symptom]] = {}
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
@@ -72,6 +78,7 @@ class Rollback:
         self._require_unreverted()
         self._m.lease.require()
         agents = self._agents()
+        self._m.file.mark(_STOPPED)
         for agent in agents:
             with self._m.journal.action("stop agent", agent=agent.deployment):
                 standstill.stop(self._m.helm.cluster, agent)
@@ -96,8 +103,9 @@ class Rollback:
             name = volume.key
             if name not in course.claims or name in lacking:
                 continue
+            like = self._as_before(volume)
             with (
-                helper_pod(self._m.helm.cluster, volume, good=images.get(volume.deployment)) as pod,
+                helper_pod(self._m.helm.cluster, volume, deployment=like, good=images.get(volume.deployment)) as pod,
                 volume_since(pod, volume, self._m.baseline(), self._m.policy.may_vanish) as since,
             ):
                 reasons = list(since.unreadable_to_old())
@@ -226,10 +234,10 @@ class Rollback:
         return found
 
     def restore_after_all(self, progress: Progress) -> dict[str, str]:
-        """Restore every volume if the old version does not run on what the new one has left (SOP 4.3).
+        """Restore the volumes of agents whose old version does not run on what the new one has left (SOP 4.3).
 
         Raises:
-            NotNeeded: it runs, or everything was restored already.
+            NotNeeded: it runs, or everything was restored already, or it fails before it sees its volume.
         """
         course = self._way.require()
         if self._verdict.passed:
@@ -237,9 +245,18 @@ class Rollback:
         release, left = self._m.release(), self._unrestored(course)
         if not left:
             raise NotNeeded("every volume was restored already")
-        self._m.file.mark(_AFTER_ALL)  # a run that is killed in the middle must not start the old version on half of it
+        if course.when(_AFTER_ALL):
+            left = [name for name in left if name in course.after_all] or left
+        else:
+            left = [name for name in left if self._symptoms.get(name.partition("/")[0], frozenset()) - _NOT_BY_DATA]
+        if not left:
+            raise NotNeeded("what keeps the old version from running is not its data: they stay as they are")
+        # a run that is killed in the middle must not start the old version on half of it
+        self._m.file.mark(_AFTER_ALL, after_all=tuple(left))
+        concerned = {name.partition("/")[0] for name in left}
         for agent in release.agents:
-            standstill.stop(self._m.helm.cluster, agent)
+            if agent.deployment in concerned:
+                standstill.stop(self._m.helm.cluster, agent)
         written = self._restore(release, left, progress)
         self._judged()
         return written
@@ -260,6 +277,30 @@ class Rollback:
             asked = course.decided == ASKED
             m.file.mark("back verified", ended=End.RETURNED if asked else End.BACK)
         return seen
+
+    def start_again(self) -> list[str]:
+        """Start the agents again whose volumes are untouched or proved, where the way back was cut short (SOP 4.3).
+
+        Returns:
+            Their names.
+
+        Raises:
+            NotNeeded: it came to its end, or none was stopped.
+        """
+        course, m = self._way.require(), self._m
+        half = {key.partition("/")[0] for key in (*course.writing, *fingerprint.lost(m.release(), course))}
+        agents = self._agents()
+        started = [a.deployment for a in agents if a.deployment not in half and standstill.let_start(m.helm.cluster, a)]
+        if still := [agent.deployment for agent in agents if agent.deployment in half]:
+            m.notes["standing still"] = (
+                f"WARNING: {', '.join(still)}, since {course.when(_STOPPED) or 'this run'}: the data are neither as "
+                f"before nor as backup {course.backup} says, and what was set aside is named here; "
+                "pytest suites/rollback goes on"
+            )
+        m.runs_again = not still
+        if not started:
+            raise NotNeeded("no agent that may run stands still")
+        return started
 
     def announce(self) -> str:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
@@ -282,6 +323,18 @@ class Rollback:
                 found[name] = Agent.of(live)
         return list(found.values())
 
+    def _as_before(self, volume: Agent) -> Object | None:
+        """Return an agent's old Deployment if its pods ran as another user on the same claim: so ours must too."""
+        old = Blueprint(self._m.baseline()).deployments.get(volume.deployment)
+        live = self._m.helm.cluster.find("Deployment", volume.deployment)
+        if old is None or live is None or volume.claim not in Workload(old).claims.values():
+            return None
+        return None if Workload(old).user == Workload(live).user else old
+
+    def _all_before(self, release: Release, names: Collection[str]) -> dict[str, Object]:
+        found = {volume.deployment: self._as_before(volume) for volume in release.mounted if volume.key in names}
+        return {name: body for name, body in found.items() if body}
+
     def _images(self) -> dict[str, str]:
         """Return by agent the image that it ran before the upgrade: helpers can be started with it."""
         return {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
@@ -301,7 +354,8 @@ class Rollback:
         m, release = self._m, self._m.release()
         for agent in release.agents:
             standstill.let_start(m.helm.cluster, agent)
-        self._verdict = judge(m, release, release.agents, fresh=True).verdict
+        judged = judge(m, release, release.agents, fresh=True)
+        self._verdict, self._symptoms = judged.verdict, judged.symptoms
         return self._verdict
 
     def _restore_ahead(self, release: Release, names: Collection[str], progress: Progress) -> dict[str, str]:
@@ -334,9 +388,18 @@ class Rollback:
     def _restore_paths(self, release: Release, name: str, paths: Collection[str], progress: Progress) -> dict[str, str]:
         """Bring parts of an agent's home back; the whole of it where the volume refuses them."""
         m = self._m
-        restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(name,), notes=m.notes)
+        restoration = Restoration(
+            m.baseline(),
+            release,
+            Selection.of(paths),
+            m.journal,
+            only=(name,),
+            deployments=self._all_before(release, (name,)),
+            notes=m.notes,
+        )
         try:
-            return {name: "as the backup says already"} | bring_back(restoration, progress)
+            with self._noted((name,), restoration):
+                return {name: "as the backup says already"} | bring_back(restoration, progress)
         except BackupError as error:
             restoration.close()  # its helper has the volume
             m.journal.record("paths were not restored: the whole home is", agent=name, error=str(error))
@@ -344,6 +407,17 @@ class Rollback:
             return self._restore(release, [name], progress)
         finally:
             restoration.close()
+
+    @contextmanager
+    def _noted(self, names: Collection[str], restoration: Restoration) -> Generator[None]:
+        """Have the course say which volumes are being written to, also for who comes after a kill."""
+        m = self._m
+        m.file.update(writing=tuple(dict.fromkeys((*m.course.writing, *names))))
+        try:
+            yield
+        finally:
+            done = set(names) - restoration.half_written
+            m.file.update(writing=tuple(name for name in m.course.writing if name not in done))
 
     def _adopts(self) -> bool:
         """Tell whether Helm takes a claim over that is there already: an upgrade does, a rollback not always."""
@@ -370,12 +444,13 @@ class Rollback:
             home,
             m.journal,
             only=names,
-            deployments=deployments,
+            deployments=deployments or self._all_before(release, names),
             keep_logins=m.policy.keep_logins,
             notes=m.notes,
         )
         try:
-            written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
+            with self._noted(names, restoration):
+                written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
         finally:
             restoration.close()
         m.file.update(restored=tuple(dict.fromkeys((*m.course.restored, *names))))

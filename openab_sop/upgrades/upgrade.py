@@ -80,6 +80,8 @@ class Upgrade:
                 f"an upgrade to {course.target} is under way since {course.begun} (id {course.id})",
                 f"go on with it: --target-version={course.target}; or back: pytest suites/rollback",
             )
+        if reply:
+            self.phases[reply.gate].hear(reply.word)
         return self._resume(course)
 
     @property

@@ -27,7 +27,7 @@ class Seen:
         images: by agent: the image that the version renders, and the one that runs, by its digest.
         changes: by agent: what became of its volume since the baseline, in words.
         later: by agent: what has changed on its volume since the version had settled, in words.
-        own: what is gone because the old version's own start removes it too, in words.
+        own: what is gone and no work of this version, in words.
         missing: configuration files of the baseline that are gone or no longer parse.
         lost: agents whose claim is another than before.
         silent: agents without their process.
@@ -47,8 +47,9 @@ class Seen:
     @property
     def highlights(self) -> dict[str, str]:
         """What must not be overlooked, by what it is."""
-        told = f"by the old version's own start, whatever comes after it; the baseline has it: {'; '.join(self.own)}"
-        return {"removed at start": told} if self.own else {}
+        told = "; ".join(self.own)
+        why = "gone before it came, or removed by the old version's own start; the baseline has it"
+        return {"not this version's work": f"{told} ({why})"} if self.own else {}
 
     def told(self) -> str:
         """Return the findings as a verdict's text."""
@@ -85,6 +86,7 @@ class Looked:
             self,
             lost={path: finding for path, finding in self.lost.items() if path not in paths},
             broken={path: finding for path, finding in self.broken.items() if path not in paths},
+            mend=tuple(path for path in self.mend if path not in paths),
             own=tuple(sorted({*self.own, *(path for path in self.damage if path in paths)})),
         )
 
@@ -98,7 +100,7 @@ def look(
 ) -> dict[str, Looked]:
     """Look at each volume whose claim is the one from before, or was restored since; by its key.
 
-    What the old version's own start is known to remove is held against nobody.
+    What the old version's own start is known to remove, and what was gone before, is held against nobody.
 
     Args:
         later: told each volume's key and what is on it, it says what has changed since the version had settled.
@@ -115,7 +117,8 @@ def look(
                 broken = since.broken_config()
                 mend = tuple(dict.fromkeys(map(since.root_of, broken)))
                 found = Looked(str(since.changes), since.lost(), broken, mend, later=told)
-            seen[volume.key] = found.without(course.removed_at_start.get(volume.key, ()))
+            excused = (*course.removed_at_start.get(volume.key, ()), *course.gone_before.get(volume.key, ()))
+            seen[volume.key] = found.without(excused)
     return seen
 
 

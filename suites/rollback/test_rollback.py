@@ -102,6 +102,12 @@ def test_old_version_is_verified(
 
 
 @pytest.mark.remedy(always=True)
+def test_agents_run_again(rollback: Rollback, evidence: Evidence) -> None:
+    """4.3 Where the way back was cut short, whoever's volumes are untouched or proved runs again."""
+    evidence("started", ", ".join(rollback.start_again()))
+
+
+@pytest.mark.remedy(always=True)
 def test_end_is_announced(rollback: Rollback, audit: Audit, evidence: Evidence) -> None:
     """1.8 How it ended is announced, whatever it was."""
     evidence("announced", rollback.announce())

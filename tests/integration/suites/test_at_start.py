@@ -42,7 +42,7 @@ def test_what_only_the_new_version_removes_is_held_against_it(release: Upgrading
     assert run.status == 11, run.output
     assert "hosts.yml" in run.evidence("test_way_back_is_chosen")
     assert (release.chart(), release.ready(), there(release)) == ("0.8.1 deployed", True, OTHERS)
-    told = run.output[run.output.index("removed at start") :]
+    told = run.output[run.output.index("not this version's work") :]
     assert "'marker'" in told
     assert STEERING in told
     assert (release.leftovers(), release.copies()) == ("", "")
@@ -55,7 +55,7 @@ def test_a_good_version_passes_and_what_the_start_removes_is_told(release: Upgra
     run = release.run("suites", "--target-version=0.8.2", "--approval=auto")
     assert run.status == 0, run.output
     assert "writes-at-start:openab-kiro (warns): container seed" in run.html
-    told = run.output[run.output.index("removed at start") :]
+    told = run.output[run.output.index("not this version's work") :]
     assert "'marker'" in told
     assert STEERING in told
     assert (release.chart(), release.ready(), there(release)) == ("0.8.2 deployed", True, OTHERS)

@@ -26,12 +26,29 @@ CASES = {
         ],
         [situation()],
     ),
+    "quick-fix": (
+        [
+            situation(answer=Answer.ESCALATE),
+            situation(answer=Answer.ESCALATE, failed=("image",)),
+            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=Answer.ESCALATE),
+            situation(lost=("kiro",), answer=Answer.ESCALATE),
+        ],
+        [situation(failed=("image",)), situation(answer=Answer.ROLLBACK)],
+    ),
     "volume-lost": (
         [
             situation(lost=("kiro",)),
             situation(lost=("kiro",), symptoms=ill(Symptom.CRASH_LOOP), missing=("hosts.yml",)),
         ],
         [situation(missing=("hosts.yml",))],
+    ),
+    "rollback-asked": (
+        [
+            situation(answer=Answer.ROLLBACK),
+            situation(answer=Answer.ROLLBACK, missing=("a",)),
+            situation(answer=Answer.ROLLBACK, symptoms=ill(Symptom.CRASH_LOOP)),
+        ],
+        [situation(answer=Answer.CONFIRMED), situation(answer=Answer.ROLLBACK, lost=("kiro",))],
     ),
     "crash-or-pending": (
         [
@@ -40,7 +57,7 @@ CASES = {
                 for symptom in (Symptom.CRASH_LOOP, Symptom.IMAGE, Symptom.CANNOT_START, Symptom.PENDING)
             ),
             situation(symptoms={"kiro": WELL, **ill(Symptom.PENDING, agent="claude")}),
-            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=Answer.ESCALATE),
+            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=Answer.NO_RESPONSE),
         ],
         [situation(symptoms=ill(Symptom.NOT_READY)), situation(symptoms={"kiro": WELL})],
     ),
@@ -51,10 +68,6 @@ CASES = {
     "panic": (
         [situation(symptoms=ill(Symptom.PANIC_LOGGED), missing=("a",), answer=Answer.NO_RESPONSE)],
         [situation(symptoms=ill(Symptom.NOT_CONNECTED))],
-    ),
-    "rollback-asked": (
-        [situation(answer=Answer.ROLLBACK), situation(answer=Answer.ROLLBACK, missing=("a",))],
-        [situation(answer=Answer.CONFIRMED)],
     ),
     "no-answer": (
         [situation(answer=Answer.NO_RESPONSE), situation(answer=Answer.NO_RESPONSE, missing=("a",))],
@@ -71,10 +84,6 @@ CASES = {
     "config-missing-again": (
         [situation(missing=("hosts.yml",), restored=True)],
         [situation(missing=("hosts.yml",)), situation(restored=True)],
-    ),
-    "quick-fix": (
-        [situation(answer=Answer.ESCALATE), situation(answer=Answer.ESCALATE, failed=("image",))],
-        [situation(failed=("image",)), situation(answer=Answer.ROLLBACK)],
     ),
     "anything-else": (
         [
@@ -124,7 +133,7 @@ def test_the_report_has_every_rule_with_what_was_observed() -> None:
     assert observed["no-process"] == "kiro: the pod runs without the agent's process"
     assert observed["config-missing"] == "hosts.yml"
     assert observed["panic"] == ""
-    assert "taken: kiro" in str(decision.rows[3])
+    assert "taken: kiro" in str(next(row for row in decision.rows if row.taken))
     assert "-> roll back (SOP 4.1, rule no-process)" in str(decision)
 
 
