@@ -17,8 +17,8 @@ class Status(IntEnum):
     RETURNED = 12
     """The same, because a human said ROLLBACK."""
     STUCK = 13
-    """It could not be brought back: a human is needed, the report says what is known."""
+    """Data are neither as before nor as the backup says: a human is needed, the report says what is known."""
     HELD = 14
     """Another maintenance run holds the release."""
     LEFT = 15
-    """Changed and left as it is, on purpose: as asked for, or since the run was interrupted."""
+    """Changed and left as it is: as asked for, or since the run was cut short; all data are whole."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sandbox import Status
 from sandbox.errors import SandboxError
@@ -82,11 +83,33 @@ def test_nothing_is_stopped_where_no_helper_starts(
         assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.2 deployed", True, "")
 
 
+def test_a_way_back_that_is_cut_short_leaves_no_untouched_agent_standing(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path
+) -> None:
+    """A helper with a volume is refused when the agents stand still already: they run again; the rest comes later."""
+    with upgrading(world, status, volumes, tmp_path / "run", "0.8.1") as release:
+        with helpers_refused(world, release.namespace, tmp_path, "size(object.spec.volumes) == 0"):
+            run = release.run("suites", "--target-version=0.9.0-panics-at-start.1", "--approval=auto")
+        assert run.status == 15, run.output
+        assert "no helpers here" in run.output
+        assert run.verdicts()["test_release_is_rolled_back"] == "not run"
+        assert "openab-kiro" in run.evidence("test_agents_run_again")
+        assert release.kubectl("get", "deployment", "openab-kiro", "--output=jsonpath={.spec.replicas}") == "1"
+        back = release.run("suites/rollback")
+        assert back.status == 0, back.output
+        assert (release.chart(), release.ready(), release.kept()) == ("0.8.1 deployed", True, True)
+        assert release.leftovers() == ""
+
+
 @contextmanager
-def helpers_refused(world: World, namespace: str, directory: Path) -> Generator[None]:
-    """Have the API refuse pods of ours in a namespace."""
+def helpers_refused(world: World, namespace: str, directory: Path, but_if: str = "false") -> Generator[None]:
+    """Have the API refuse pods of ours in a namespace.
+
+    Args:
+        but_if: a CEL expression about the pod: such ones are let in.
+    """
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-    ours = "!has(object.metadata.labels) || !('openab-sop/agent' in object.metadata.labels)"
+    ours = f"!has(object.metadata.labels) || !('openab-sop/agent' in object.metadata.labels) || {but_if}"
     selector = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
     specs = {
         "ValidatingAdmissionPolicy": {
@@ -101,7 +124,8 @@ def helpers_refused(world: World, namespace: str, directory: Path) -> Generator[
     }
     api = "admissionregistration.k8s.io/v1"
     rules = [{"apiVersion": api, "kind": k, "metadata": {"name": namespace}, "spec": s} for k, s in specs.items()]
-    pod = {"containers": [{"name": "it", "image": "none"}]}
+    volumes: list[dict[str, Any]] = [{"name": "scratch", "emptyDir": {}}]
+    pod = {"containers": [{"name": "it", "image": "none"}], "volumes": volumes}
     labels = {"openab-sop/agent": "it"}
     probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "labels": labels}, "spec": pod}
     (directory / "rules.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": rules}))

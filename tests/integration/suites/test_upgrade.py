@@ -19,6 +19,7 @@ import pytest
 
 from sandbox import Status
 from tests.integration.conftest import ROOT
+from tests.integration.sandbox.support import eventually
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.underway import begun, ended, until
 from tests.integration.suites.upgrades import FILES, Upgrading, upgrading
@@ -110,9 +111,11 @@ def test_without_a_terminal_it_pauses_and_goes_on_with_an_answer(release: Upgrad
     assert "After a restart" in silent.output
     assert release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}") != begun
 
+    release.shell("rm marker")  # while it waits: the stable version is not to blame
     confirmed = release.run(*upgrade, "--answer=prerelease:CONFIRMED")
     assert confirmed.status == 10, confirmed.output
     assert release.chart() == "0.8.1 deployed"
+    assert "not this version's work: openab-kiro: 'marker'" in confirmed.output
     twice = release.run(*upgrade, "--answer=prerelease:CONFIRMED")
     assert (twice.status, "awaited is stable" in twice.output) == (1, True), twice.output
 
@@ -128,7 +131,7 @@ def test_without_a_terminal_it_pauses_and_goes_on_with_an_answer(release: Upgrad
     assert (late.status, "no upgrade is under way" in late.output) == (1, True), late.output
     again = release.run(*upgrade)
     assert (again.status, "already on 0.8.1" in again.output) == (0, True), again.output
-    assert (release.chart(), release.kept()) == ("0.8.1 deployed", True)
+    assert (release.chart(), release.kept()) == ("0.8.1 deployed", False)
 
     back = release.run("suites/rollback")
     assert back.status == 0, back.output
@@ -150,6 +153,18 @@ def test_a_bot_that_stays_silent_is_rolled_back_and_escalation_changes_nothing(r
     escalated = release.run(*upgrade, "--answer=stable:ESCALATE")
     assert escalated.status == 15, escalated.output
     assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.2 deployed", True, "")
+
+
+def test_who_says_escalate_is_heard_although_the_version_crashes_by_now(release: Upgrading) -> None:
+    """It ran well when the question was asked; a human wants to look at it as it is."""
+    start = ("suites", "--target-version=0.9.0-panics-later.1")
+    assert release.run(*start).status == 10
+    jsonpath = "--output=jsonpath={.items[*].status.containerStatuses[*].restartCount}"
+    eventually(lambda: release.kubectl("get", "pods", jsonpath) not in ("", "0"))
+    escalated = release.run("suites/upgrade", start[1], "--answer=stable:ESCALATE")
+    assert escalated.status == 15, escalated.output
+    assert "rule quick-fix" in escalated.output
+    assert release.chart() == "0.9.0-panics-later.1 deployed"
 
 
 def test_a_short_history_of_the_callers_does_not_prune_what_a_rollback_needs(release: Upgrading) -> None:
