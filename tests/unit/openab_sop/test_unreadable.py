@@ -12,8 +12,9 @@ import pytest
 from openab_sop.backups.backup import CONTENTS, HOME, StoredAgent
 from openab_sop.backups.contents import comparison
 from openab_sop.backups.database import parts as database_parts
-from openab_sop.restores.changes import VolumeSince
+from openab_sop.restores.changes import Changes, VolumeSince
 from openab_sop.restores.volume import Volume
+from openab_sop.upgrades.settled import Settled
 from tests.unit.openab_sop.local import Local, local
 
 STORE = ".local/share/kiro-cli"
@@ -195,3 +196,33 @@ def test_only_these_paths_are_written(pod: Local, tmp_path: Path) -> None:
         assert [str(finding) for finding in volume.findings()] == []
     assert (pod.home / "project/src/main.ts").read_text() == "1"
     assert (pod.home / "project/newer").read_text() == "of today"
+
+
+def test_what_changed_since_a_version_had_settled_is_told_with_its_bytes(pod: Local, tmp_path: Path) -> None:
+    """What changed before is not: that was the version's, and was judged."""
+    settled = Settled(tmp_path / "settled")
+    (pod.home / "of-the-version").write_text("x")
+    with since(pod, tmp_path) as seen:
+        assert settled.told("bot", seen) == ""  # nobody has taken it down yet
+        settled.take("bot", seen)
+        assert settled.told("bot", seen) == ""
+    (pod.home / "newer").write_text("of today")
+    (pod.home / "project/src/main.ts").unlink()
+    (pod.home / ".kiro/steering/rules.md").write_text("answer at length")
+    with since(pod, tmp_path) as seen:
+        told = settled.told("bot", seen)
+        assert "1 added ('newer')" in told
+        assert "1 changed ('.kiro/steering/rules.md')" in told
+        assert "1 removed ('project/src/main.ts')" in told
+        assert told.endswith("; +9 bytes")
+        assert "of-the-version" not in told
+        assert settled.told("of/another@kind", seen) == ""
+    settled.forget()
+    assert not settled.directory.exists()
+
+
+def test_changes_can_be_confined() -> None:
+    changes = Changes(("a/b", "ab"), ("a", "c"), ("d/e",))
+    assert changes.below(("a", "d")) == Changes(("a/b",), ("a",), ("d/e",))
+    assert changes.below(()) == changes
+    assert changes.but_for(["c", "d/e"]) == Changes(("a/b", "ab"), ("a",), ())
