@@ -54,13 +54,17 @@ def start(cluster: Cluster, agent: Agent) -> bool:
     return True
 
 
-def let_start(cluster: Cluster, agent: Agent) -> bool:
-    """Give an agent that we stopped its replicas back, and do not wait; False if we had not stopped it."""
+def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
+    """Give an agent that we stopped its replicas back, and do not wait; False if we had not stopped it.
+
+    Args:
+        wanted: how many it gets if it had none: somebody had scaled it down, to protect its data for instance.
+    """
     deployment = cluster.get("Deployment", agent.deployment)
     noted = part(deployment, "metadata", "annotations").get(STOPPED)
     if noted is None:
         return False
-    change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted)}}
+    change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted) or wanted}}
     cluster.merge("Deployment", agent.deployment, change)
     fields.give_back(cluster, "Deployment", agent.deployment)
     return True

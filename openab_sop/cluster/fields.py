@@ -11,25 +11,32 @@ TIMEOUT = 60
 """Seconds in which somebody else may keep changing the object meanwhile."""
 
 
-def give_back(cluster: Cluster, kind: str, name: str) -> None:
+def give_back(cluster: Cluster, kind: str, name: str, *, scale: bool = False) -> None:
     """Take our entry out of an object's managed fields, so that Helm 4's server-side apply meets no conflict.
+
+    Args:
+        scale: whether to take out who has scaled it, too (``kubectl scale``): Helm is to decide again how many.
 
     Raises:
         SopError: the object changes all the time.
     """
     wait(
-        lambda: _kept(cluster, kind, name),
+        lambda: _kept(cluster, kind, name, scale=scale),
         what=f"the return of the fields of {kind} {name} to Helm",
         timeout=TIMEOUT,
         next_step=f"kubectl -n {cluster.namespace} get {kind} {name} --show-managed-fields --output=yaml shows by whom",
     )
 
 
-def _kept(cluster: Cluster, kind: str, name: str) -> str | None:
+def _kept(cluster: Cluster, kind: str, name: str, *, scale: bool) -> str | None:
     """Take our entry out; returns why it is still there."""
     metadata = part(cluster.get(kind, name), "metadata")
     entries = parts(metadata, "managedFields")
-    theirs = [entry for entry in entries if entry.get("manager") != MANAGER]
+    theirs = [
+        entry
+        for entry in entries
+        if entry.get("manager") != MANAGER and not (scale and entry.get("subresource") == "scale")
+    ]
     if theirs == entries:
         return None
     change = {"metadata": {"managedFields": theirs, "resourceVersion": metadata["resourceVersion"]}}

@@ -146,7 +146,7 @@ class Maintenance:
         course = self.file.read()
         if course is None or not course.changed or not self.entered:
             return Status.UNCHANGED
-        if course.awaiting and not course.decided:
+        if course.awaiting and not course.decided and not course.ended:
             return Status.WAITING
         if self.runs_again and not course.ended:
             return Status.LEFT

@@ -168,7 +168,7 @@ class Rollback:
             m.file.mark("rolled back", acting="")
             return f"revision {before.revision} is deployed already"
         for agent in self._agents():
-            fields.give_back(m.helm.cluster, "Deployment", agent.deployment)
+            fields.give_back(m.helm.cluster, "Deployment", agent.deployment, scale=True)
         own = [before.revision] if before.revision > course.revision else []  # ``target`` has found no other's
         m.file.update(acting=BACK, acting_from=before.revision, revisions=_each_once(course.revisions, own))
         course = m.course
@@ -352,8 +352,9 @@ class Rollback:
 
     def _judged(self) -> Verdict:
         m, release = self._m, self._m.release()
+        old = {name: Workload(body).replicas for name, body in Blueprint(m.baseline()).deployments.items()}
         for agent in release.agents:
-            standstill.let_start(m.helm.cluster, agent)
+            standstill.let_start(m.helm.cluster, agent, old.get(agent.deployment, 0))
         judged = judge(m, release, release.agents, fresh=True)
         self._verdict, self._symptoms = judged.verdict, judged.symptoms
         return self._verdict

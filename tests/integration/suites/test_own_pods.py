@@ -88,7 +88,7 @@ def test_a_way_back_that_is_cut_short_leaves_no_untouched_agent_standing(
 ) -> None:
     """A helper with a volume is refused when the agents stand still already: they run again; the rest comes later."""
     with upgrading(world, status, volumes, tmp_path / "run", "0.8.1") as release:
-        with helpers_refused(world, release.namespace, tmp_path, "size(object.spec.volumes) == 0"):
+        with helpers_refused(world, release.namespace, tmp_path, "!has(object.spec.volumes)"):
             run = release.run("suites", "--target-version=0.9.0-panics-at-start.1", "--approval=auto")
         assert run.status == 15, run.output
         assert "no helpers here" in run.output
