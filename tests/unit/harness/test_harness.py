@@ -123,6 +123,7 @@ def test_costs_are_recorded_by_test_and_by_shared_set_up(small: Project, tmp_pat
 def test_a_failure_leaves_what_the_node_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "ROOT", tmp_path)
     monkeypatch.setattr(evidence, "_reports", [])  # those of the node tests that ran in this process
+    monkeypatch.setattr(evidence, "_namespaces", {})
     asked: list[tuple[str, ...]] = []
 
     def kubectl(*words: str) -> str:
