@@ -17,6 +17,7 @@ from secrets import token_hex
 
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, OWNER, container_of, create, label_of, own_pod
+from openab_sop.agents.workload import claims_of
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
@@ -80,11 +81,14 @@ def helper_pod(
     templates.sort(key=lambda template: good not in (None, container_of(template, agent)["image"]))
     for template in templates:
         name = new_name(agent)
-        claim, node = (name, None) if instead else (agent.claim, node_of(cluster, agent))
-        pod = _pod(name, agent, template, claim, None if bare else node, bare=bare)
+        claim = name if instead else None if bare else agent.claim
+        node = None if instead else node_of(cluster, agent)
         if bare:  # the scheduler is asked too: after a stop it is
-            pod = near(pod, node)
-        created = create(cluster, pod if node or instead else near(pod, _node_of_ours(cluster, agent)))
+            pod = near(_pod(name, agent, template, claim, None), node)
+        else:
+            pod = _pod(name, agent, template, claim, node)
+            pod = pod if node or instead else near(pod, _node_of_ours(cluster, agent))
+        created = create(cluster, pod)
         try:
             if instead:
                 instead(created)
@@ -135,7 +139,7 @@ def try_helpers(
         except (Forbidden, PodError) as refused:
             if not _FULL.search(refused.problem):
                 raise
-            return f"not tried: there is no room beside the agent, as there is when it stands still ({refused.problem})"
+            return f"not tried: no room for another pod while the agent runs ({refused.problem})"
         return f"starts within {time.monotonic() - begun:.1f} s"
 
     alone = {agent.deployment: agent for agent in agents}
@@ -178,12 +182,9 @@ def remove_finished(cluster: Cluster, agent: Runner) -> list[str]:
     return ended
 
 
-def _pod(
-    name: str, agent: Agent, template: Object, claim: str | None, node: str | None, *, bare: bool = False
-) -> Object:
-    volumes = [v for v in parts(template, "volumes") if at(v, "persistentVolumeClaim", "claimName") == agent.claim]
-    names = [v["name"] for v in volumes] if not bare else []
-    if agent.claim and not names and not bare:
+def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
+    names = [volume for volume, mounted in claims_of(template).items() if claim and mounted == agent.claim]
+    if claim and not names:
         raise PodError(
             f"Deployment {agent.deployment} does not mount claim {agent.claim}",
             "bring the release back to the version of the backup first (helm rollback), then run again",

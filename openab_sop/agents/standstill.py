@@ -42,18 +42,6 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     return replicas
 
 
-def start(cluster: Cluster, agent: Agent) -> bool:
-    """Give an agent that we stopped its replicas back and wait until they are available; False if we had not.
-
-    Raises:
-        SopError: it does not become available.
-    """
-    if not let_start(cluster, agent):
-        return False
-    await_start(cluster, agent.deployment)
-    return True
-
-
 def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
     """Give an agent that we stopped its replicas back, and do not wait; False if we had not stopped it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cattrs
@@ -77,8 +77,9 @@ def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str],
     if keys:
         with storage.told(directory):
             sealing.seal_files((archive.path, directory / NAMES), keys.values())
-    storage.write(directory / INDEX, json.dumps({**asdict(about), "sealed_to": tuple(keys)}, indent=2).encode() + b"\n")
-    return _structured(directory / INDEX)
+    closed = replace(about, sealed_to=tuple(keys))
+    storage.write(directory / INDEX, json.dumps(asdict(closed), indent=2).encode() + b"\n")
+    return closed
 
 
 def below(directory: Path) -> Iterator[tuple[Path, Aside]]:

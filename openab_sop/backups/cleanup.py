@@ -62,11 +62,7 @@ def survey(root: Path) -> list[Kept]:
 
 def set_aside(root: Path) -> list[Kept]:
     """List what restores have set aside below a root, oldest first (SOP 6.1)."""
-    return [
-        _look_aside(path)
-        for path in sorted(root.glob(f"{ASIDE}*"))
-        if path.is_dir() and not path.is_symlink() and not path.name.endswith(PARTIAL)
-    ]
+    return [_look_aside(path) for path in sorted(root.glob(f"{ASIDE}*")) if path.is_dir() and not path.is_symlink()]
 
 
 def survey_remote(store: Store) -> list[Kept]:

@@ -7,6 +7,7 @@ a kill, a pause or days later decides from what is there, not from memory.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -81,8 +82,8 @@ class Course:
         unneeded: by phase, why it is left out.
         way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
-        removed_at_start: by volume, what the old version's own start removes, as a copy has shown.
-        gone_before: by volume, what was gone before the present version came.
+        excused: by volume, what no version is blamed for: gone before it was applied, or removed by the old version's
+            start as well, as a copy has shown.
         before: by agent: how it was right before the last change.
         reached: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
@@ -113,8 +114,7 @@ class Course:
     unneeded: dict[str, str] = field(default_factory=dict[str, str])
     way_back: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
-    removed_at_start: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    gone_before: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    excused: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""
@@ -133,6 +133,11 @@ class Course:
     def changed(self) -> bool:
         """Whether the release was changed, or may have been."""
         return bool(self.revisions or self.acting)
+
+    def excusing(self, paths: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+        """Return ``excused`` with further paths, by volume."""
+        keys = {*self.excused, *paths}
+        return {key: tuple(sorted({*self.excused.get(key, ()), *paths.get(key, ())})) for key in sorted(keys)}
 
     @property
     def last(self) -> int:

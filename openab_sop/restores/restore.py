@@ -21,7 +21,7 @@ from openab_sop.backups.backup import ASIDE, Backup, StoredAgent
 from openab_sop.backups.items import Selection
 from openab_sop.backups.partial import Partial
 from openab_sop.cluster.lease import Lease
-from openab_sop.errors import BackupError, NotFound, NotNeeded, PodError, SopError
+from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases.manifest import Manifest
@@ -30,12 +30,9 @@ from openab_sop.restores.changes import volume_since
 from openab_sop.restores.held import RESTORED, Held, Progress, bears, hold
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
-from openab_sop.wait import wait
 
 _OWNERS = ("runAsUser", "fsGroup")
 """What of a pod decides whose its files are, as ``Workload.user`` has it."""
-RUNNING = 60
-"""Seconds until an agent that was started must run."""
 
 
 class Restoration:
@@ -342,19 +339,9 @@ class Restoration:
         return told
 
     def _since_start(self, agent: Agent) -> str:
-        cluster = self.release.cluster
-
-        def unready() -> str | None:
-            try:
-                agent.pod(cluster)
-            except PodError as error:
-                return error.problem
-            return None
-
+        kept = [path for held in self._held if held.agent.key == agent.key for path in held.kept]
         try:
-            wait(unready, what=f"the start of {agent.deployment}", timeout=RUNNING, next_step="look at its pod")
-            kept = [path for held in self._held if held.agent.key == agent.key for path in held.kept]
-            with volume_since(agent.pod(cluster), agent, self.source) as since:
+            with volume_since(agent.pod(self.release.cluster), agent, self.source) as since:
                 return str(since.changes.below(self.selection.paths).but_for(kept))
         except SopError as error:  # the data were proved: what the agent does now is told, and fails nothing
             return f"could not be looked at: {error.problem}"

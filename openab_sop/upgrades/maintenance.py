@@ -19,6 +19,7 @@ from openab_sop.journal import Journal
 from openab_sop.releases import release as releases
 from openab_sop.releases.course import Course, CourseFile, End
 from openab_sop.releases.release import Release
+from openab_sop.restores.blueprint import Blueprint
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.status import Status
@@ -77,6 +78,7 @@ class Maintenance:
     entered: bool = False
     runs_again: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
+    _blueprints: dict[str, Blueprint] = field(default_factory=dict[str, Blueprint])
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -138,6 +140,17 @@ class Maintenance:
             readable = remote.readable(self.stored(), policy.backup_root, policy.identity, self.journal)
             self._opened[name] = self._stack.enter_context(readable)
         return self._opened[name]
+
+    def blueprint(self) -> Blueprint:
+        """Return the baseline as the plan of the release that it was taken from; read once a run.
+
+        Raises:
+            BackupError, SettingsError: as ``baseline``.
+        """
+        name = self.course.backup
+        if name not in self._blueprints:
+            self._blueprints[name] = Blueprint(self.baseline())
+        return self._blueprints[name]
 
     def status(self) -> Status:
         """Tell what became of the release, should the run not have passed."""

@@ -6,14 +6,13 @@ the new version cannot be seen on the volume afterwards; a start of the old vers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from openab_sop.agents.workload import Workload
 from openab_sop.errors import SopError
 from openab_sop.rehearsals.copied import Copied, Manner
 from openab_sop.releases.release import Release
-from openab_sop.restores.blueprint import Blueprint
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.verification import Looked
 
@@ -21,19 +20,29 @@ TRIED = "own start tried"
 """The mark of a course for which this was done."""
 
 
-def try_on_a_copy(m: Maintenance, release: Release, seen: Mapping[str, Looked], progress: Progress) -> None:
-    """Find out what the old version's start removes, if that may explain what is gone; it is done once an upgrade.
+def without_own_start(
+    m: Maintenance, release: Release, seen: Mapping[str, Looked], progress: Progress
+) -> dict[str, Looked]:
+    """Return what was seen without what the old version's start removes too; it is tried once an upgrade, if it may be.
 
-    If it cannot be found out, nothing is excused, and the summary says why.
+    If it cannot be tried, nothing is excused, and the summary says why.
 
     Args:
         seen: by volume what has become of it.
     """
     damaged = {key.partition("/")[0] for key, looked in seen.items() if looked.damage}
-    old = Blueprint(m.baseline()).deployments
+    old = m.blueprint().deployments
     suspects = {name for name in damaged if name in old and Workload(old[name]).writers_at_start}
-    if not suspects or m.course.when(TRIED):
-        return
+    if suspects and not m.course.when(TRIED):
+        removed = _tried(m, release, suspects, progress)
+        m.file.mark(TRIED, excused=m.course.excusing(removed))
+    return {key: looked.without(m.course.excused.get(key, ())) for key, looked in seen.items()}
+
+
+def _tried(
+    m: Maintenance, release: Release, suspects: Collection[str], progress: Progress
+) -> dict[str, tuple[str, ...]]:
+    """Return by volume what the start of the old version removes, of these agents."""
     policy = m.policy
     copied = Copied(
         release=release,
@@ -41,15 +50,15 @@ def try_on_a_copy(m: Maintenance, release: Release, seen: Mapping[str, Looked], 
         manner=Manner(limits=policy.limits, patterns=policy.patterns, may_vanish=policy.may_vanish),
         journal=m.journal,
     )
+    removed: dict[str, tuple[str, ...]] = {}
     try:
         with m.journal.action("try the old version's start on a copy", agents=sorted(suspects)):
             removed = _removed(copied, progress)
     except SopError as error:
-        m.notes["old version's start"] = f"WARNING: it could not be tried on a copy: {error.problem}"
-        removed = {}
-    m.file.mark(TRIED, removed_at_start={k: paths for k, paths in removed.items() if k.partition("/")[0] in suspects})
+        m.notes["old version's start"] = f"WARNING: not tested on a copy: {error.problem}"
     with m.journal.action("remove the copy"), suppress(SopError):  # what is known counts; cleanup removes the rest
         copied.close()
+    return {key: paths for key, paths in removed.items() if key.partition("/")[0] in suspects}
 
 
 def _removed(copied: Copied, progress: Progress) -> dict[str, tuple[str, ...]]:

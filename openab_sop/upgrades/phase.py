@@ -18,7 +18,6 @@ from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
 from openab_sop.releases.release import Release
-from openab_sop.restores.blueprint import Blueprint
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
@@ -26,7 +25,7 @@ from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
-from openab_sop.upgrades.own_start import try_on_a_copy
+from openab_sop.upgrades.own_start import without_own_start
 from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.upgrades.repair import restart, restore_config
 from openab_sop.upgrades.verification import Looked, Seen, look, verify
@@ -97,7 +96,7 @@ class Phase:
             acting=self.name,
             acting_from=revision,
             before=fingerprint.before(release, m.policy.patterns),
-            gone_before=self._gone_already(release),
+            excused=self._course.excusing(self._gone_already(release)),
         )
         assert self._chart is not None
         with ExitStack() as watching:
@@ -137,9 +136,7 @@ class Phase:
             self.situation = replace(self.situation, lost=tuple(lost))
             raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
         self._volumes = self._look(release)
-        try_on_a_copy(self._m, release, self._volumes, progress)
-        removed = self._course.removed_at_start
-        self._volumes = {key: looked.without(removed.get(key, ())) for key, looked in self._volumes.items()}
+        self._volumes = without_own_start(self._m, release, self._volumes, progress)
         missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken.values()]
         if not missing:
             raise NotNeeded("every agents' and steering file of the backup is there")
@@ -214,12 +211,13 @@ class Phase:
         self.situation = replace(self.situation, restarted=True)
         return self._heed(ask(self.name, f"After a restart: {self._question()}"))
 
-    def _gone_already(self, release: Release) -> dict[str, tuple[str, ...]]:
+    def _gone_already(self, release: Release) -> dict[str, frozenset[str]]:
         """Return by volume what the agent has removed while an answer for the version before this one was awaited."""
-        if not self._course.revisions:
-            return {}
+        m = self._m
         with suppress(SopError):  # an agent that does not run cannot be looked into
-            return {key: tuple(sorted(looked.damage)) for key, looked in self._look(release).items() if looked.damage}
+            if self._course.revisions:
+                seen = look(release, m.baseline(), m.policy.may_vanish, self._course)
+                return {key: looked.damage for key, looked in seen.items()}
         return {}
 
     def _look(self, release: Release) -> dict[str, Looked]:
@@ -274,7 +272,7 @@ class Phase:
                 restart(m.helm.cluster, agent)
         try:
             release = m.release()
-            companions = fingerprint.judgeable(release, self._course, Blueprint(m.baseline()).deployments)
+            companions = fingerprint.judgeable(release, self._course, m.blueprint().deployments)
             verified = self._course.when(self._verified) is not None
             judged = judge(m, release, (*release.agents, *companions), from_now=verified and not to_restart)
         finally:
@@ -294,7 +292,7 @@ class Phase:
 
     def _question(self) -> str:
         back = f" The way back takes {self._course.way_back}." if self._course.way_back else ""
-        since = f" Since it settled the agent has changed on its volume: {self._later}." if self._later else ""
+        since = f" Since this version settled, the agent changed its files: {self._later}." if self._later else ""
         words = "\n".join(f"  {answer.value}: {meaning}" for answer, meaning in MEANINGS.items())
         return (
             f"{self._m.name} runs {self.version}. Send a test message in the chat: does the bot answer, "

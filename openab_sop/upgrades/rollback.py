@@ -24,7 +24,7 @@ from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
-from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.restores.blueprint import CLAIM
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
 from openab_sop.rollouts.concern import Symptom
@@ -176,7 +176,7 @@ class Rollback:
             with m.journal.action("helm rollback", release=m.name, revision=course.revision):
                 m.helm.rollback(m.name, course.revision, orphans.mark())
         else:  # pruned or deleted: what the baseline keeps of it comes in its place
-            kept = Blueprint(m.baseline())
+            kept = m.blueprint()
             with m.journal.action("helm upgrade", release=m.name, chart=kept.chart.name, backup=course.backup):
                 m.helm.upgrade(m.name, kept.chart, kept.values, orphans.mark())
         revision = m.listed().revision
@@ -210,7 +210,7 @@ class Rollback:
 
     def companions(self) -> str:
         """Tell how the companions fare that ran well before (SOP 4.4): no data go back for their sake."""
-        release, known = self._m.release(), Blueprint(self._m.baseline()).deployments
+        release, known = self._m.release(), self._m.blueprint().deployments
         if not (companions := fingerprint.judgeable(release, self._way.require(), known)):
             return "none to judge"
         verdict = judge(self._m, release, companions).verdict
@@ -219,7 +219,7 @@ class Rollback:
     def left_over(self) -> list[str]:
         """Return what the new versions have made and is still there, such as claims that a policy keeps (SOP 4.4)."""
         m, course = self._m, self._m.course
-        old = {(item.kind, item.name) for item in Blueprint(m.baseline()).manifest.objects}
+        old = {(item.kind, item.name) for item in m.blueprint().manifest.objects}
         made: dict[tuple[str, str], Object] = {}
         for revision in course.revisions:
             if m.helm.knows(m.name, revision):
@@ -317,7 +317,7 @@ class Rollback:
     def _agents(self) -> list[Agent]:
         """Return the agents of the present revision, and those of the old one that are still there: all may write."""
         found = {agent.deployment: agent for agent in self._m.release().agents}
-        for name in Blueprint(self._m.baseline()).deployments:
+        for name in self._m.blueprint().deployments:
             live = self._m.helm.cluster.find("Deployment", name)
             if live and name not in found and is_agent(live):
                 found[name] = Agent.of(live)
@@ -325,7 +325,7 @@ class Rollback:
 
     def _as_before(self, volume: Agent) -> Object | None:
         """Return an agent's old Deployment if its pods ran as another user on the same claim: so ours must too."""
-        old = Blueprint(self._m.baseline()).deployments.get(volume.deployment)
+        old = self._m.blueprint().deployments.get(volume.deployment)
         live = self._m.helm.cluster.find("Deployment", volume.deployment)
         if old is None or live is None or volume.claim not in Workload(old).claims.values():
             return None
@@ -352,7 +352,7 @@ class Rollback:
 
     def _judged(self) -> Verdict:
         m, release = self._m, self._m.release()
-        old = {name: Workload(body).replicas for name, body in Blueprint(m.baseline()).deployments.items()}
+        old = {name: Workload(body).replicas for name, body in m.blueprint().deployments.items()}
         for agent in release.agents:
             standstill.let_start(m.helm.cluster, agent, old.get(agent.deployment, 0))
         judged = judge(m, release, release.agents, fresh=True)
@@ -364,7 +364,7 @@ class Rollback:
 
         Helm adopts those of the chart when it rolls back; where it does not, they are left to ``refill``.
         """
-        m, cluster, plan = self._m, release.cluster, Blueprint(self._m.baseline())
+        m, cluster, plan = self._m, release.cluster, self._m.blueprint()
         adopts = self._adopts()
         agents: list[Agent] = []
         for agent, stored, claim in plan.with_claims:

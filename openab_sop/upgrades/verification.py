@@ -48,7 +48,7 @@ class Seen:
     def highlights(self) -> dict[str, str]:
         """What must not be overlooked, by what it is."""
         told = "; ".join(self.own)
-        why = "gone before it came, or removed by the old version's own start; the baseline has it"
+        why = "already gone before this version, or removed by the old version's start as well; the baseline has it"
         return {"not this version's work": f"{told} ({why})"} if self.own else {}
 
     def told(self) -> str:
@@ -100,7 +100,7 @@ def look(
 ) -> dict[str, Looked]:
     """Look at each volume whose claim is the one from before, or was restored since; by its key.
 
-    What the old version's own start is known to remove, and what was gone before, is held against nobody.
+    What the course excuses is held against nobody.
 
     Args:
         later: told each volume's key and what is on it, it says what has changed since the version had settled.
@@ -117,8 +117,7 @@ def look(
                 broken = since.broken_config()
                 mend = tuple(dict.fromkeys(map(since.root_of, broken)))
                 found = Looked(str(since.changes), since.lost(), broken, mend, later=told)
-            excused = (*course.removed_at_start.get(volume.key, ()), *course.gone_before.get(volume.key, ()))
-            seen[volume.key] = found.without(excused)
+            seen[volume.key] = found.without(course.excused.get(volume.key, ()))
     return seen
 
 
