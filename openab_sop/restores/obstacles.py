@@ -80,9 +80,9 @@ def lacking(plan: Blueprint, cluster: Cluster) -> Iterator[Finding]:
             if cluster.find(kind, name) is None:
                 yield Finding(
                     f"{kind} {name}",
-                    f"pods of {deployment} need it; neither chart nor backup has it, nor the cluster",
-                    "one that is there before the pods are",
-                    f"make it, then run again: kubectl get {kind.lower()} {name}",
+                    f"pods of {deployment} need it; it is in neither the chart, the backup nor the cluster",
+                    "it exists before the rebuild",
+                    f"create it, then run again: kubectl get {kind.lower()} {name}",
                 )
 
 

@@ -250,7 +250,7 @@ class Rollback:
         else:
             left = [name for name in left if self._symptoms.get(name.partition("/")[0], frozenset()) - _NOT_BY_DATA]
         if not left:
-            raise NotNeeded("what keeps the old version from running is not its data: they stay as they are")
+            raise NotNeeded("the old version fails before it reads its data: no volume is restored")
         # a run that is killed in the middle must not start the old version on half of it
         self._m.file.mark(_AFTER_ALL, after_all=tuple(left))
         concerned = {name.partition("/")[0] for name in left}

@@ -82,5 +82,5 @@ def test_agents_run_again(restoration: Restoration, audit: Audit, evidence: Evid
 
 @pytest.mark.remedy
 def test_what_the_start_changes_is_told(restoration: Restoration, evidence: Evidence) -> None:
-    """5.2 Who beside the agent writes to a volume at its start is named, with what has changed since the proof."""
+    """5.2 Report what else writes to a volume when the agent starts, and what changed since the proof."""
     evidence("since the start", restoration.changed_by_start())

@@ -103,7 +103,7 @@ def test_old_version_is_verified(
 
 @pytest.mark.remedy(always=True)
 def test_agents_run_again(rollback: Rollback, evidence: Evidence) -> None:
-    """4.3 Where the way back was cut short, whoever's volumes are untouched or proved runs again."""
+    """4.3 If the rollback stops early, agents whose volumes are unchanged or proved are started again."""
     evidence("started", ", ".join(rollback.start_again()))
 
 

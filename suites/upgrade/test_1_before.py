@@ -45,7 +45,7 @@ def test_images_are_pulled(upgrade: Upgrade, evidence: Evidence) -> None:
 
 
 def test_helpers_for_the_way_back_start(upgrade: Upgrade, evidence: Evidence) -> None:
-    """3.0 What a way back would need can be had: a helper starts beside each agent, without its volume."""
+    """3.0 A helper pod for a rollback can start next to each agent; it is tried without the volume."""
     evidence("helpers", upgrade.try_helpers())
 
 

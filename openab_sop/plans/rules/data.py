@@ -89,7 +89,7 @@ def writes_at_start(plan: Plan) -> Iterator[Finding]:
                 change.name,
                 f"{', '.join(writers)} may write to its volume at each start",
                 "only the agent writes there",
-                "what goes at the old version's start too is told, not held against the new one: see its copy's trial",
+                "nothing to do: files that the old version's start removes as well do not fail the upgrade",
             )
 
 
