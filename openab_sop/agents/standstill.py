@@ -17,8 +17,6 @@ STOPPED = f"{MANAGER}/replicas"
 """Annotation of a Deployment that we have stopped: the replicas that it had."""
 STOP = 120
 """Seconds that an agent gets to end, beyond its own grace period."""
-START = 300
-"""Seconds until its rollout must be done (SOP 3.2)."""
 
 
 def stop(cluster: Cluster, agent: Agent) -> int:
@@ -56,26 +54,3 @@ def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
     cluster.merge("Deployment", agent.deployment, change)
     fields.give_back(cluster, "Deployment", agent.deployment)
     return True
-
-
-def await_start(cluster: Cluster, deployment: str) -> None:
-    """Wait until all replicas of a Deployment are available, those of its present revision.
-
-    Raises:
-        SopError: they do not become so.
-    """
-    wait(
-        lambda: _unavailable(cluster, deployment),
-        what=f"the start of {deployment}",
-        timeout=START,
-        next_step=f"kubectl -n {cluster.namespace} describe deployment {deployment}, and its pods",
-    )
-
-
-def _unavailable(cluster: Cluster, name: str) -> str | None:
-    deployment = cluster.get("Deployment", name)
-    status, wanted = part(deployment, "status"), at(deployment, "spec", "replicas")
-    current = status.get("observedGeneration", 0) >= at(deployment, "metadata", "generation")
-    if current and status.get("availableReplicas", 0) == status.get("updatedReplicas", 0) == wanted:
-        return None
-    return f"{status.get('availableReplicas', 0)} of {wanted} replicas available"

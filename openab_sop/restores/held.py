@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +11,13 @@ from pathlib import Path
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.own_pod import OWNER
+from openab_sop.agents.workload import claims_of
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import owner
 from openab_sop.journal import Journal
-from openab_sop.objects import Object, at, part, parts
+from openab_sop.objects import Object, at, part
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.restores.volume import Change, Volume, packed
 from openab_sop.verdict import Finding
@@ -57,14 +58,8 @@ class Held:
     def unfit(self) -> Iterator[Finding]:
         """Say why the volume cannot be written: somebody else has it, or it is too small."""
         pod = self.volume.pod
-        others = users(pod.cluster, self.agent.claim)
-        if others:
-            yield Finding(
-                f"claim {self.agent.claim}",
-                f"it is in use by {', '.join(others)}",
-                "no pod but ours has it",
-                f"kubectl -n {pod.cluster.namespace} delete pod {' '.join(others)}, then run again",
-            )
+        if others := pods_with(pod.cluster, self.agent.claim):
+            yield in_use(pod.cluster, self.agent.claim, others)
         yield from self.too_small()
 
     def too_small(self) -> Iterator[Finding]:
@@ -127,12 +122,23 @@ def bears(claim: Object, mark: str, source: Backup) -> bool:
     return part(claim, "metadata", "annotations").get(mark) == source.manifest.name
 
 
-def users(cluster: Cluster, claim: str | None) -> list[str]:
-    """Return the names of the pods that have a claim, or wait for it, but for this run's own."""
+def pods_with(cluster: Cluster, claim: str | None) -> list[Object]:
+    """Return the pods that have a claim, or wait for it, but for this run's own."""
     return [
-        pod["metadata"]["name"]
+        pod
         for pod in cluster.all("Pod")
         if at(pod, "status", "phase") not in ("Succeeded", "Failed")
         and part(pod, "metadata", "annotations").get(OWNER) != owner()
-        and claim in [at(volume, "persistentVolumeClaim", "claimName") for volume in parts(pod, "spec", "volumes")]
+        and claim in claims_of(part(pod, "spec")).values()
     ]
+
+
+def in_use(cluster: Cluster, claim: str | None, pods: Iterable[Object]) -> Finding:
+    """Say who holds a claim that nobody but us may hold."""
+    names = [str(pod["metadata"]["name"]) for pod in pods]
+    return Finding(
+        f"claim {claim}",
+        f"it is in use by {', '.join(names)}",
+        "no pod but ours has it",
+        f"kubectl -n {cluster.namespace} delete pod {' '.join(names)}, then run again",
+    )

@@ -13,11 +13,11 @@ from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import Forbidden
-from openab_sop.objects import at
+from openab_sop.objects import Object, at, part
 from openab_sop.releases import provenance, rebuild
 from openab_sop.releases.manifest import Manifest
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Held, bears, users
+from openab_sop.restores.held import FILLING, RESTORED, Held, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
 from openab_sop.verdict import Finding
 
@@ -70,20 +70,48 @@ def lacking(plan: Blueprint, cluster: Cluster) -> Iterator[Finding]:
 
     What the caller may not look at is taken to be there.
     """
-    kept = {(str(body["kind"]), str(body["metadata"]["name"])) for body in plan.references(rendered=False)}
-    kept |= {(CLAIM, claim) for _, _, claim in plan.with_claims}
-    needed = {need: name for name, body in plan.deployments.items() for need in needs(Workload(body))}
-    for (kind, name), deployment in needed.items():
-        if (kind, name) in kept or plan.rendered(kind, name):
+    there = {(str(body["kind"]), str(body["metadata"]["name"])) for body in plan.references(rendered=False)}
+    there |= {(CLAIM, claim) for _, _, claim in plan.with_claims}
+    there |= {(item.kind, item.name) for item in plan.manifest.objects}
+    for body in plan.deployments.values():
+        yield from absent(cluster, Workload(body), there, "it is in neither the chart, the backup nor the cluster")
+
+
+def absent(cluster: Cluster, workload: Workload, there: Collection[tuple[str, str]], nowhere: str) -> Iterator[Finding]:
+    """Name what the pods of a workload cannot start without and the cluster has not.
+
+    Args:
+        there: kind and name of what will be there in any case.
+        nowhere: where it was looked for, in words.
+    """
+    for kind, name in dict.fromkeys(needs(workload)):
+        if (kind, name) in there:
             continue
         with suppress(Forbidden):
             if cluster.find(kind, name) is None:
                 yield Finding(
                     f"{kind} {name}",
-                    f"pods of {deployment} need it; it is in neither the chart, the backup nor the cluster",
-                    "it exists before the rebuild",
-                    f"create it, then run again: kubectl get {kind.lower()} {name}",
+                    f"pods of {workload.name} cannot start without it; {nowhere}",
+                    "it is there before anything is changed",
+                    f"create it, then run again: kubectl -n {cluster.namespace} get {kind.lower()} {name}",
                 )
+
+
+def before_a_stop(
+    cluster: Cluster, deployment: Object, claims: Collection[str], brought: Collection[str]
+) -> list[Finding]:
+    """Name what would keep an agent from starting again once it was stopped, and who else holds its volumes.
+
+    Args:
+        claims: those that are to be written to.
+        brought: names of the Secrets that the restore brings.
+    """
+    agent = Workload(deployment)
+    findings = list(absent(cluster, agent, {("Secret", name) for name in brought}, "it is not in the namespace"))
+    for claim in claims:
+        others = [pod for pod in pods_with(cluster, claim) if not agent.selects(part(pod, "metadata", "labels"))]
+        findings += [in_use(cluster, claim, others)] if others else []
+    return findings
 
 
 def needs(workload: Workload) -> Iterator[tuple[str, str]]:
@@ -183,7 +211,7 @@ def _unfit_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent, claim: 
 
 def _is_empty(plan: Blueprint, cluster: Cluster, agent: Agent) -> bool:
     """Look into a claim that somebody else made; one that is in use is not taken for empty."""
-    if users(cluster, agent.claim):
+    if pods_with(cluster, agent.claim):
         return False
     with helper_pod(cluster, agent, deployment=plan.deployments[agent.deployment]) as pod:
         return not pod.capture(_SOMETHING, agent.home)

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from openab_sop.agents import standstill
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
 from openab_sop.cluster.helm import Helm
@@ -24,6 +23,7 @@ from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, Progress, bears, hold
 from openab_sop.restores.installation import Installation
+from openab_sop.rollouts.start import await_start, runner
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 
@@ -185,9 +185,9 @@ class Reconstruction:
         for _, _, claim in self._plan.with_claims:
             if self._plan.rendered(CLAIM, claim):
                 fields.give_back(self._cluster, CLAIM, claim)
-        for name in self._plan.deployments:
+        for name, body in self._plan.deployments.items():
             with self._journal.action("await start", deployment=name):
-                standstill.await_start(self._cluster, name)
+                await_start(self._cluster, runner(body))
         self._done = True
         return list(self._plan.deployments)
 

@@ -26,8 +26,10 @@ from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
+from openab_sop.restores import obstacles
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.held import RESTORED, Held, Progress, bears, hold
+from openab_sop.rollouts.start import await_start
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 
@@ -109,6 +111,7 @@ class Restoration:
         if self.selection.touches_volumes:
             findings += self._without_claim()
             findings += self._other_users()
+            findings += self._in_the_way()
         return Verdict("the backup belongs to this release", tuple(findings))
 
     def _without_claim(self) -> Iterator[Finding]:
@@ -118,6 +121,18 @@ class Restoration:
             if stored.claim and stored.key in bare:
                 next_step = "switch its persistence on again in the values, then run again"
                 yield Finding(stored.key, "its home is on no claim now", f"one, as {stored.claim} was", next_step)
+
+    def _in_the_way(self) -> Iterator[Finding]:
+        """Name what would keep an agent down that was stopped, and who else writes to its volumes."""
+        brought = [path.stem.removeprefix("secret-") for path in self._secrets()]
+        for agent in self._agents():
+            deployment = self.release.cluster.get("Deployment", agent.deployment)
+            claims = {str(volume.claim) for volume, _ in self._concerned() if volume.deployment == agent.deployment}
+            yield from obstacles.before_a_stop(self.release.cluster, deployment, sorted(claims), brought)
+
+    def _secrets(self) -> list[Path]:
+        """The files of the Secrets that are to be restored."""
+        return sorted(self.source.directory.glob("secret-*.yaml")) if self.selection.secrets else []
 
     def _other_users(self) -> Iterator[Finding]:
         """Name agents that run as another user than when they were backed up: what one writes, the other does not own.
@@ -265,7 +280,7 @@ class Restoration:
         if not self.selection.secrets:
             raise NotNeeded("Secrets were not asked for (--items=secret)")
         changed: list[str] = []
-        for path in sorted(self.source.directory.glob("secret-*.yaml")):
+        for path in self._secrets():
             stored: Object = yaml.safe_load(path.read_text())
             name = str(at(stored, "metadata", "name"))
             redact.learn_secret(stored)
@@ -313,7 +328,7 @@ class Restoration:
                 f"see {', '.join(map(str, self._asides)) or 'the backup'}",
             )
         for agent in started:
-            standstill.await_start(self.release.cluster, agent.deployment)
+            await_start(self.release.cluster, agent)
         self._running = True
         if not started:
             raise NotNeeded("no agent was stopped")

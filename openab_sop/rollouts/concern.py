@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
-from openab_sop.rollouts.logs import LogFacts, Patterns
+from openab_sop.rollouts.logs import DEFAULT, LogFacts, Patterns
 from openab_sop.rollouts.rollout import AgentPod, Container, Ended, Observation
 
 CONFIRM = 5
@@ -115,6 +115,12 @@ def _crashed(look: Look) -> Concern | None:
     return None
 
 
+def hindrance(seen: Observation, limits: Limits) -> Concern | None:
+    """Return what keeps pods from starting and does not pass by itself; None if nothing does."""
+    look = Look(seen, LogFacts(), limits, Baseline(), DEFAULT, whole=False)
+    return _cannot_start(look) or _stalled(look)
+
+
 _WAITING = {
     "ErrImagePull": Symptom.IMAGE,
     "ImagePullBackOff": Symptom.IMAGE,
@@ -154,10 +160,11 @@ def _pending(look: Look) -> Concern | None:
     seen, container = look.seen, look.seen.container
     if seen.current and container and container.running:
         return None
-    return Concern(Symptom.PENDING, look.limits.rollout, _waits_for(seen), "a pod of the new version that runs")
+    return Concern(Symptom.PENDING, look.limits.rollout, state(seen), "a pod of the new version that runs")
 
 
-def _waits_for(seen: Observation) -> str:
+def state(seen: Observation) -> str:
+    """Return how far the pod is, in the cluster's words: the scheduler's, or those of its containers."""
     pod = seen.pod
     if not seen.current or pod is None:
         old = ", ".join(pod.name for pod in seen.others)

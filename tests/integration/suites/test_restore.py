@@ -196,7 +196,8 @@ def test_items_come_back_by_themselves(release: Release) -> None:
 
 
 def test_a_volume_that_somebody_else_uses_is_not_written(release: Release, tmp_path: Path) -> None:
-    """Another pod has the claim: nothing is written, and the agent runs again."""
+    """Another pod has the claim: nothing is written, and the agent is not even stopped."""
+    pod = release.pod()
     image, claim = "openab.local/openab:0.8.1", {"claimName": DEPLOYMENT}
     container = {"name": "w", "image": image, "command": ["sleep", "600"]}
     mounted = {**container, "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
@@ -209,10 +210,12 @@ def test_a_volume_that_somebody_else_uses_is_not_written(release: Release, tmp_p
     try:
         release.kubectl("wait", "pod/guest", "--for=condition=Ready", "--timeout=60s")
         run = release.restore()
+        assert pod in release.pod().split()
     finally:
         release.kubectl("delete", "pod", "guest", "--grace-period=0", "--force")
-    assert run.status == 11, run.output
+    assert run.status == 1, run.output
     assert f"claim {DEPLOYMENT}: it is in use by guest" in run.output
+    assert release.pod() == pod
     assert (release.volume / ".kiro/agents/default.json").read_text() == "mine\n"
     assert release.restore().status == 0
 
@@ -239,6 +242,20 @@ def test_secret_comes_back(release: Release) -> None:
     assert release.restore("--items=secret").status == 0
     assert release.field(f"secret/{DEPLOYMENT}", "{.data}") == before
     assert release.pod() == pod  # no agent stands still for a Secret
+
+
+def test_an_agent_that_would_not_start_again_is_not_stopped(release: Release) -> None:
+    """Its Secret is gone: it runs on with what it has read, and after a stop it could not."""
+    pod = release.pod()
+    release.shell("rm -rf .kiro/steering")
+    release.kubectl("delete", "secret", DEPLOYMENT)
+    run = release.restore()
+    assert run.status == 1, run.output
+    assert f"Secret {DEPLOYMENT}: pods of {DEPLOYMENT} cannot start without it" in run.output
+    assert release.pod() == pod
+    assert release.restore("--items=home,secret").status == 0
+    assert release.field("deploy", "{.items[0].status.availableReplicas}") == "1"
+    assert (release.volume / ".kiro/steering").exists()
 
 
 def test_helm_notices_nothing(release: Release) -> None:

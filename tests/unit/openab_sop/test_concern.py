@@ -8,7 +8,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openab_sop.agents.agent import Agent
-from openab_sop.rollouts.concern import CONFIRM, ROTATED, Baseline, Concern, Limits, Look, Symptom, concern
+from openab_sop.rollouts.concern import (
+    CONFIRM,
+    ROTATED,
+    Baseline,
+    Concern,
+    Limits,
+    Look,
+    Symptom,
+    concern,
+    hindrance,
+    state,
+)
 from openab_sop.rollouts.logs import DEFAULT, LogFacts, Patterns
 from openab_sop.rollouts.rollout import AgentPod, Container, Ended, Observation
 
@@ -164,3 +175,19 @@ def test_a_lost_connection() -> None:
     assert (raised(look).symptom, raised(look).patience) == (Symptom.NOT_CONNECTED, LIMITS.connected)
     assert raised(replace(look, whole=True)).patience == LIMITS.reconnect
     assert concern(replace(look, patterns=Patterns(connected=""))) is None  # no line would say that it is back
+
+
+def test_what_hinders_a_start_and_does_not_pass_by_itself() -> None:
+    """A crash may pass, and so may a pod that has no node yet; a Secret that is nowhere, or a quota, does not."""
+    lacks = replace(WAITS, waiting="CreateContainerConfigError", message='secret "bot" not found')
+    found = hindrance(with_containers(lacks).seen, LIMITS)
+    assert found is not None
+    assert found.patience == LIMITS.retry
+    assert 'secret "bot" not found' in found.observed
+    refused = hindrance(with_seen(refused="FailedCreate: exceeded quota", pods=()).seen, LIMITS)
+    assert refused is not None
+    assert "exceeded quota" in refused.observed
+    held = with_pod(held="Unschedulable: 0/1 nodes are available", containers=())
+    for look in (held, with_containers(replace(WAITS, waiting="CrashLoopBackOff", restarts=3)), LOOK):
+        assert hindrance(look.seen, LIMITS) is None
+    assert "0/1 nodes are available" in state(held.seen)

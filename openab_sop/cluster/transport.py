@@ -1,0 +1,115 @@
+"""The way to the API: kubectl's own, so that we are whoever kubectl is, by the route that kubectl takes (SOP 0.2).
+
+``kubectl proxy`` reads the kubeconfig as every kubectl and helm of this run does: impersonation, token files, exec
+plugins, client certificates that are renewed, proxies, a pod's own account. It listens on a Unix socket in a directory
+that nobody else may enter, and ends with this process, however that ends.
+
+Source: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_proxy/
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import urllib3
+from urllib3.connection import HTTPConnection
+
+from openab_sop import process
+from openab_sop.errors import ClusterError
+
+AT_ONCE = 16
+"""Connections that are kept for requests that come at once."""
+_TIED = '"$@" & child=$!; read -r _; kill "$child"'
+"""Ends its command when its standard input does: that is with us."""
+
+
+class Transport(urllib3.PoolManager):
+    """Connections to the API through a kubectl that is started with the first of them.
+
+    Args:
+        proxy: the command of ``kubectl proxy``, but for its socket.
+        env: its variables.
+    """
+
+    def __init__(self, proxy: Sequence[str], env: Mapping[str, str]) -> None:
+        super().__init__(retries=False)
+        self._proxy = tuple(proxy)
+        self._env = dict(env)
+        self._owner = 0
+        self._starting = Lock()
+        self._pool: _Pool | None = None
+
+    def connection_from_host(self, *given: Any, **more: Any) -> urllib3.HTTPConnectionPool:
+        """Return the connections, whatever host is asked for.
+
+        Raises:
+            ToolError: kubectl is missing. ClusterError: it does not take the kubeconfig.
+        """
+        with self._starting:
+            if self._pool is None or self._owner != os.getpid():  # a fork has its own
+                self._pool, self._owner = _Pool(self._started()), os.getpid()
+        return self._pool
+
+    def _started(self) -> Path:
+        process.find(self._proxy[0])
+        directory = tempfile.mkdtemp(prefix="openab-sop-")  # 0700
+        path = Path(directory, "api")
+        with open(Path(directory, "errors"), "w+b") as errors:
+            started = subprocess.Popen(
+                ["sh", "-c", _TIED, "sh", *self._proxy, f"--unix-socket={path}"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**process.UNHURRIED, **os.environ, **self._env},
+                start_new_session=True,  # an interrupt is ours to handle: the way back needs the API
+            )
+            weakref.finalize(self, _end, started, directory)
+            assert started.stdout is not None
+            if not started.stdout.readline():
+                errors.seek(0)
+                said = process.last_words(errors.read())
+                raise ClusterError(
+                    f"kubectl does not take this access to the cluster: {said}", f"check it with: {self._by_hand}"
+                )
+        return path
+
+    @property
+    def _by_hand(self) -> str:
+        return " ".join((*(word for word in self._proxy if word != "proxy"), "version"))
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, path: Path, **given: Any) -> None:
+        super().__init__("localhost", **given)
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
+        connection.connect(str(self._path))
+        return connection
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", maxsize=AT_ONCE)
+        self._path = path
+
+    def _new_conn(self) -> _Connection:
+        return _Connection(self._path, timeout=self.timeout.connect_timeout)
+
+
+def _end(started: subprocess.Popen[bytes], directory: str) -> None:
+    assert started.stdin is not None
+    started.stdin.close()
+    started.wait(timeout=5)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,74 @@
+"""The start of what was stopped or made anew: wait until it runs, in the cluster's own words (SOP 3.2, 5.2).
+
+What kubelet or a controller refuses and will go on refusing, such as a Secret that is nowhere or a quota, ends the wait
+early. A container that crashes may come up at its next try, and a pod without a node may get one: these get their time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from openab_sop.agents.agent import Agent, Companion, Runner
+from openab_sop.agents.workload import Workload
+from openab_sop.cluster.kube import Cluster
+from openab_sop.objects import Object
+from openab_sop.rollouts import rollout
+from openab_sop.rollouts.concern import Concern, Limits, hindrance, state
+from openab_sop.rollouts.rollout import Observation
+from openab_sop.wait import wait
+
+START = 300
+"""Seconds until all of it must run (SOP 3.2)."""
+_EVERY = 0.3
+_LIMITS = Limits(rollout=START)
+
+
+def runner(deployment: Object) -> Runner:
+    """Return whose pods a Deployment's are: an agent's, or a companion's."""
+    return Agent.of(deployment) if Workload(deployment).is_agent else Companion.of(deployment)
+
+
+def await_start(cluster: Cluster, started: Runner) -> None:
+    """Wait until all replicas of a Deployment are available, those of its present template.
+
+    Raises:
+        SopError: they do not become so; the message says what holds them.
+    """
+    start = _Start(cluster, started)
+    wait(
+        start.unready,
+        what=f"the start of {started.deployment}",
+        timeout=START,
+        next_step=f"kubectl -n {cluster.namespace} describe pods -l '{started.selector}'",
+        failed=start.failed,
+        every=_EVERY,
+    )
+
+
+@dataclass
+class _Start:
+    cluster: Cluster
+    runner: Runner
+    held: Concern | None = None
+    since: float = field(default_factory=time.monotonic)
+
+    def unready(self) -> str | None:
+        """Look once; None if it runs."""
+        seen = rollout.observe(self.cluster, self.runner)
+        self._weigh(hindrance(seen, _LIMITS))
+        return None if _runs(seen) else f"{seen.available} of {seen.wanted} replicas available; {state(seen)}"
+
+    def failed(self) -> str | None:
+        """Return what will not pass by itself, once it has lasted longer than it may."""
+        late = self.held and time.monotonic() - self.since > self.held.patience
+        return self.held.observed if self.held and late else None
+
+    def _weigh(self, found: Concern | None) -> None:
+        if (found and found.symptom) != (self.held and self.held.symptom):
+            self.since = time.monotonic()
+        self.held = found
+
+
+def _runs(seen: Observation) -> bool:
+    return seen.current and seen.updated == seen.available == seen.wanted

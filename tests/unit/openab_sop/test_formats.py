@@ -1,0 +1,28 @@
+"""What earlier versions of the tool have put on disk is still read (issue 12): files as 0.1.0 wrote them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from openab_sop.backups.backup import Manifest
+from openab_sop.releases.course import Before, CourseFile
+
+FORMATS = Path(__file__).parent / "formats"
+
+
+def test_a_backup_from_before_there_were_further_volumes() -> None:
+    path = FORMATS / "backup.json"
+    manifest = Manifest.parse(path.read_bytes(), path)
+    (home,) = manifest.stored
+    assert (home.key, home.volume, home.inside) == ("bot-kiro", "", "")
+    assert (manifest.revision, manifest.volumes, manifest.uncovered) == (3, (), ())
+
+
+def test_an_upgrade_that_waits_from_before_files_were_judged_once(tmp_path: Path) -> None:
+    shutil.copy(FORMATS / "upgrade.json", tmp_path / "upgrade.json")
+    course = CourseFile(tmp_path).course
+    assert (course.awaiting, course.last, course.changed) == ("stable", 4, True)
+    assert course.before == {"bot-kiro": Before({"p1": {"openab": 1}}, ("c1",), "cfg", well=True)}
+    assert (course.excused, course.compared, course.writing) == ({}, (), ())
+    assert CourseFile(tmp_path).mark("stable").target == "0.9.0"
