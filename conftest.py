@@ -7,6 +7,7 @@ pytest_plugins = (
     "fixtures.audit",
     "fixtures.console",
     "fixtures.page",
+    "fixtures.line",
     "fixtures.cluster",
     "fixtures.release",
     "fixtures.target",

@@ -26,7 +26,25 @@ class ToolError(SopError):
 
 
 class ClusterError(SopError):
-    """The Kubernetes API did not answer, or refused."""
+    """The Kubernetes API refused."""
+
+
+class Broken(SopError):
+    """The line to the cluster broke: nothing is known, and nothing may be concluded; what was begun is tried again."""
+
+
+class Unreachable(Broken):
+    """The Kubernetes API could not be asked: the connection failed, or the server is not able to answer now.
+
+    It is no ``ClusterError``: whoever heeds what the API says must not take it for a refusal.
+
+    Attributes:
+        heard: whether the request may have come through all the same.
+    """
+
+    def __init__(self, problem: str, next_step: str, *, heard: bool) -> None:
+        super().__init__(problem, next_step)
+        self.heard = heard
 
 
 class NotFound(ClusterError):
@@ -47,6 +65,14 @@ class ReleaseError(SopError):
 
 class PodError(SopError):
     """A command inside the agent's pod failed or was cut off."""
+
+
+class CutOff(Broken):
+    """A stream from or to a pod ended before its proved end."""
+
+
+class Stalled(CutOff):
+    """A stream from or to a pod stood still for too long."""
 
 
 class BackupError(SopError):

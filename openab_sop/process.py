@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 
 from openab_sop.errors import ToolError
@@ -74,7 +76,7 @@ def run(
     stdout, stderr = _text(done.stdout), _text(done.stderr)
     if done.returncode != 0:
         raise ToolError(
-            f"{_named(argv)} ended with status {done.returncode}: {_last(stderr or stdout)}",
+            f"{_named(argv)} ended with status {done.returncode}: {last_words(stderr or stdout)}",
             "run the command by hand to see the whole of it",
         )
     return Completed(tuple(argv), stdout, stderr)
@@ -87,19 +89,32 @@ class Stream:
     process: subprocess.Popen[bytes]
     _errors: int
 
-    def read(self, size: int) -> bytes:
-        """Return what has arrived, at most ``size`` bytes; empty at the end of the stream."""
-        assert self.process.stdout is not None
-        return os.read(self.process.stdout.fileno(), size)
+    def read(self, size: int, timeout: float | None = None) -> bytes:
+        """Return what has arrived, at most ``size`` bytes; empty at the end of the stream.
 
-    def write(self, data: bytes) -> None:
-        """Send ``data`` to the command; a command that is gone shows at the next read."""
+        Raises:
+            TimeoutError: nothing did within so many seconds.
+        """
+        assert self.process.stdout is not None
+        output = self.process.stdout.fileno()
+        if timeout is not None and not _ready(output, select.POLLIN, timeout):
+            raise TimeoutError
+        return os.read(output, size)
+
+    def write(self, data: bytes, timeout: float | None = None) -> None:
+        """Send ``data`` to the command; a command that is gone shows at the next read.
+
+        Raises:
+            TimeoutError: it took nothing for so many seconds.
+        """
         assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(data)
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
+        left, given = memoryview(data), self.process.stdin.fileno()
+        with suppress(BrokenPipeError):
+            while left:
+                if not _ready(given, select.POLLOUT, timeout):
+                    raise TimeoutError
+                with suppress(BlockingIOError):
+                    left = left[os.write(given, left) :]
 
     @property
     def lives(self) -> bool:
@@ -120,7 +135,7 @@ class Stream:
 
     def errors(self, since: int = 0) -> str:
         """Return the last of what the command has written to its standard error, behind so many bytes."""
-        return _last(_text(os.pread(self._errors, LOOKED_AT, max(since, self.said() - LOOKED_AT))))
+        return last_words(os.pread(self._errors, LOOKED_AT, max(since, self.said() - LOOKED_AT)))
 
 
 @contextmanager
@@ -145,6 +160,8 @@ def stream(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Gene
             env={**UNHURRIED, **os.environ, **(env or {})},
         ) as process,
     ):
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
         try:
             yield Stream(process, errors.fileno())
         finally:
@@ -155,10 +172,70 @@ def _named(argv: Sequence[str]) -> str:
     return mask(" ".join(argv[:6]) + (" ..." if len(argv) > 6 else ""))
 
 
+@dataclass
+class Tied:
+    """A command that lives as long as we do.
+
+    Attributes:
+        first: its first line of output; empty if it ended without one.
+        errors: the last of what it had said on its standard error by then.
+    """
+
+    first: str
+    errors: str
+    _process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, argv: Sequence[str], home: Path, *, env: Mapping[str, str] | None = None) -> Tied:
+        """Start one, and wait for its first line.
+
+        It is in a session of its own, so that an interrupt at the terminal is ours to handle.
+
+        Args:
+            home: a directory of its own, which goes when it does.
+
+        Raises:
+            ToolError: the command is missing.
+        """
+        find(argv[0])
+        with TemporaryFile() as errors:
+            process = subprocess.Popen(
+                ["sh", "-c", _TIED, "sh", str(home), *argv],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**UNHURRIED, **os.environ, **(env or {})},
+                start_new_session=True,
+            )
+            assert process.stdout is not None
+            first = _text(process.stdout.readline()).strip()
+            return cls(first, last_words(os.pread(errors.fileno(), LOOKED_AT, 0)), process)
+
+    def end(self) -> None:
+        """End it now."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=ENDS)
+
+
+_TIED = 'home=$1; shift; "$@" & child=$!; exec >&- 2>&-; read -r _; kill "$child"; rm -rf -- "$home"'
+"""Ends its command when its standard input does, that is with us however we end, and removes its directory."""
+ENDS = 5
+"""Seconds that it gets for that."""
+
+
+def last_words(said: bytes | str) -> str:
+    """Return the end of what a command said; masked first, since a secret that is cut in two is not known again."""
+    text = said if isinstance(said, str) else _text(said)
+    return mask(text[-LOOKED_AT:]).strip()[-SHOWN:]
+
+
 def _text(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
-def _last(text: str) -> str:
-    """Return the end of a text; masked first, since a secret that is cut in two is not known again."""
-    return mask(text[-LOOKED_AT:]).strip()[-SHOWN:]
+def _ready(descriptor: int, event: int, timeout: float | None) -> bool:
+    """Wait until a pipe can be read or written, or has ended."""
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))

@@ -42,6 +42,7 @@ class Settings:
         accept, reason: ids of findings of plan or rehearsal that are let pass, and why (SOP 3.1).
         may_vanish: patterns of names in a home that may be gone after an upgrade (SOP 3.5).
         limits, patterns: how health is judged (SOP 3.2).
+        stall_timeout: seconds for which a stream from or to a pod may bring nothing.
         full: whether to read everything from the pods, although an earlier backup has some of it.
         quick: whether a sample is enough to verify.
         sandbox: run against the project's own one-node Kubernetes.
@@ -79,6 +80,7 @@ class Settings:
     reason: str
     may_vanish: tuple[str, ...]
     limits: Limits
+    stall_timeout: float
     patterns: Patterns
     full: bool
     quick: bool

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from openab_sop.errors import SopError
 
+_LOOK = 5
+"""Seconds that a look may take; longer, the line to the cluster was broken, and that is not what is waited for."""
+
 
 def wait(
     unready: Callable[[], str | None],
@@ -31,7 +34,11 @@ def wait(
         SopError: ``failed`` gave a reason, or the deadline passed; the message has the last state.
     """
     deadline = time.monotonic() + timeout
-    while (state := unready()) is not None:
+    while True:
+        looked = time.monotonic()
+        if (state := unready()) is None:
+            return
+        deadline += max(0, time.monotonic() - looked - _LOOK)
         if reason := failed():
             raise SopError(f"{what} failed: {reason}", next_step)
         if time.monotonic() >= deadline:

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
 from openab_sop.agents.agent import Agent, Runner
-from openab_sop.agents.own_pod import LABEL, OF, OWNER, container_of, create, label_of, own_pod
+from openab_sop.agents.own_pod import LABEL, OF, container_of, create, label_of, own_pod
 from openab_sop.agents.workload import claims_of
-from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Forbidden, PodError, SopError

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from openab_sop.agents.agent import Runner
-from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import owner
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, parts
 
 LABEL = "app.kubernetes.io/managed-by"
-OWNER = f"{MANAGER}/owner"
 OF = f"{MANAGER}/agent"
 """Label of our pods: whose agent's they are."""
 _LONGEST = 63

@@ -16,7 +16,7 @@ from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, pending,
 from openab_sop.agents.own_pod import create, own_pod
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Access, Cluster
-from openab_sop.errors import ClusterError, Forbidden, NotFound, SopError
+from openab_sop.errors import Broken, ClusterError, Forbidden, NotFound, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
 from openab_sop.wait import wait
@@ -136,7 +136,6 @@ def pull(
     try:
         create(cluster, _pod(cluster, name, agent, image, policy, like))
     except ClusterError as refusal:
-        cluster.version()  # raises if it is the API that is out of reach
         return Pulled(image, refused=refusal.problem)
     try:
         state = _Puller(cluster, name, image, agent.container)
@@ -148,7 +147,7 @@ def pull(
             next_step="check its name and tag, and that the node reaches the registry and may read there",
         )
         return Pulled(image, state.image_id, time.monotonic() - begun, state.rejected)
-    except ClusterError:
+    except (ClusterError, Broken):
         raise
     except SopError as error:
         raise ImageError(error.problem, error.next_step) from error

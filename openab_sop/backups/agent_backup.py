@@ -23,7 +23,7 @@ from openab_sop.backups.home import Base, HomeCopy
 from openab_sop.backups.items import AUTH, ITEMS, Item
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import BackupError
+from openab_sop.errors import BackupError, Broken
 from openab_sop.objects import as_yaml, at
 
 Progress = Callable[[str, int, int], None]
@@ -143,8 +143,12 @@ class AgentBackup:
         if self.agent.claim:
             claim = self._cluster.get("PersistentVolumeClaim", self.agent.claim)
             self._claim_uid = str(at(claim, "metadata", "uid"))
-        with self._reach() as pod, storage.told(self._directory):
-            self._home = self._copy_from(pod, progress)
+        try:
+            with self._reach() as pod, storage.told(self._directory):
+                self._home = self._copy_from(pod, progress)
+        except Broken:  # what was held went with the line
+            self._ready = None
+            raise
         return self._home
 
     def keep_item(self, item: Item) -> str:
@@ -187,7 +191,9 @@ class AgentBackup:
     def _copy_from(self, pod: Pod, progress: Progress) -> CopiedHome:
         name = self.agent.key
         into = (self._directory / HOME).parent
-        into.mkdir(mode=0o700)
+        storage.private_directory(into)
+        for path in (self._directory / HOME, self._directory / CONTENTS):
+            path.unlink(missing_ok=True)  # of a try whose line broke
         with pod.held() as held, comparison(into) as table:
             expected = listing.used(held, self.agent.home)
             if (free := storage.free(self._directory)) < expected + SPARE:

@@ -18,7 +18,7 @@ from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.store import Store
-from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
+from openab_sop.errors import BackupError, Broken, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import as_yaml
 from openab_sop.releases import rebuild
@@ -136,6 +136,8 @@ class Draft:
             try:
                 with self._journal.action("copy home", agent=part.agent.key):
                     part.copy_home(progress)
+            except Broken:
+                raise
             except SopError as error:
                 failures.append(error)
         self._snapshots.close()

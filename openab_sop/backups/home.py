@@ -17,7 +17,7 @@ from openab_sop.backups.archive import TAR, Archive
 from openab_sop.backups.contents import Comparison, Entry, read
 from openab_sop.backups.tape import Member
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import BackupError, SopError
+from openab_sop.errors import BackupError, Broken, SopError
 from openab_sop.verdict import Finding
 
 ROUNDS = 4
@@ -215,6 +215,8 @@ class HomeCopy:
             path = self._pending.pop()
             try:
                 entries = database.copy(self.pod, self.home, path, self.archive, self._limit)
+            except Broken:
+                raise
             except SopError as error:
                 self.findings.append(
                     Finding(path, error.problem, "a sound database, copied consistently", error.next_step)

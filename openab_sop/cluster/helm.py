@@ -18,10 +18,18 @@ from openab_sop import redact
 from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
-from openab_sop.errors import SourceError, ToolError
+from openab_sop.errors import SourceError, ToolError, Unreachable
 from openab_sop.objects import part
 from openab_sop.process import run
 
+_UNHEARD = re.compile(r"cluster unreachable|connection refused|no such host|no route to host|network is unreachable")
+"""How helm says that it did not get through to the API."""
+_BROKEN = re.compile(
+    r"connection reset|i/o timeout|TLS handshake timeout|\bEOF\b|connection lost|broken pipe|too many requests"
+    r"|the server is currently unable|apiserver not ready|etcdserver|an error on the server|Service Unavailable",
+    re.IGNORECASE,
+)
+"""How it says that the line broke in the middle, or that the API is not well."""
 CHANGE = 600
 """Seconds that Helm may take to change a release: its hooks run meanwhile, each at most 300 s by Helm's default."""
 
@@ -118,6 +126,7 @@ class Helm:
 
     Raises (every method):
         ToolError: helm is missing, failed or did not end in time.
+        Unreachable: the API did not answer it for as long as there is patience; or, in a change, it was cut off.
     """
 
     cluster: Cluster
@@ -147,7 +156,7 @@ class Helm:
 
     def values(self, release: str, revision: int) -> str:
         """Return the user-supplied values as helm writes them in YAML (SOP 2.1)."""
-        return self._run("get", "values", release, f"--revision={revision}", "--output=yaml")
+        return self._run("get", "values", release, f"--revision={revision}", "--output=yaml", repeatable=True)
 
     def dry_run(self, release: str, chart: Path, values: Path) -> str:
         """Return the objects that an upgrade would render, hooks included, as a stream of YAML documents (SOP 3.1).
@@ -161,7 +170,7 @@ class Helm:
         Raises:
             ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
         """
-        text = self._run(*self._upgrade(release, chart, values), "--dry-run=server", "--output=json")
+        text = self._run(*self._upgrade(release, chart, values), "--dry-run=server", "--output=json", repeatable=True)
         rendered = json.loads(text)
         hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
         return "".join((rendered["manifest"], *hooks))
@@ -179,6 +188,11 @@ class Helm:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
         self._run("rollback", release, str(revision), timeout=CHANGE, env=mark)
 
+    def forget(self, release: str, revision: int) -> None:
+        """Throw a revision's record away: of a change that was cut off, and would be in the next one's way."""
+        kept = records.record(self.cluster, release, revision).stored
+        self.cluster.delete(kept["kind"], kept["metadata"]["name"])
+
     def uninstall(self, release: str) -> None:
         """Remove a release, its history and its objects but those that its manifest keeps (SOP 4.5)."""
         self._run("uninstall", release, timeout=CHANGE)
@@ -190,7 +204,7 @@ class Helm:
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
         """
         given = ("template", release, str(chart), "--is-upgrade", "--values=-", *self._through)
-        return self._run(*given, stdin=values.encode())
+        return self._run(*given, stdin=values.encode(), repeatable=True)
 
     def install(
         self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False
@@ -204,7 +218,7 @@ class Helm:
                 until anything runs.
         """
         given = [f"--values={values}", f"--labels={label[0]}={label[1]}", "--dry-run=server" if dry_run else _VALIDATED]
-        self._run("install", release, str(chart), *given, *self._through, timeout=CHANGE)
+        self._run("install", release, str(chart), *given, *self._through, timeout=CHANGE, repeatable=dry_run)
 
     @property
     def _through(self) -> tuple[str, ...]:
@@ -215,9 +229,34 @@ class Helm:
         return ("upgrade", release, str(chart), f"--values={values}", "--reset-values", *self._through)
 
     def _run(
-        self, *arguments: str, timeout: float = 60, env: Mapping[str, str] | None = None, stdin: bytes = b""
+        self,
+        *arguments: str,
+        timeout: float = 60,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        repeatable: bool = False,
     ) -> str:
-        return run(["helm", *arguments], timeout=timeout, env={**self.cluster.env, **(env or {})}, stdin=stdin).stdout
+        variables = {**self.cluster.env, **(env or {})}
+
+        def once() -> str:
+            try:
+                return run(["helm", *arguments], timeout=timeout, env=variables, stdin=stdin).stdout
+            except ToolError as error:
+                if broken := _broken(error):
+                    raise broken from error
+                raise
+
+        return self.cluster.patience.over(once, repeatable=repeatable)
+
+
+def _broken(error: ToolError) -> Unreachable | None:
+    """Tell whether helm failed since the API did not answer; of a webhook that did not, the API tells."""
+    if "failed calling webhook" in error.problem:
+        return None
+    unheard = _UNHEARD.search(error.problem)
+    if unheard or _BROKEN.search(error.problem):
+        return Unreachable(error.problem, error.next_step, heard=not unheard)
+    return None
 
 
 def _row(found: Record) -> Row:

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import urllib3
-from kubernetes import client, config, utils  # pyright: ignore[reportMissingTypeStubs]
+from kubernetes import client, utils  # pyright: ignore[reportMissingTypeStubs]
 
 from openab_sop.cluster.kubeconfig import KubeConfig
-from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound
-from openab_sop.objects import Object, parts
+from openab_sop.cluster.patience import Impatience, Patience
+from openab_sop.cluster.transport import Transport
+from openab_sop.errors import Broken, ClusterError, Conflict, Forbidden, NotFound, Stalled, Unreachable
+from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
 
+T = TypeVar("T")
 MANAGER = "openab-sop"
 """The field manager under which the API records our changes."""
+OWNER = f"{MANAGER}/owner"
+"""Annotation of what a run makes for its own use: which run that is."""
+TRIES = 3
+"""How often something is done whose line breaks."""
+PAUSE = 1.0
+"""Seconds before it is done again: what went with the line, such as a helper, is gone by then."""
 TIMEOUT = (5, 30)
 """Seconds to connect and to answer."""
+_BUSY = 429
+_FAILS = 500
+"""Statuses that are no answer to what was asked: the server has too much to do, or (from this one on) is not well."""
+_UNHEARD = re.compile(r"connection refused|no such host|no route to host|network is unreachable|dial tcp|dial unix")
+"""How Go says that a connection did not come about."""
+_FOR_GOOD = re.compile(r"getting credentials|x509:|tls: failed|unable to load|certificate")
+"""How kubectl says that trying again is in vain."""
 _HELM_CALLER = (
     "HELM_KUBEAPISERVER",
     "HELM_KUBEASGROUPS",
@@ -80,19 +98,27 @@ class Answer:
 class Cluster:
     """One cluster as one caller in one namespace.
 
+    Attributes:
+        patience: how long the API may be away; shared with whatever was made from this, as is ``api``.
+        api: the client, by kubectl's own way to the API.
+
     Raises (every method that asks the API):
         NotFound, Forbidden: as the API says.
-        ClusterError: it did not answer, or answered with another error.
+        ClusterError: it answered with another error.
+        Unreachable: it did not answer for as long as there is patience.
     """
 
     access: KubeConfig
-    _api: Any = field(init=False, repr=False, compare=False)
+    patience: Patience = field(default_factory=Patience, repr=False, compare=False, kw_only=True)
+    api: Any = field(default=None, repr=False, compare=False, kw_only=True)
     _kinds: dict[tuple[str, str], Served] = field(
         default_factory=dict[tuple[str, str], Served], init=False, repr=False, compare=False
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_api", _client(self.access))
+        if self.api is None:
+            proxy = ("kubectl", "--context", self.access.context, "proxy")
+            object.__setattr__(self, "api", _client(Transport(proxy, self.env)))
 
     @property
     def namespace(self) -> str:
@@ -101,7 +127,11 @@ class Cluster:
 
     def elsewhere(self, namespace: str) -> Cluster:
         """Return the same cluster as the same caller, in another namespace."""
-        return Cluster(replace(self.access, namespace=namespace))
+        return Cluster(replace(self.access, namespace=namespace), patience=self.patience, api=self.api)
+
+    def watched(self) -> Cluster:
+        """Return the same for who only looks on, and takes it down if the API does not answer."""
+        return Cluster(self.access, patience=Impatience(), api=self.api)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -123,6 +153,27 @@ class Cluster:
     def kubectl(self, *arguments: str) -> list[str]:
         """Return the argument list that runs kubectl against this cluster and namespace (with ``env``)."""
         return ["kubectl", "--context", self.access.context, "--namespace", self.namespace, *arguments]
+
+    def again(self, act: Callable[[], T], told: Callable[[Broken], None] = lambda broken: None) -> T:
+        """Do something once more if the line broke in the middle of it, when the API answers again.
+
+        Args:
+            act: leaves behind what its next try can go on from, as it has to for a run that is killed.
+            told: gets each break that does not end it.
+
+        Raises:
+            Broken: the line broke ``TRIES`` times, or a stream stood still before anything was changed.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                return act()
+            except Broken as broken:
+                if not left or (isinstance(broken, Stalled) and not self.patience.begun):
+                    raise
+                told(broken)
+                time.sleep(PAUSE)
+                self.version()
+        raise AssertionError("unreachable")
 
     def version(self) -> tuple[str, datetime]:
         """Return the server's version ("v1.36.3") and its clock (SOP 0.4, 0.5)."""
@@ -207,7 +258,8 @@ class Cluster:
             query["previous"] = "true"
         if since:
             query["sinceTime"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        data, _ = self._ask("GET", f"{self._path('Pod')}/{quote(pod)}/log", **query)
+        path = f"{self._path('Pod')}/{quote(pod)}/log"
+        data, _ = self.patience.over(lambda: self._ask("GET", path, **query))
         return data.decode(errors="replace")
 
     def all(self, kind: str) -> list[Object]:
@@ -220,8 +272,30 @@ class Cluster:
         return parts(self._call("GET", "/api/v1/pods", fieldSelector=selector).body, "items")
 
     def create(self, kind: str, body: Object) -> Object:
-        """Create an object in the namespace; returns it as the API has it."""
-        return self._call("POST", self._path(kind), body, fieldManager=MANAGER).body
+        """Create an object in the namespace; returns it as the API has it.
+
+        Where a try may have been heard and the next one finds the name taken, the object that is there is ours if
+        this run made it: a name that is made up, or a Lease with its holder. Others stay a conflict.
+
+        Raises:
+            Conflict: one of its name is there.
+        """
+        tried = False
+
+        def once() -> Object:
+            nonlocal tried
+            again, tried = tried, True
+            try:
+                return self._asked("POST", self._path(kind), body, fieldManager=MANAGER).body
+            except Conflict:
+                there = self._asked("GET", f"{self._path(kind)}/{quote(str(body['metadata']['name']))}").body
+                if again and _made_of(there, body):
+                    return there
+                raise
+
+        made = self.patience.over(once)
+        self.patience.begun = True
+        return made
 
     def delete(self, kind: str, name: str, *, grace: int | None = None) -> None:
         """Delete an object of the namespace, waiting for nothing; one that is gone already is fine.
@@ -308,6 +382,25 @@ class Cluster:
         /,
         **query: str,
     ) -> Answer:
+        """Ask until there is an answer, as long as there is patience for."""
+        stays = method != "GET" and "dryRun" not in query and not path.endswith("reviews")
+        conditional = isinstance(body, dict) and at(body, "metadata", "resourceVersion") is not None
+        answer = self.patience.over(
+            lambda: self._asked(method, path, body, media, accept, **query), repeatable=not (stays and conditional)
+        )
+        self.patience.begun |= stays
+        return answer
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        body: Object | bytes | None = None,
+        media: str = "application/json",
+        accept: str = _ANY,
+        /,
+        **query: str,
+    ) -> Answer:
         data, date = self._ask(method, path, body, media, accept, **query)
         return Answer(_parsed(data, self.access), date)
 
@@ -321,25 +414,21 @@ class Cluster:
         /,
         **query: str,
     ) -> tuple[bytes, datetime]:
-        """Return the body of an answer, and the server's clock."""
+        """Return the body of an answer to one try, and the server's clock."""
         try:
-            request = self._api.param_serialize(
+            request = self.api.param_serialize(
                 method,
                 path,
                 query_params=list(query.items()),
                 header_params={"Accept": accept, "Content-Type": media},
                 body=body,
-                auth_settings=["BearerToken"],
             )
-            response = self._api.call_api(*request, _request_timeout=TIMEOUT)
+            response = self.api.call_api(*request, _request_timeout=TIMEOUT)
             data = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
-            raise ClusterError(
-                f"context {self.access.context}: the cluster at {self.access.server} does not answer: {_reason(error)}",
-                f"check it with: kubectl --context {self.access.context} version",
-            ) from error
+            raise _unreachable(_reason(error), self.access) from error
         if not 200 <= response.status <= 299:
-            raise _refusal(response.status, _said(data), f"{method} {path}", self.access)
+            raise _failure(response.status, data, f"{method} {path}", self.access)
         date = response.headers.get("Date")
         return data, parsedate_to_datetime(date) if date else datetime.now(UTC)
 
@@ -385,15 +474,41 @@ def quantity(text: object) -> Decimal:
         raise ClusterError(f"{text!r} is no amount of a resource", "write it as 250m, 2 or 1Gi") from error
 
 
-def _client(access: KubeConfig) -> Any:
-    connect = cast(Callable[..., Any], config.new_client_from_config)  # pyright: ignore[reportUnknownMemberType]
-    try:
-        return connect(config_file=access.joined, context=access.context, persist_config=False)
-    except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
-        raise ClusterError(
-            f"context {access.context} of {access.joined} cannot be used: {_reason(error)}",
+def _client(transport: Transport) -> Any:
+    made: Any = client.ApiClient(client.Configuration(host="http://localhost"))
+    made.rest_client.pool_manager = transport
+    return made
+
+
+def _made_of(there: Object, body: Object) -> bool:
+    """Tell whether an object that is there is what we sent: its annotations and the holder of a Lease tell whose."""
+    holder = at(body, "spec", "holderIdentity")
+    if holder is not None:
+        return at(there, "spec", "holderIdentity") == holder
+    ours = part(body, "metadata", "annotations").get(OWNER)
+    return ours is not None and part(there, "metadata", "annotations").get(OWNER) == ours
+
+
+def _unreachable(reason: str, access: KubeConfig) -> Unreachable:
+    return Unreachable(
+        f"context {access.context}: the cluster at {access.server} does not answer: {reason}",
+        f"check it with: kubectl --context {access.context} version",
+        heard=not _UNHEARD.search(reason),
+    )
+
+
+def _failure(status: int, data: bytes, call: str, access: KubeConfig) -> ClusterError | Unreachable:
+    """Return what an answer with a status that is no success means: a refusal, or none."""
+    said, by_api = _said(data)
+    if not by_api and status >= _FAILS and _FOR_GOOD.search(said):
+        return ClusterError(
+            f"kubectl cannot speak to the cluster at {access.server}: {said}",
             f"check it with: kubectl --context {access.context} version",
-        ) from error
+        )
+    handed_on = by_api and ("failed calling webhook" in said or call.endswith("/log"))  # a webhook's, or kubelet's
+    if status == _BUSY or (status >= _FAILS and not handed_on):
+        return _unreachable(said if not by_api else f"{call}: status {status}: {said}", access)
+    return _refusal(status, said, call, access)
 
 
 def _refusal(status: int, said: str, call: str, access: KubeConfig) -> ClusterError:
@@ -434,11 +549,12 @@ def _parsed(body: bytes, access: KubeConfig) -> Object:
     return cast(Object, parsed)
 
 
-def _said(body: bytes) -> str:
+def _said(body: bytes) -> tuple[str, bool]:
+    """Return what an answer says, and whether the API itself says it: something on the way has other words."""
     try:
-        return mask(str(json.loads(body)["message"]))
+        return mask(str(json.loads(body)["message"])), True
     except (ValueError, KeyError, TypeError):
-        return mask(body.decode(errors="replace"))[:500]
+        return mask(body.decode(errors="replace").strip())[:500], False
 
 
 def _reason(error: BaseException) -> str:

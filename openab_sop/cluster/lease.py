@@ -7,12 +7,13 @@ renewed it in time, is taken over.
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
-from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound
+from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, Unreachable
 from openab_sop.objects import Object, at
 
 DURATION = 60
@@ -40,6 +41,7 @@ class Lease:
         self.refused = False
         self._lost = ""
         self._ended = threading.Event()
+        self._renewed = 0.0
         self._keeper: threading.Thread | None = None
 
     def acquire(self) -> str:
@@ -51,7 +53,8 @@ class Lease:
         if self._keeper:
             return f"{self.name} is held by this run, {self.holder}"
         had = self._taken()
-        self._keeper = threading.Thread(target=self._renew, name=self.name, daemon=True)
+        self._renewed = time.monotonic()
+        self._keeper = threading.Thread(target=self._keep, name=self.name, daemon=True)
         self._keeper.start()
         return had
 
@@ -71,8 +74,10 @@ class Lease:
         """Stop unless the lock is still ours: to be called before each change.
 
         Raises:
-            Held: another run has taken it over, or it could not be renewed for too long.
+            Held: another run has taken it over, or it is gone.
         """
+        if not self._lost and self._keeper and time.monotonic() - self._renewed > DURATION:
+            self._renew()  # the line was broken for so long that another run may have taken it for dead
         if self._lost:
             raise self._held(self._lost)
 
@@ -82,25 +87,35 @@ class Lease:
             return
         self._ended.set()
         self._keeper.join(timeout=DURATION)
-        with suppress(ClusterError):
+        with suppress(ClusterError, Unreachable):
             if at(self._cluster.get("Lease", self.name), "spec", "holderIdentity") == self.holder:
                 self._cluster.delete("Lease", self.name)
 
-    def _renew(self) -> None:
+    def _keep(self) -> None:
         """Renew it until ``release`` is called; what goes wrong is kept for ``require``."""
-        renewed = datetime.now(UTC)
-        while not self._ended.wait(RENEWAL):
+        while not self._lost and not self._ended.wait(RENEWAL):
+            with suppress(Unreachable):  # whoever is about to change something asks again
+                self._renew()
+
+    def _renew(self) -> None:
+        """Renew it if it is ours; not by its name alone, since another run may have it by now."""
+        while not self._lost:
             try:
-                holder = str(at(self._cluster.get("Lease", self.name), "spec", "holderIdentity"))
-                if holder != self.holder:
+                found = self._cluster.get("Lease", self.name)
+                if (holder := str(at(found, "spec", "holderIdentity"))) != self.holder:
                     self._lost = f"it was taken over by {holder}"
                     return
-                self._cluster.merge("Lease", self.name, {"spec": {"renewTime": _now()}})
-                renewed = datetime.now(UTC)
+                change = {
+                    "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
+                    "spec": {"renewTime": _now()},
+                }
+                self._cluster.merge("Lease", self.name, change)
+                self._renewed = time.monotonic()
+                return
+            except Conflict:
+                continue  # two renewals of ours, or another run that takes it over: the next look tells
             except ClusterError as error:
-                if isinstance(error, NotFound) or datetime.now(UTC) - renewed > timedelta(seconds=DURATION):
-                    self._lost = f"it could not be renewed: {error.problem}"
-                    return
+                self._lost = f"it could not be renewed: {error.problem}"
 
     def _taken(self) -> str:
         try:

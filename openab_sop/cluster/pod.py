@@ -20,7 +20,7 @@ from datetime import datetime
 
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.shells import Shells
-from openab_sop.errors import PodError
+from openab_sop.errors import CutOff, PodError, Stalled
 from openab_sop.objects import Object
 from openab_sop.process import Stream
 from openab_sop.shown import one_line
@@ -113,8 +113,8 @@ class Pod:
             limit: bytes of output after which it is given up: the pod's side may have no end.
 
         Raises:
-            PodError: the output ended before its end mark or goes beyond its limit, from ``Output.read``;
-            ScriptFailed: its status is not 0.
+            CutOff: the output ended before its end mark, or stood still; PodError: it goes beyond its limit;
+            ScriptFailed: its status is not 0; all of them from ``Output.read``.
         """
         with self._way() as shells, shells.lend() as shell:
             frame = _FED if stdin is None else _WATCHED
@@ -122,7 +122,7 @@ class Pod:
             mark = secrets.token_hex(16)
             shell.ask(frame.format(script=script), mark, directory, str(len(given)), *arguments)
             shell.process.write(given)
-            output = Output(self, shell.process, mark.encode(), progress, limit)
+            output = Output(self, shell.process, mark.encode(), progress, limit, script.split(maxsplit=1)[0])
             try:
                 yield output
             finally:
@@ -142,7 +142,7 @@ class Pod:
             fast = replace(fast, shells=stack.enter_context(fast._way()))
             try:
                 fast.capture(":", "/")
-            except PodError:
+            except (PodError, CutOff):
                 fast = replace(self, shells=stack.enter_context(self._way()))
             yield fast
 
@@ -161,7 +161,7 @@ class Pod:
         """Run a script of ours to its end and return its output.
 
         Raises:
-            PodError: it failed, was cut off, or wrote more than ``limit`` bytes.
+            PodError: it failed, or wrote more than ``limit`` bytes; CutOff: the stream ended early.
         """
         with self.open(script, directory, *arguments, limit=limit) as output:
             data = bytearray()
@@ -176,7 +176,10 @@ class Output:
     ``read`` returns what has arrived, so that nobody waits for bytes that the pod holds back until acknowledged.
     """
 
-    def __init__(self, pod: Pod, process: Stream, mark: bytes, progress: Progress, limit: int) -> None:
+    def __init__(
+        self, pod: Pod, process: Stream, mark: bytes, progress: Progress, limit: int, what: str = "the script"
+    ) -> None:
+        self._what = what
         self.received = 0
         self.acknowledged = False
         self._limit = limit
@@ -192,11 +195,15 @@ class Output:
         """Return up to about ``size`` bytes of output, empty only at its proved end.
 
         Raises:
-            PodError: the stream ended without the mark, or goes beyond its limit; ScriptFailed: its status is not 0.
+            CutOff: the stream ended without the mark; PodError: it goes beyond its limit; ScriptFailed: its status is
+                not 0.
         """
         reserve = len(self._mark) + _STATUS_MAX
         while not self._ended and len(self._held) <= reserve:
-            chunk = self._process.read(max(size, CHUNK))
+            try:
+                chunk = self._process.read(max(size, CHUNK), self._pod.cluster.patience.stall)
+            except TimeoutError:
+                raise self._stalled("sends") from None
             if not chunk:
                 raise self._cut_off()
             self.received += len(chunk)
@@ -211,7 +218,10 @@ class Output:
 
     def send(self, data: bytes) -> None:
         """Write to the script's standard input; one that is gone shows at the next read."""
-        self._process.write(data)
+        try:
+            self._process.write(data, self._pod.cluster.patience.stall)
+        except TimeoutError:
+            raise self._stalled("takes") from None
 
     def stderr(self) -> str:
         """Return the last of what the script said on its standard error."""
@@ -242,9 +252,17 @@ class Output:
             "look into the pod: its tools are not to be trusted",
         )
 
-    def _cut_off(self) -> PodError:
+    def _stalled(self, does: str) -> Stalled:
+        return Stalled(
+            f"{self._what} in pod {self._pod.name} {does} nothing for {self._pod.cluster.patience.stall:g} s, "
+            f"after {self.received} bytes",
+            "look whether it still works, and whether the node does: "
+            f"{self._pod.shell} sh -c 'cat /proc/[0-9]*/stat'; --stall-timeout=SECONDS gives it longer",
+        )
+
+    def _cut_off(self) -> CutOff:
         said = f": {said}" if (said := self.stderr()) else ""
-        return PodError(
+        return CutOff(
             f"the stream from pod {self._pod.name} was cut off after {self.received} bytes{said}",
             "check that the pod still runs (kubectl get pods) and has sh; then run again",
         )

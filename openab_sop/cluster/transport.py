@@ -10,9 +10,7 @@ Source: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_proxy/
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import subprocess
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
@@ -23,13 +21,11 @@ from typing import Any
 import urllib3
 from urllib3.connection import HTTPConnection
 
-from openab_sop import process
 from openab_sop.errors import ClusterError
+from openab_sop.process import Tied
 
 AT_ONCE = 16
 """Connections that are kept for requests that come at once."""
-_TIED = '"$@" & child=$!; read -r _; kill "$child"'
-"""Ends its command when its standard input does: that is with us."""
 
 
 class Transport(urllib3.PoolManager):
@@ -60,26 +56,14 @@ class Transport(urllib3.PoolManager):
         return self._pool
 
     def _started(self) -> Path:
-        process.find(self._proxy[0])
-        directory = tempfile.mkdtemp(prefix="openab-sop-")  # 0700
-        path = Path(directory, "api")
-        with open(Path(directory, "errors"), "w+b") as errors:
-            started = subprocess.Popen(
-                ["sh", "-c", _TIED, "sh", *self._proxy, f"--unix-socket={path}"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**process.UNHURRIED, **os.environ, **self._env},
-                start_new_session=True,  # an interrupt is ours to handle: the way back needs the API
+        home = Path(tempfile.mkdtemp(prefix="openab-sop-"))  # 0700
+        path = home / "api"
+        kubectl = Tied.start([*self._proxy, f"--unix-socket={path}"], home, env=self._env)
+        weakref.finalize(self, kubectl.end)
+        if not kubectl.first:
+            raise ClusterError(
+                f"kubectl does not take this access to the cluster: {kubectl.errors}", f"check it with: {self._by_hand}"
             )
-            weakref.finalize(self, _end, started, directory)
-            assert started.stdout is not None
-            if not started.stdout.readline():
-                errors.seek(0)
-                said = process.last_words(errors.read())
-                raise ClusterError(
-                    f"kubectl does not take this access to the cluster: {said}", f"check it with: {self._by_hand}"
-                )
         return path
 
     @property
@@ -104,12 +88,5 @@ class _Pool(urllib3.HTTPConnectionPool):
         super().__init__("localhost", maxsize=AT_ONCE)
         self._path = path
 
-    def _new_conn(self) -> _Connection:
+    def _new_conn(self) -> Any:
         return _Connection(self._path, timeout=self.timeout.connect_timeout)
-
-
-def _end(started: subprocess.Popen[bytes], directory: str) -> None:
-    assert started.stdin is not None
-    started.stdin.close()
-    started.wait(timeout=5)
-    shutil.rmtree(directory, ignore_errors=True)

@@ -17,7 +17,7 @@ from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.cluster.records import Record
-from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound, SopError, SourceError, ToolError
+from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound, PodError, SourceError, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
@@ -279,7 +279,7 @@ def _offered(image: str) -> str:
 
 def _running(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[str]:
     for agent in agents:
-        with suppress(SopError):
+        with suppress(PodError):
             agent.pod(cluster)
             yield agent.deployment
 
@@ -289,7 +289,7 @@ def _found(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tu
     wanted = data.asked(plan)
     for agent in agents:
         if paths := wanted.get(agent.deployment):
-            with suppress(SopError):  # an agent that does not run is told by another rule
+            with suppress(PodError):  # an agent that does not run is told by another rule
                 found = agent.pod(cluster).capture(_PRESENT, agent.home, *paths).decode(errors="surrogateescape")
                 yield agent.deployment, frozenset(filter(None, found.split("\0")))
 

@@ -180,10 +180,9 @@ class Homes:
     def _hold(self, deployments: Mapping[str, Object]) -> None:
         for recorded, stored, _ in self.plan.with_claims:
             if body := deployments.get(stored.deployment):
-                scratch = Path(self._open.enter_context(TemporaryDirectory(prefix="openab-sop-")))
                 agent = Agent.of(body)
                 volume = next(v for v in agent.further if v.home == recorded.home) if stored.volume else agent
-                holding = hold(self.scratch.cluster, volume, stored, self.source, scratch, deployment=body)
+                holding = hold(self.scratch.cluster, volume, stored, self.source, deployment=body)
                 self._held.append(self._open.enter_context(holding))
 
     def _removed(self, held: Held) -> Iterator[str]:

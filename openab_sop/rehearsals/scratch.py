@@ -18,7 +18,7 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import LIFETIME, START, WAITS, attached, started
 from openab_sop.agents.own_pod import own_pod
 from openab_sop.agents.workload import Workload
-from openab_sop.cluster.kube import MANAGER, Access, Cluster
+from openab_sop.cluster.kube import MANAGER, OWNER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden, PodError
@@ -29,7 +29,6 @@ REHEARSAL = f"{MANAGER}/rehearsal"
 """Label of whatever a rehearsal makes: the id of its run."""
 OF = f"{MANAGER}/rehearsal-of"
 """Label of a scratch namespace: the release's."""
-_OWNER = f"{MANAGER}/owner"
 _EXPIRES = f"{MANAGER}/expires"
 _MANAGED = "app.kubernetes.io/managed-by"
 _SECURITY = "pod-security.kubernetes.io/"
@@ -86,7 +85,7 @@ class Scratch:
     def __init__(self, cluster: Cluster, id: str, *, is_own: bool) -> None:
         self.id = id
         self.is_own = is_own
-        self.cluster: Cluster = _Marked(cluster.access, self._marked)
+        self.cluster: Cluster = _Marked(cluster.access, self._marked, patience=cluster.patience, api=cluster.api)
         self._leash: list[Object] = []
 
     def name(self, of: str) -> str:
@@ -160,7 +159,7 @@ class Scratch:
 
     def _marked(self, given: Object) -> Object:
         expires = datetime.now(UTC) + timedelta(seconds=LIFETIME)
-        notes = {_OWNER: owner(), _EXPIRES: expires.isoformat(timespec="seconds")}
+        notes = {OWNER: owner(), _EXPIRES: expires.isoformat(timespec="seconds")}
         labels = {**part(given, "labels"), **self.labels}
         return {"name": given["name"], "labels": labels, "annotations": notes, "ownerReferences": self._leash}
 
@@ -241,7 +240,7 @@ def _run(found: Object) -> str:
 def _is_left(found: Object) -> bool:
     notes = part(found, "metadata", "annotations")
     expires = notes.get(_EXPIRES)  # what the Job's or Deployment's controller has made has none, and goes with it
-    return bool(expires) and (is_dead(notes.get(_OWNER, "")) or datetime.fromisoformat(expires) < datetime.now(UTC))
+    return bool(expires) and (is_dead(notes.get(OWNER, "")) or datetime.fromisoformat(expires) < datetime.now(UTC))
 
 
 def _remove(cluster: Cluster, run: str, namespace: str | None) -> None:

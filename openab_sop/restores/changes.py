@@ -22,7 +22,7 @@ from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.home import ROOM
 from openab_sop.backups.items import AGENTS, STEERING
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import BackupError, SopError
+from openab_sop.errors import BackupError, PodError
 from openab_sop.restores.volume import Volume
 from openab_sop.shown import one_line
 from openab_sop.verdict import Finding
@@ -218,7 +218,7 @@ class VolumeSince:
     def _parses(self, path: str) -> bool:
         try:
             _parse(path, self._pod.capture(_READ, self._home, f"./{path}", limit=PARSED))
-        except SopError:
+        except PodError:
             return True  # too large for a configuration, or gone: others name that
         except (ValueError, yaml.YAMLError, RecursionError):
             return False

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
-from openab_sop.agents.own_pod import OWNER
 from openab_sop.agents.workload import claims_of
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import comparison
-from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import owner
+from openab_sop.errors import BackupError, Broken
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.restores.changes import VolumeSince
@@ -90,7 +91,6 @@ def hold(
     agent: Agent,
     stored: StoredAgent,
     source: Backup,
-    scratch: Path,
     *,
     below: tuple[str, ...] = (),
     deployment: Object | None = None,
@@ -99,7 +99,6 @@ def hold(
     """Hold an agent's volume in a helper pod and look at it.
 
     Args:
-        scratch: a private directory, for as long as it is held.
         below: paths of the home that the look is confined to; empty for all of it.
         deployment: the agent's Deployment, where the cluster has none yet.
         keep_logins: whether logins that are newer on the volume stay; where only parts are asked for, they do not.
@@ -108,13 +107,61 @@ def hold(
         PodError: no helper can be started.
     """
     helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
-    with helper as reached, reached.held() as pod, comparison(scratch) as table:
+    place = TemporaryDirectory(prefix="openab-sop-")
+    with place as name, helper as reached, reached.held() as pod, comparison(scratch := Path(name)) as table:
         directory = source.directory / stored.key
         volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
         kept = volume.keep_newer_logins(agent.inside) if keep_logins and not below else ()
         yield Held(agent, stored, directory / HOME, volume, volume.change(), since, kept)
+
+
+class Holding:
+    """The volumes of one restore in helper pods; where the line to them broke, they are held anew.
+
+    Args:
+        each: yields a way to hold each of them.
+
+    Attributes:
+        held: the volumes, also when they are let go.
+    """
+
+    def __init__(self, each: Callable[[], Iterator[AbstractContextManager[Held]]]) -> None:
+        self.held: list[Held] = []
+        self._each = each
+        self._stack = ExitStack()
+        self._broken = False
+
+    def begin(self) -> list[Held]:
+        """Hold them and look at them, from the beginning.
+
+        Raises:
+            PodError: no helper can be started.
+        """
+        self.close()
+        self.held = [self._stack.enter_context(one) for one in self._each()]
+        self._broken = False
+        return self.held
+
+    @contextmanager
+    def unbroken(self) -> Generator[list[Held]]:
+        """Give them to a step; where the line broke in one, the next try finds them looked at anew.
+
+        Raises:
+            BackupError: somebody else has one by now, or it has become too small.
+        """
+        if self._broken and (unfit := [finding for held in self.begin() for finding in held.unfit()]):
+            raise BackupError("; ".join(map(str, unfit)), "mend what it names, then run the same command again")
+        try:
+            yield self.held
+        except Broken:
+            self._broken = True
+            raise
+
+    def close(self) -> None:
+        """Let them go."""
+        self._stack.close()
 
 
 def bears(claim: Object, mark: str, source: Backup) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from openab_sop.cluster import records
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import MANAGER
-from openab_sop.errors import SopError
+from openab_sop.errors import Broken, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.restores.blueprint import Blueprint
@@ -48,6 +48,8 @@ class Installation:
         """Wait for a helm that a killed run has left behind; returns what helm says of the release then."""
         try:
             wait(self._pending, what="the end of an earlier install", timeout=ORPHAN, next_step="run again")
+        except Broken:
+            raise
         except SopError as nobody:
             self.journal.record("an install broke off", seen=nobody.problem)
         return self.listed()
@@ -59,8 +61,7 @@ class Installation:
             ToolError: helm failed.
         """
         if self.listed():
-            record = self._record()
-            self.helm.cluster.delete(record["kind"], record["metadata"]["name"])
+            self.helm.forget(self.blueprint.release, 1)
         self._install()
 
     def _install(self, *, dry_run: bool = False) -> None:

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.agents.own_pod import LABEL
 from openab_sop.agents.workload import Workload
 from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.helm import Helm
-from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import provenance, rebuild
@@ -102,6 +103,8 @@ def before_a_stop(
 ) -> list[Finding]:
     """Name what would keep an agent from starting again once it was stopped, and who else holds its volumes.
 
+    A helper that a killed run has left is no somebody else: it ends by itself.
+
     Args:
         claims: those that are to be written to.
         brought: names of the Secrets that the restore brings.
@@ -109,7 +112,8 @@ def before_a_stop(
     agent = Workload(deployment)
     findings = list(absent(cluster, agent, {("Secret", name) for name in brought}, "it is not in the namespace"))
     for claim in claims:
-        others = [pod for pod in pods_with(cluster, claim) if not agent.selects(part(pod, "metadata", "labels"))]
+        pods = [(pod, part(pod, "metadata", "labels")) for pod in pods_with(cluster, claim)]
+        others = [pod for pod, labels in pods if not agent.selects(labels) and labels.get(LABEL) != MANAGER]
         findings += [in_use(cluster, claim, others)] if others else []
     return findings
 

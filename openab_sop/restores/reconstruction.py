@@ -7,10 +7,8 @@ means that its volumes were proved. Every step looks at what is there: a run tha
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import ExitStack
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager
 
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
@@ -21,7 +19,7 @@ from openab_sop.objects import Object, part
 from openab_sop.releases import rebuild
 from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Held, Progress, bears, hold
+from openab_sop.restores.held import FILLING, RESTORED, Held, Holding, Progress, bears, hold
 from openab_sop.restores.installation import Installation
 from openab_sop.rollouts.start import await_start, runner
 from openab_sop.status import Status
@@ -51,8 +49,7 @@ class Reconstruction:
         self._named = release
         self._accepted = accepted
         self._journal = journal
-        self._held: list[Held] = []
-        self._helpers = ExitStack()
+        self._holding = Holding(self._volumes)
         self._touched = False
         self._done = False
 
@@ -125,15 +122,15 @@ class Reconstruction:
             NotNeeded: they were proved before the release was installed.
         """
         self._unless_installed()
-        scratch = Path(self._helpers.enter_context(TemporaryDirectory(prefix="openab-sop-")))
         findings: list[Finding] = []
-        for agent, stored, _ in self._plan.with_claims:
-            (directory := scratch / agent.key).mkdir(mode=0o700, parents=True)
-            deployment = self._plan.deployments[agent.deployment]
-            holding = hold(self._cluster, agent, stored, self.source, directory, deployment=deployment)
-            self._held.append(held := self._helpers.enter_context(holding))
+        for held in self._holding.begin():
             findings += (*obstacles.written(self._plan, held), *held.unfit())
         return Verdict("the volumes may be filled", tuple(findings))
+
+    def _volumes(self) -> Iterator[AbstractContextManager[Held]]:
+        for agent, stored, _ in self._plan.with_claims:
+            deployment = self._plan.deployments[agent.deployment]
+            yield hold(self._cluster, agent, stored, self.source, deployment=deployment)
 
     def fill(self, progress: Progress) -> dict[str, str]:
         """Fill the volumes with the homes (SOP 5.1); returns by agent what was written.
@@ -142,7 +139,8 @@ class Reconstruction:
             NotNeeded: they are as the backup says already.
         """
         self._unless_installed()
-        told = {held.agent.key: held.write(self._journal, progress) for held in self._held}
+        with self._holding.unbroken() as volumes:
+            told = {held.agent.key: held.write(self._journal, progress) for held in volumes}
         if not any(told.values()):
             raise NotNeeded("the volumes are as the backup says already")
         return {name: said for name, said in told.items() if said}
@@ -154,9 +152,10 @@ class Reconstruction:
             NotNeeded: they were proved before the release was installed.
         """
         self._unless_installed()
-        findings = tuple(finding for held in self._held for finding in held.volume.findings())
+        with self._holding.unbroken() as volumes:
+            findings = tuple(finding for held in volumes for finding in held.volume.findings())
         self.close()
-        for held in self._held if not findings else ():
+        for held in volumes if not findings else ():
             self._cluster.merge(CLAIM, str(held.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
         return Verdict("the volumes are as the backup says", findings)
 
@@ -205,7 +204,7 @@ class Reconstruction:
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""
-        self._helpers.close()
+        self._holding.close()
 
     def _claim_for_us(self, claim: str, stored: StoredAgent) -> str:
         """Make a claim, or take one that is empty, and note on it which backup goes into it."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -28,7 +27,7 @@ from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores import obstacles
 from openab_sop.restores.changes import volume_since
-from openab_sop.restores.held import RESTORED, Held, Progress, bears, hold
+from openab_sop.restores.held import RESTORED, Held, Holding, Progress, bears, hold
 from openab_sop.rollouts.start import await_start
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
@@ -74,11 +73,11 @@ class Restoration:
         self._keep_logins = keep_logins
         self._notes: MutableMapping[str, str] = {} if notes is None else notes
         self.lease = Lease(release.cluster, release.name)
-        self._helpers = ExitStack()
-        self._held: list[Held] = []
+        self._holding = Holding(self._volumes)
         self._asides: list[Path] = []
         self._stopped = False
-        self._started = False
+        self._started: dict[str, Agent] = {}
+        self._resumed = False
         self._running = False
         self._written = set[str]()
         self._proved = set[str]()
@@ -182,11 +181,10 @@ class Restoration:
     def preflight(self) -> Verdict:
         """Look at each volume before anything is written: is it the right one, is it large enough (SOP 5.1)."""
         findings: list[Finding] = []
-        for agent, stored in self._concerned() if self.selection.touches_volumes else ():
-            held = self._hold(agent, stored)
+        for held in self._holding.begin() if self.selection.touches_volumes else ():
             findings += self._unfit(held)
-        if told := self.logins():
-            self._notes["logins"] = "; ".join(filter(None, (self._notes.get("logins"), told)))
+        if (told := self.logins()) and told not in (before := self._notes.get("logins", "")):
+            self._notes["logins"] = "; ".join(filter(None, (before, told)))
         return Verdict("the volumes may be restored into", tuple(findings))
 
     def set_aside(self) -> dict[str, str]:
@@ -199,15 +197,16 @@ class Restoration:
             NotNeeded: the volumes have nothing that the backup has not.
             BackupError: it could not be copied whole; nothing was changed.
         """
-        taken = [held for held in self._held if held.change.aside]
-        if not taken:
-            raise NotNeeded("the volumes have nothing that the backup has not")
-        partial = Partial(self.source.directory.parent, self._journal, ASIDE)
-        try:
-            closed = {held.agent.key: self._taken(held, partial.path / held.agent.key) for held in taken}
-            place = partial.complete()
-        finally:
-            partial.discard()
+        with self._holding.unbroken() as volumes:
+            taken = [held for held in volumes if held.change.aside]
+            if not taken:
+                raise NotNeeded("the volumes have nothing that the backup has not")
+            partial = Partial(self.source.directory.parent, self._journal, ASIDE)
+            try:
+                closed = {held.agent.key: self._taken(held, partial.path / held.agent.key) for held in taken}
+                place = partial.complete()
+            finally:
+                partial.discard()
         self._asides.append(place)
         kept = {
             key: f"{about.names} names in {place / key}; back with: {about.back(place / key)}"
@@ -239,10 +238,10 @@ class Restoration:
 
     def logins(self) -> str:
         """Tell which logins stay as they are, since they are newer, and which come back with a database."""
-        kept = [f"{held.agent.key}:{path}" for held in self._held for path in held.kept]
+        kept = [f"{held.agent.key}:{path}" for held in self._holding.held for path in held.kept]
         back = [
             f"{held.agent.key}:{path}"
-            for held in self._held
+            for held in self._holding.held
             for path in logins.IN_DATABASES
             if any(entry.path == path for entry in held.change.aside)
         ]
@@ -261,12 +260,13 @@ class Restoration:
             NotNeeded: they are so already.
         """
         done: dict[str, str] = {}
-        for held in self._held:
-            if held.must_change:
-                self._written.add(held.agent.key)
-                self._claim_for_us(held)
-            if told := held.write(self._journal, progress):
-                done[held.agent.key] = told
+        with self._holding.unbroken() as volumes:
+            for held in volumes:
+                if held.must_change:
+                    self._written.add(held.agent.key)
+                    self._claim_for_us(held)
+                if told := held.write(self._journal, progress):
+                    done[held.agent.key] = told
         if not done:
             raise NotNeeded("the volumes are as the backup says already")
         return done
@@ -293,11 +293,12 @@ class Restoration:
     def verify(self) -> Verdict:
         """Prove the volumes by the digests that the pod computes now (SOP 5.2)."""
         findings: list[Finding] = []
-        for held in self._held:
-            if own := list(held.volume.findings()):
-                findings += own
-            else:
-                self._proved.add(held.agent.key)
+        with self._holding.unbroken() as volumes:
+            for held in volumes:
+                if own := list(held.volume.findings()):
+                    findings += own
+                else:
+                    self._proved.add(held.agent.key)
         return Verdict("the volumes are as the backup says", tuple(findings))
 
     @property
@@ -315,24 +316,24 @@ class Restoration:
         """
         self.close()
         half = {key.partition("/")[0] for key in self.half_written}
-        started: list[Agent] = []
         for agent in self._agents() if self._stopped else ():  # what another run has stopped is not ours
             if agent.deployment not in half:
                 with self._journal.action("start agent", agent=agent.deployment):
-                    started += [agent] if standstill.let_start(self.release.cluster, agent) else []
-        self._started = not half
+                    if standstill.let_start(self.release.cluster, agent):
+                        self._started[agent.deployment] = agent
+        self._resumed = not half
         if half:
             raise BackupError(
                 f"{', '.join(sorted(half))} stays stopped: a volume is neither as it was nor as the backup says",
                 "run the same command again: it goes on where this run ended; nothing of the volume was lost: "
                 f"see {', '.join(map(str, self._asides)) or 'the backup'}",
             )
-        for agent in started:
+        for agent in self._started.values():
             await_start(self.release.cluster, agent)
         self._running = True
-        if not started:
+        if not self._started:
             raise NotNeeded("no agent was stopped")
-        return [agent.deployment for agent in started]
+        return list(self._started)
 
     def changed_by_start(self) -> dict[str, str]:
         """Look once more at the volumes to which not only the agent writes at its start (SOP 5.2).
@@ -354,7 +355,7 @@ class Restoration:
         return told
 
     def _since_start(self, agent: Agent) -> str:
-        kept = [path for held in self._held if held.agent.key == agent.key for path in held.kept]
+        kept = [path for held in self._holding.held if held.agent.key == agent.key for path in held.kept]
         try:
             with volume_since(agent.pod(self.release.cluster), agent, self.source) as since:
                 return str(since.changes.below(self.selection.paths).but_for(kept))
@@ -371,11 +372,11 @@ class Restoration:
             return Status.UNCHANGED
         if self._running:
             return Status.BACK
-        return Status.LEFT if self._started else Status.STUCK
+        return Status.LEFT if self._resumed else Status.STUCK
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""
-        self._helpers.close()
+        self._holding.close()
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
         """The volumes that something may be written to: parts of a home are in no further one."""
@@ -387,20 +388,17 @@ class Restoration:
     def _agents(self) -> list[Agent]:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())
 
-    def _hold(self, agent: Agent, stored: StoredAgent) -> Held:
-        scratch = Path(self._helpers.enter_context(TemporaryDirectory(prefix="openab-sop-")))
-        holding = hold(
-            self.release.cluster,
-            agent,
-            stored,
-            self.source,
-            scratch,
-            below=self.selection.paths,
-            deployment=self._deployments.get(agent.deployment),
-            keep_logins=self._keep_logins,
-        )
-        self._held.append(self._helpers.enter_context(holding))
-        return self._held[-1]
+    def _volumes(self) -> Iterator[AbstractContextManager[Held]]:
+        for agent, stored in self._concerned():
+            yield hold(
+                self.release.cluster,
+                agent,
+                stored,
+                self.source,
+                below=self.selection.paths,
+                deployment=self._deployments.get(agent.deployment),
+                keep_logins=self._keep_logins,
+            )
 
     def _unfit(self, held: Held) -> Iterator[Finding]:
         agent, stored = held.agent, held.stored

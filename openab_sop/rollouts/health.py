@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import ClusterError, Forbidden, NotFound
 from openab_sop.rollouts import logs, rollout
 from openab_sop.rollouts.concern import Baseline, Concern, Limits, Look, Symptom, concern
 from openab_sop.rollouts.logs import LogFacts, Patterns
@@ -21,8 +20,8 @@ from openab_sop.verdict import Finding, Verdict
 
 EVERY = 0.5
 """Seconds between two looks."""
-UNREACHABLE = 60
-"""Seconds that the API may not answer."""
+LOOK = 5
+"""Seconds that a look may take; longer, the line was broken, and no agent is blamed for that time."""
 
 Progress = Callable[[str], None]
 LIMITS = Limits()
@@ -129,7 +128,7 @@ def await_all_healthy(
 
     Raises:
         Forbidden: the caller lacks one of ``rollout.NEEDED``; NotFound: a Deployment is gone.
-        ClusterError: the API has not answered for ``UNREACHABLE`` seconds.
+        Unreachable: the API did not answer for too long.
     """
     given = baselines or {}
     watches = [
@@ -164,7 +163,6 @@ class _Watch:
     baseline: Baseline
     progress: Progress
     begun: float = field(default_factory=time.monotonic)
-    answered: float = field(default_factory=time.monotonic)
     seen: Observation | None = None
     log: LogFacts = field(default_factory=LogFacts)
     ready: float | None = None
@@ -177,17 +175,18 @@ class _Watch:
 
     def look(self) -> None:
         """Look once, and conclude from it."""
-        try:
-            seen = rollout.observe(self.cluster, self.agent)
-            self._read_log(seen)
-        except (Forbidden, NotFound):
-            raise
-        except ClusterError:
-            if time.monotonic() - self.answered > UNREACHABLE:
-                raise
-            return
-        self.seen, self.answered = seen, time.monotonic()
-        self._conclude(seen, self.answered)
+        begun = time.monotonic()
+        seen = rollout.observe(self.cluster, self.agent)
+        self._read_log(seen)
+        self.seen, now = seen, time.monotonic()
+        self._pass_over(max(0, now - begun - LOOK))
+        self._conclude(seen, now)
+
+    def _pass_over(self, broken: float) -> None:
+        """Let so many seconds count for nothing, in which nothing could be seen."""
+        if broken:
+            self.begun, self.since = self.begun + broken, self.since + broken
+            self.whole = self.whole and self.whole + broken
 
     def _read_log(self, seen: Observation) -> None:
         before = self.seen.pod if self.seen else None

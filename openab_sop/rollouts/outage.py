@@ -15,7 +15,7 @@ from types import TracebackType
 
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import ClusterError
+from openab_sop.errors import ClusterError, Unreachable
 from openab_sop.objects import Object, at, parts
 from openab_sop.rollouts import logs
 from openab_sop.rollouts.logs import LogFacts, Patterns
@@ -67,7 +67,7 @@ class OutageWatch:
     """
 
     def __init__(self, cluster: Cluster, agents: Sequence[Agent], patterns: Patterns = logs.DEFAULT) -> None:
-        own = Cluster(cluster.access)  # a client of the thread's own
+        own = cluster.watched()  # what cannot be seen for a moment is a look that was missed
         self._begun = time.monotonic()
         self._tracks = [Track(own, agent, patterns) for agent in agents]
         self._stop = Event()
@@ -106,7 +106,7 @@ class OutageWatch:
             begun = self._now()
             try:
                 up = track.up()
-            except ClusterError:
+            except (ClusterError, Unreachable):
                 track.missed += 1
             else:
                 track.note(up, begun, self._now())

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 from openab_sop.agents.workload import Workload
-from openab_sop.errors import SopError
+from openab_sop.errors import Broken, SopError
 from openab_sop.rehearsals.copied import Copied, Manner
 from openab_sop.releases.release import Release
 from openab_sop.upgrades.maintenance import Maintenance, Progress
@@ -54,10 +54,13 @@ def _tried(
     try:
         with m.journal.action("try the old version's start on a copy", agents=sorted(suspects)):
             removed = _removed(copied, progress)
+    except Broken:
+        raise
     except SopError as error:
         m.notes["old version's start"] = f"WARNING: not tested on a copy: {error.problem}"
-    with m.journal.action("remove the copy"), suppress(SopError):  # what is known counts; cleanup removes the rest
-        copied.close()
+    finally:
+        with m.journal.action("remove the copy"), suppress(SopError):  # what is known counts; cleanup removes the rest
+            copied.close()
     return {key: paths for key, paths in removed.items() if key.partition("/")[0] in suspects}
 
 

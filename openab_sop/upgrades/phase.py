@@ -13,7 +13,8 @@ from pathlib import Path
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import Host
 from openab_sop.cluster import orphans
-from openab_sop.errors import NotNeeded, ReleaseError, SopError
+from openab_sop.cluster.helm import Listed
+from openab_sop.errors import NotNeeded, PodError, ReleaseError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course, End, Given
@@ -98,15 +99,34 @@ class Phase:
             before=fingerprint.before(release, m.policy.patterns),
             excused=self._course.excusing(self._gone_already(release)),
         )
-        assert self._chart is not None
         with ExitStack() as watching:
             self._watch = watching.enter_context(OutageWatch(m.helm.cluster, release.agents, m.policy.patterns))
-            with m.journal.action("helm upgrade", release=m.name, version=self.version):
-                m.helm.upgrade(m.name, self._chart, m.baseline().directory / "values.yaml", orphans.mark())
-            listed = m.listed()
+            listed = self._send(revision)
             self.note_applied(listed.revision)
             m.until_closed(watching.pop_all())  # the outage lasts until the version is judged
         return f"chart {listed.chart} {listed.version}, revision {listed.revision}"
+
+    def _send(self, revision: int) -> Listed:
+        """Have Helm apply it; where the line broke in the middle, once more.
+
+        Args:
+            revision: Helm's revision before it.
+        """
+        m, chart = self._m, self._chart
+        assert chart is not None
+        values = m.baseline().directory / "values.yaml"
+
+        def once() -> Listed:
+            listed = m.listed()
+            if listed.revision == revision + 1 and listed.version == self.version:
+                if listed.status == "deployed":
+                    return listed  # only the answer was lost
+                m.helm.forget(m.name, listed.revision)
+            with m.journal.action("helm upgrade", release=m.name, version=self.version):
+                m.helm.upgrade(m.name, chart, values, orphans.mark())
+            return m.listed()
+
+        return m.helm.cluster.again(once, lambda broken: m.journal.record("the line broke", seen=broken.problem))
 
     def note_applied(self, revision: int) -> Course:
         """Take down that it was applied, as this revision of Helm's."""
@@ -214,7 +234,7 @@ class Phase:
     def _gone_already(self, release: Release) -> dict[str, frozenset[str]]:
         """Return by volume what the agent has removed while an answer for the version before this one was awaited."""
         m = self._m
-        with suppress(SopError):  # an agent that does not run cannot be looked into
+        with suppress(PodError):  # an agent that does not run cannot be looked into
             if self._course.revisions:
                 seen = look(release, m.baseline(), m.policy.may_vanish, self._course)
                 return {key: looked.damage for key, looked in seen.items()}

@@ -70,13 +70,17 @@ def bring_back(restoration: Restoration, progress: Progress) -> dict[str, str]:
         BackupError: a volume may not be written, or is not as the backup says.
     """
     written: dict[str, str] = {}
-    restoration.stop()
-    _demand(restoration.preflight())
-    with suppress(NotNeeded):
-        restoration.set_aside()
-    with suppress(NotNeeded):
-        written |= restoration.write(progress)
-    _demand(restoration.verify())
+
+    def once() -> None:
+        restoration.stop()
+        _demand(restoration.preflight())
+        with suppress(NotNeeded):
+            restoration.set_aside()
+        with suppress(NotNeeded):
+            written.update(restoration.write(progress))
+        _demand(restoration.verify())
+
+    restoration.release.cluster.again(once)
     return written
 
 

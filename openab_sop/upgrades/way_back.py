@@ -10,7 +10,7 @@ from secrets import token_hex
 
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import BackupError, NotNeeded, ReleaseError, SopError
+from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
 from openab_sop.releases.course import Course, End, now
 from openab_sop.upgrades.maintenance import Maintenance
 from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
@@ -97,6 +97,8 @@ class WayBack:
         """
         try:
             yield
+        except Broken:
+            raise
         except SopError:
             if self.by_hand and self._found is not None:
                 self._m.file.update(decided="", ended=self._found)

@@ -6,7 +6,7 @@ What travels over ``kubectl exec`` is the integration tests' to prove; this is f
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -15,6 +15,7 @@ from openab_sop.backups.archive import Archive
 from openab_sop.backups.contents import Comparison
 from openab_sop.backups.home import Base, HomeCopy
 from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.patience import Patience
 from openab_sop.cluster.pod import Pod
 
 _EXEC = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n'
@@ -27,6 +28,7 @@ class _Transport:
     exec: Path
     namespace = "namespace"
     env: dict[str, str]
+    patience: Patience = field(default_factory=Patience)
 
     def kubectl(self, *arguments: str) -> list[str]:
         return [str(self.exec), *arguments]

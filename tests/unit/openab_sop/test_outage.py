@@ -61,7 +61,7 @@ def test_gaps(
 def test_a_watch_that_ended_early_ends_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured then is not moved by the end of its block."""
     monkeypatch.setattr("openab_sop.rollouts.outage.Cluster", dict)
-    with OutageWatch(cast(Cluster, Namespace(access={})), []) as watch:
+    with OutageWatch(cast(Cluster, Namespace(watched=lambda: None)), []) as watch:
         watch.stop()
         ended = watch.ended
         assert ended is not None

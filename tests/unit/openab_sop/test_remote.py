@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import AGENT, made
 
 OLD, NEW, NEWEST = (f"openab-backup-2026010{day}-000000" for day in (1, 2, 3))
-DEAD = f"{socket.gethostname()}/1999999999/1"
+DEAD = "/".join((*owner().split("/")[:2], "1999999999", "1"))
 """Names a process that is none."""
 RELEASE = ("cluster-of-tests", "namespace", "openab")
 
