@@ -16,10 +16,15 @@ from openab_sop.backups.store import Store
 from openab_sop.cluster import helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
+from openab_sop.objects import at
 from openab_sop.releases.release import Release
 
 SKEW = 60
 """Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""
+SKEW_OF_VERSIONS = 1
+"""Minor versions that kubectl and the cluster may be apart (https://kubernetes.io/releases/version-skew-policy/)."""
+READS = frozenset({"readiness", "preparation", "target", "plan", "backup", "verify"})
+"""Stages that change nothing."""
 ROOM = 64 << 20
 """Bytes that must be free under the backup root before the size of any home is known."""
 
@@ -38,17 +43,47 @@ def kubectl_version() -> str:
         raise ToolError("kubectl does not tell its version", "check it with: kubectl version --client") from error
 
 
-def check_skew_of_versions(kubectl: str, server: str) -> None:
+def check_skew_of_versions(kubectl: str, server: str, stages: Sequence[str]) -> str:
     """Stop if kubectl is more than one minor version away from the cluster (Kubernetes' version skew policy).
 
+    For stages that only read, the next minor version is let pass.
+
+    Returns:
+        Both versions in words, with a warning if they are too far apart.
+
     Raises:
-        ToolError: it is.
+        ToolError: they are.
     """
-    if abs(_minor(kubectl) - _minor(server)) > 1:
-        raise ToolError(
-            f"kubectl is {kubectl} and the cluster {server}: more than one minor version apart",
-            f"install kubectl {'.'.join(server.split('.')[:2])}",
+    apart, said = abs(_minor(kubectl) - _minor(server)), f"kubectl {kubectl}, cluster {server}"
+    if apart <= SKEW_OF_VERSIONS:
+        return said
+    problem = f"kubectl is {kubectl} and the cluster {server}: more than one minor version apart"
+    next_step = f"install kubectl {'.'.join(server.split('.')[:2])}"
+    if apart == SKEW_OF_VERSIONS + 1 and READS.issuperset(stages):
+        return f"WARNING: {problem}; {next_step} before anything is changed"
+    raise ToolError(problem, next_step)
+
+
+def check_caller(cluster: Cluster) -> str:
+    """Check that kubectl, whose streams we use, and our own requests are the same user to the API (SOP 0.4).
+
+    Returns:
+        Who that is, in words.
+
+    Raises:
+        ClusterError: they are not.
+    """
+    ours = cluster.caller()
+    if ours is None:
+        return "not told: this cluster has no SelfSubjectReview, or does not let the caller ask"
+    said = process.run(cluster.kubectl("auth", "whoami", "--output=json"), env=cluster.env).stdout
+    theirs = str(at(json.loads(said), "status", "userInfo", "username"))
+    if ours != theirs:
+        raise ClusterError(
+            f"the cluster knows kubectl as {theirs}, and our own requests as {ours}",
+            "look what stands between: a proxy, a kuberc, or another kubectl on PATH; choose --context=NAME",
         )
+    return ours
 
 
 def check_permissions(cluster: Cluster, stages: Sequence[str]) -> list[str]:

@@ -22,14 +22,15 @@ from openab_sop.errors import SourceError, ToolError, Unreachable
 from openab_sop.objects import part
 from openab_sop.process import run
 
-_UNHEARD = re.compile(r"cluster unreachable|connection refused|no such host|no route to host|network is unreachable")
-"""How helm says that it did not get through to the API."""
+_UNHEARD = "cluster unreachable"
+"""How helm says that it did not get through to the API, when it begins."""
 _BROKEN = re.compile(
-    r"connection reset|i/o timeout|TLS handshake timeout|\bEOF\b|connection lost|broken pipe|too many requests"
-    r"|the server is currently unable|apiserver not ready|etcdserver|an error on the server|Service Unavailable",
+    r"cluster unreachable|connection refused|connection reset|no such host|no route to host|network is unreachable"
+    r"|i/o timeout|TLS handshake timeout|\bEOF\b|connection lost|broken pipe|too many requests|etcdserver"
+    r"|the server is currently unable|apiserver not ready|an error on the server|Service Unavailable",
     re.IGNORECASE,
 )
-"""How it says that the line broke in the middle, or that the API is not well."""
+"""How it says that the line broke, or that the API is not well."""
 CHANGE = 600
 """Seconds that Helm may take to change a release: its hooks run meanwhile, each at most 300 s by Helm's default."""
 
@@ -251,12 +252,9 @@ class Helm:
 
 def _broken(error: ToolError) -> Unreachable | None:
     """Tell whether helm failed since the API did not answer; of a webhook that did not, the API tells."""
-    if "failed calling webhook" in error.problem:
+    if "failed calling webhook" in error.problem or not _BROKEN.search(error.problem):
         return None
-    unheard = _UNHEARD.search(error.problem)
-    if unheard or _BROKEN.search(error.problem):
-        return Unreachable(error.problem, error.next_step, heard=not unheard)
-    return None
+    return Unreachable(error.problem, error.next_step, heard=_UNHEARD not in error.problem)
 
 
 def _row(found: Record) -> Row:

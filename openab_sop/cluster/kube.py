@@ -180,6 +180,14 @@ class Cluster:
         answer = self._call("GET", "/version")
         return str(answer.body.get("gitVersion")), answer.date
 
+    def caller(self) -> str | None:
+        """Return who the API takes us for (SelfSubjectReview, Kubernetes 1.28); None if it does not tell."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        with suppress(NotFound, Forbidden):
+            answer = self._call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review).body
+            return str(at(answer, "status", "userInfo", "username"))
+        return None
+
     def identity(self) -> str:
         """Return what tells this cluster from all others: the UID of kube-system, else the server's address."""
         try:

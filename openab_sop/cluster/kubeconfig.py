@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +15,8 @@ from openab_sop.errors import SettingsError
 from openab_sop.objects import Object, part, parts
 
 DEFAULT = Path("~/.kube/config")
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its own account (https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/)."""
 K3S = Path("/etc/rancher/k3s/k3s.yaml")
 
 
@@ -46,6 +50,8 @@ def resolve_paths(option: str | None) -> tuple[tuple[Path, ...], str]:
     origin = "--kubeconfig" if option else "KUBECONFIG" if named else "the default"
     paths = tuple(Path(part).expanduser() for part in (named or str(DEFAULT)).split(os.pathsep) if part)
     existing = tuple(path for path in paths if path.exists())
+    if not existing and not named and (own := _of_account()):
+        return (own,), "this pod's own account"
     if not existing:
         raise SettingsError(
             f"no kubeconfig: {', '.join(map(str, paths))} (from {origin}) does not exist",
@@ -95,6 +101,33 @@ def resolve(option: str | None, context: str | None, namespace: str | None) -> K
         namespace=namespace or str(chosen.get("namespace") or "default"),
         namespace_origin="--namespace" if namespace else "the context" if chosen.get("namespace") else "the default",
     )
+
+
+def _of_account() -> Path | None:
+    """Write what kubectl needs to be a pod's own account, where this is a pod; its token stays where it is."""
+    host, port = (os.environ.get(f"KUBERNETES_SERVICE_{part}") for part in ("HOST", "PORT"))
+    if not (host and port and os.access(ACCOUNT / "token", os.R_OK)):
+        return None
+    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    names = {"name": "in-cluster"}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{**names, "cluster": {"server": server, "certificate-authority": str(ACCOUNT / "ca.crt")}}],
+        "users": [{**names, "user": {"tokenFile": str(ACCOUNT / "token")}}],
+        "contexts": [{**names, "context": {"cluster": "in-cluster", "user": "in-cluster", "namespace": _namespace()}}],
+        "current-context": "in-cluster",
+    }
+    directory = Path(tempfile.mkdtemp(prefix="openab-sop-"))  # nobody else's; it holds no secret
+    (path := directory / "kubeconfig").write_text(json.dumps(document))
+    return path
+
+
+def _namespace() -> str:
+    try:
+        return (ACCOUNT / "namespace").read_text().strip()
+    except OSError:
+        return "default"
 
 
 def _load(path: Path) -> Object:

@@ -49,12 +49,17 @@ def test_cluster_answers(cluster: Cluster, audit: Audit, evidence: Evidence) -> 
 
 @collecting
 @needs(depends=["test_kubectl_is_installed", "test_cluster_answers"])
-def test_kubectl_fits_the_cluster(cluster: Cluster, evidence: Evidence) -> None:
+def test_kubectl_fits_the_cluster(cluster: Cluster, stages: tuple[str, ...], evidence: Evidence) -> None:
     """0.1 kubectl is at most one minor version away from the cluster."""
     server, _ = cluster.version()
-    kubectl = readiness.kubectl_version()
-    readiness.check_skew_of_versions(kubectl, server)
-    evidence("versions", f"kubectl {kubectl}, cluster {server}")
+    evidence("versions", readiness.check_skew_of_versions(readiness.kubectl_version(), server, stages))
+
+
+@collecting
+@needs(depends=["test_kubectl_is_installed", "test_cluster_answers"])
+def test_caller_is_one(cluster: Cluster, evidence: Evidence) -> None:
+    """0.4 kubectl and our own requests are the same user to the cluster."""
+    evidence("caller", readiness.check_caller(cluster))
 
 
 @collecting

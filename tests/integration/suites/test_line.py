@@ -1,0 +1,156 @@
+"""The line to the cluster breaks while a run is under way: it is ridden out, or nothing was begun (issue 13).
+
+What is judged is the release, by kubectl, helm and digests; the run's own words only where they are what is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import Status
+from tests.integration.suites.callers import kubeconfig
+from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.upgrades import AGENT, Upgrading, upgrading
+from tests.line import Line, Request, line, stops
+from world import World
+
+GOOD, BAD = "0.8.2", "0.9.0-migration-fails.1"
+
+
+@pytest.fixture(scope="module")
+def lasting(
+    world: World, status: Status, volumes: Volumes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Upgrading]:
+    """A release that no test leaves otherwise than it was."""
+    with upgrading(world, status, volumes, tmp_path_factory.mktemp("lasting")) as found:
+        found.shell("head -c 8000000 /dev/urandom > .kiro/large")
+        assert found.run("suites/backup").status == 0
+        yield found
+
+
+@pytest.fixture
+def switched(status: Status, tmp_path: Path) -> Iterator[Line]:
+    with line(kubeconfig(status), tmp_path / "line") as found:
+        yield found
+
+
+def records(request: Request) -> bool:
+    """Tell whether helm records what became of a revision."""
+    return request.method == "PUT" and "/secrets/sh.helm.release.v1." in request.path
+
+
+def over(found: Line) -> dict[str, str]:
+    return {"KUBECONFIG": str(found.kubeconfig)}
+
+
+def assert_well(release: Upgrading, chart: str = "0.8.1") -> None:
+    """The release runs, its volume is as it was, and nothing of ours is left."""
+    assert release.chart() == f"{chart} deployed"
+    release.kubectl("rollout", "status", f"deploy/{AGENT}", "--timeout=60s")
+    assert release.ready()
+    assert release.kept()
+    assert release.database()[0] == "ok"
+    assert release.leftovers() == ""
+
+
+def test_a_restore_whose_line_breaks_when_the_agent_stands_still(lasting: Upgrading, switched: Line) -> None:
+    lasting.shell("rm -rf .kiro/steering")
+    switched.cut_once(stops, 5)
+    run = lasting.run("suites/restore", f"--backup={lasting.suites.backups()[-1]}", env=over(switched))
+    assert switched.cuts == 1
+    assert run.status == 0, run.output
+    assert any("asking again" in str(event) for event in run.journal)
+    assert_well(lasting)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_restore_whose_streams_break(lasting: Upgrading, switched: Line, number: int) -> None:
+    """The n-th exec or attach breaks as it begins, with all others: the volume is held and looked at anew."""
+    lasting.shell("rm -rf .kiro/steering; echo new > newer")
+    seen: list[Request] = []
+
+    def judge(request: Request) -> int | None:
+        seen.extend([request] if request.is_stream else [])
+        if request.is_stream and len(seen) == number + 1:
+            switched.cut(1)
+            return 0
+        return None
+
+    switched.judge = judge
+    run = lasting.run("suites/restore", f"--backup={lasting.suites.backups()[-1]}", env=over(switched))
+    assert switched.cuts == 1
+    assert run.status == 0, run.output
+    assert_well(lasting)
+
+
+@pytest.mark.parametrize("sent", [300_000, 5_000_000])
+def test_a_restore_whose_line_breaks_while_it_writes(lasting: Upgrading, switched: Line, sent: int) -> None:
+    lasting.shell("rm .kiro/large; echo new > newer")
+    switched.cut_in_stream(sent, 4)
+    run = lasting.run("suites/restore", f"--backup={lasting.suites.backups()[-1]}", env=over(switched))
+    assert switched.cuts == 1
+    assert run.status == 0, run.output
+    assert (lasting.volume() / ".kiro/large").stat().st_size == 8_000_000
+    assert_well(lasting)
+
+
+def test_an_upgrade_whose_line_breaks_while_helm_works(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path, switched: Line
+) -> None:
+    """Helm has sent half of it: it is sent once more, and nothing is taken back."""
+    with upgrading(world, status, volumes, tmp_path / "release") as release:
+        switched.cut_once(
+            lambda r: r.method in ("PATCH", "POST") and "/configmaps" in r.path and "dryRun" not in r.path, 3
+        )
+        run = release.run("suites", f"--target-version={GOOD}", "--approval=auto", env=over(switched))
+        assert switched.cuts == 1
+        assert run.status == 0, run.output
+        assert_well(release, GOOD)
+
+
+@pytest.mark.parametrize("when", ["stopped", "rolled back"])
+def test_a_failing_upgrade_whose_line_breaks_on_the_way_back(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path, switched: Line, when: str
+) -> None:
+    with upgrading(world, status, volumes, tmp_path / "release") as release:
+        switched.cut_once(stops if when == "stopped" else records, 5)
+        run = release.run("suites", f"--target-version={BAD}", "--approval=auto", env=over(switched))
+        assert switched.cuts == 1
+        assert run.status == 11, run.output
+        assert_well(release)
+
+
+def test_a_server_that_is_not_well_now_and_then(lasting: Upgrading, switched: Line) -> None:
+    """Every fifth request gets 429, 500 or 503."""
+    answers = (429, 500, 503)
+    switched.judge = lambda r: answers[r.number % 3] if r.number % 5 == 4 and not r.is_stream else None
+    lasting.shell("rm -rf .kiro/steering")
+    run = lasting.run("suites/restore", f"--backup={lasting.suites.backups()[-1]}", env=over(switched))
+    assert run.status == 0, run.output
+    assert_well(lasting)
+
+
+def test_a_cluster_that_is_away_is_told_before_anything_is_done(lasting: Upgrading, switched: Line) -> None:
+    switched.cut(60)
+    run = lasting.run("suites/backup", env=over(switched))
+    assert run.status == 1, run.output
+    assert "does not answer" in run.output
+    assert "kubectl --context sandbox version" in run.output
+
+
+def test_a_stream_that_stands_still_ends_with_its_name(lasting: Upgrading, switched: Line) -> None:
+    """Nothing was begun: it is not tried again, and the agent runs on."""
+
+    def judge(request: Request) -> None:
+        if request.is_stream:
+            switched.freeze()
+
+    switched.judge = judge
+    run = lasting.run("suites/backup", "--full", "--stall-timeout=3", env=over(switched))
+    assert run.status == 1, run.output
+    assert "nothing for 3 s" in run.output
+    assert AGENT in run.output
+    assert_well(lasting)
