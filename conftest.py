@@ -15,5 +15,6 @@ pytest_plugins = (
     "fixtures.backup",
     "fixtures.restore",
     "fixtures.rehearsal",
+    "fixtures.human",
     "fixtures.upgrade",
 )

@@ -29,7 +29,10 @@ class Settings:
         chart: where charts come from (SOP 1.3).
         target_version, prerelease_version: what to upgrade to, and what to validate first (SOP 1.3, 1.5).
         allow_downgrade: whether the target may be older than what runs.
-        force: whether to go on although the target runs already (SOP 1.4).
+        force: whether to go on although the target runs already (SOP 1.4), or to delete a baseline (SOP 6.1).
+        abandon: whether a rollback only closes what is under way.
+        yes: whether nobody is asked at the terminal before a restore, rollback or reinstall.
+        dry_run: whether these only show what they would do.
         prerelease: where the pre-release is validated: "live" or "rehearse" (SOP 3.2).
         rehearse: whether an upgrade is rehearsed on a copy first.
         post_renderer: what helm passes every rendering through; empty for nothing.
@@ -67,6 +70,9 @@ class Settings:
     prerelease_version: str | None
     allow_downgrade: bool
     force: bool
+    abandon: bool
+    yes: bool
+    dry_run: bool
     prerelease: str
     rehearse: bool
     post_renderer: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from openab_sop.backups.remote import RemoteBackup
 from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
+from openab_sop.releases.course import Course, End
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Kept:
         damage: why it is no good; empty if it is.
         remove: deletes it.
         newest: whether it is the newest good one of its release, which is never deleted.
+        needed: what leads back to it: an upgrade that is under way, or the last one; empty if nothing does.
     """
 
     name: str
@@ -39,9 +41,12 @@ class Kept:
     remove: Callable[[], None]
     newest: bool = False
     back: str = ""
+    needed: str = ""
 
     def __str__(self) -> str:
         state = f"damaged: {self.damage}" if self.damage else "the newest good one" if self.newest else "safe to delete"
+        if self.needed:
+            state = f"needed to {self.needed}" + (f"; damaged: {self.damage}" if self.damage else "")
         if self.back:
             state = f"set aside by a restore; safe to delete if nobody misses it; back with: {self.back}"
         return f"{self.name}  {self.release}  {self.version}  {self.size >> 20} MiB  {state}"
@@ -80,6 +85,16 @@ def survey_remote(store: Store) -> list[Kept]:
     return found
 
 
+def needed(found: list[Kept], courses: Iterable[Course]) -> list[Kept]:
+    """Mark the baselines of upgrades that are under way, and of the last ones, from which a rollback leads back."""
+    wanted = {
+        course.backup: f"roll back {course.target} to {course.version}"
+        for course in courses
+        if course.backup and course.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED)
+    }
+    return [replace(kept, needed=wanted.get(kept.name, "")) for kept in found]
+
+
 def total(found: list[Kept]) -> str:
     """Say how much there is."""
     aside = sum(1 for kept in found if kept.back)
@@ -87,11 +102,14 @@ def total(found: list[Kept]) -> str:
     return f"{len(found) - aside} backups{more}; {sum(kept.size for kept in found) >> 20} MiB"
 
 
-def chosen(found: list[Kept], names: tuple[str, ...]) -> list[Kept]:
+def chosen(found: list[Kept], names: tuple[str, ...], *, force: bool = False) -> list[Kept]:
     """Return the backups that were named for deletion.
 
+    Args:
+        force: whether one may go that a rollback needs.
+
     Raises:
-        BackupError: a name is none of them, is there twice, or is the newest good backup of its release.
+        BackupError: a name is none of them, is there twice, is the newest good backup of its release, or a baseline.
     """
     known = {kept.name: kept for kept in found}
     for name in names:
@@ -104,11 +122,19 @@ def chosen(found: list[Kept], names: tuple[str, ...]) -> list[Kept]:
                 f"{name} is the newest good backup of {known[name].release}: it stays",
                 "take a new backup first (pytest suites/backup); then this one may go",
             )
+        if known[name].needed and not force:
+            raise BackupError(
+                f"{name} is needed to {known[name].needed}: it stays",
+                "pytest suites/rollback --abandon --reason=TEXT closes an upgrade as it is; or add --force",
+            )
     return [known[name] for name in names]
 
 
-def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal) -> list[str]:
+def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal, *, force: bool = False) -> list[str]:
     """Delete the backups that were named; one that is interrupted leaves nothing that would be taken for a backup.
+
+    Args:
+        force: as ``chosen`` has it.
 
     Returns:
         Their names.
@@ -119,7 +145,7 @@ def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal) ->
     """
     if not names:
         raise NotNeeded("no backup was named with --delete")
-    for kept in chosen(found, names):
+    for kept in chosen(found, names, force=force):
         with journal.action("delete backup", backup=kept.name):
             kept.remove()
     return list(names)

@@ -37,6 +37,8 @@ STALE = timedelta(days=2)
 ATTEMPTS = 20
 """Names that are tried for a backup."""
 
+NEWEST = "newest"
+"""What stands for the name of the newest backup of a release."""
 _NAME = re.compile(rf"{backup.PREFIX}\d{{8}}-\d{{6}}")
 
 
@@ -86,24 +88,49 @@ def names(store: Store) -> list[str]:
     return [name for name in store.names() if _NAME.fullmatch(name)]
 
 
-def find(root: Path, store: Store | None, name: str | None) -> Backup | RemoteBackup:
+def find(
+    root: Path, store: Store | None, name: str | None, namespace: str | None = None, release: str | None = None
+) -> Backup | RemoteBackup:
     """Open the backup that was named.
 
     Args:
         root: the local backup root.
         store: the one elsewhere.
-        name: value of ``--backup``: a URL, a path, or a name below the root.
+        name: value of ``--backup``: a URL, a path, a name below the root, or ``newest``.
+        namespace, release: of which the newest is wanted; None where there is but one.
 
     Raises:
         BackupError: none was named, or it is none.
         SettingsError: it is no URL.
     """
+    if name == NEWEST:
+        return _newest_of(root, store, namespace, release)
     if name and "://" in name and isinstance(url := parse(name), str):
         parent, _, last = url.rpartition("/")
         return RemoteBackup.load(Store(parent), last)
     if name and store and _NAME.fullmatch(name):
         return RemoteBackup.load(store, name)
     return backup.find(root, str(parse(name)) if name and "://" in name else name)
+
+
+def _newest_of(root: Path, store: Store | None, namespace: str | None, release: str | None) -> Backup | RemoteBackup:
+    """Return the newest backup that can be opened of the only release that is meant.
+
+    Raises:
+        BackupError: there is none, or there are backups of several releases.
+    """
+    found: dict[tuple[str, str], Backup | RemoteBackup] = {}
+    for name in reversed(names(store) if store else sorted(path.name for path in root.glob(f"{backup.PREFIX}*"))):
+        with suppress(BackupError):
+            one = RemoteBackup.load(store, name) if store else Backup.load(root / name)
+            if namespace in (None, one.manifest.namespace) and release in (None, one.manifest.release):
+                found.setdefault((one.manifest.namespace, one.manifest.release), one)
+    if len(found) > 1:
+        known = ", ".join("/".join(key) for key in found)
+        raise BackupError(f"--backup={NEWEST}: there are backups of {known}", "choose with --namespace and --release")
+    if not found:
+        raise BackupError(f"{store.url if store else root} has no backup of this release", TAKE)
+    return next(iter(found.values()))
 
 
 def newest(store: Store, cluster: str, namespace: str, release: str) -> RemoteBackup | None:

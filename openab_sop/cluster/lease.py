@@ -1,27 +1,88 @@
 """The lock of a release: a Lease in its namespace, so that two runs never maintain one release at once (SOP 3.0).
 
 It is renewed for as long as its run lives, and given back at the end. One whose holder is known to be dead, or has not
-renewed it in time, is taken over.
+renewed it in time, is taken over. What is under way is written on it: so any machine and any caller sees it, and can go
+on.
 """
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
+from base64 import b64decode, b64encode
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
-from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, Unreachable
-from openab_sop.objects import Object, at
+from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound, Unreachable
+from openab_sop.objects import Object, at, part
 
 DURATION = 60
 """Seconds after its last renewal at which anybody may take it over."""
 RENEWAL = DURATION / 4
 """Seconds between two renewals."""
 
+_DOING = f"{MANAGER}/doing"
+"""Annotation: what its holder does, or has begun, in words."""
+_RECORD = f"{MANAGER}/record"
+"""Annotation: the record of what is under way, as ``Board`` packs it."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Board:
+    """What is under way with a release, on its Lease: it stays there when nobody holds the lock.
+
+    Args:
+        release: name of the Helm release.
+    """
+
+    def __init__(self, cluster: Cluster, release: str) -> None:
+        self.name = name_of(release)
+        self._cluster = cluster
+
+    def read(self) -> str | None:
+        """Return the record; None if nothing is under way, or this caller may not look.
+
+        Raises:
+            ClusterError: it is there and cannot be read.
+        """
+        packed = self._annotations().get(_RECORD)
+        try:
+            return gzip.decompress(b64decode(packed)).decode() if packed else None
+        except (ValueError, EOFError, OSError) as error:
+            raise ClusterError(
+                f"what Lease {self.name} has on record cannot be read: {error}",
+                f"look at it: kubectl -n {self._cluster.namespace} get lease {self.name} --output=yaml",
+            ) from error
+
+    def doing(self) -> str:
+        """Return what is under way, or did not end, in words; empty if nothing is."""
+        return str(self._annotations().get(_DOING) or "")
+
+    def write(self, record: str, doing: str) -> None:
+        """Put a record there, and what is done in words."""
+        notes = {_RECORD: b64encode(gzip.compress(record.encode(), mtime=0)).decode(), _DOING: doing}
+        try:
+            self._cluster.merge("Lease", self.name, {"metadata": {"annotations": notes}})
+        except NotFound:
+            self._cluster.create("Lease", _body(self.name, "", notes))
+
+    def clear(self) -> None:
+        """Take the record away; the Lease goes with it, unless somebody holds it."""
+        found = self._cluster.find("Lease", self.name)
+        if found and _RECORD in part(found, "metadata", "annotations"):
+            if at(found, "spec", "holderIdentity"):
+                notes = {"metadata": {"annotations": {_RECORD: None, _DOING: None}}}
+                self._cluster.merge("Lease", self.name, notes)
+            else:
+                self._cluster.delete("Lease", self.name)
+
+    def _annotations(self) -> Object:
+        with suppress(Forbidden):
+            return part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations")
+        return {}
 
 
 class Lease:
@@ -35,7 +96,7 @@ class Lease:
     """
 
     def __init__(self, cluster: Cluster, release: str) -> None:
-        self.name = f"{MANAGER}-{release}"
+        self.name = name_of(release)
         self.holder = owner()
         self._cluster = cluster
         self.refused = False
@@ -44,15 +105,18 @@ class Lease:
         self._renewed = 0.0
         self._keeper: threading.Thread | None = None
 
-    def acquire(self) -> str:
+    def acquire(self, doing: str) -> str:
         """Take the lock, and keep it renewed until ``release`` is called; returns in words how it was had.
+
+        Args:
+            doing: what for, in words: it stays on the lock of a run that is killed.
 
         Raises:
             Held: another run has it.
         """
         if self._keeper:
             return f"{self.name} is held by this run, {self.holder}"
-        had = self._taken()
+        had = self._taken(doing)
         self._renewed = time.monotonic()
         self._keeper = threading.Thread(target=self._keep, name=self.name, daemon=True)
         self._keeper.start()
@@ -82,13 +146,18 @@ class Lease:
             raise self._held(self._lost)
 
     def release(self) -> None:
-        """Give it back; one that was taken over is its new holder's."""
+        """Give it back; one that was taken over is its new holder's, and one with a record stays without a holder."""
         if self._keeper is None:
             return
         self._ended.set()
         self._keeper.join(timeout=DURATION)
         with suppress(ClusterError, Unreachable):
-            if at(self._cluster.get("Lease", self.name), "spec", "holderIdentity") == self.holder:
+            found = self._cluster.get("Lease", self.name)
+            if at(found, "spec", "holderIdentity") != self.holder:
+                return
+            if _RECORD in part(found, "metadata", "annotations"):
+                self._cluster.merge("Lease", self.name, {"spec": {"holderIdentity": None}})
+            else:
                 self._cluster.delete("Lease", self.name)
 
     def _keep(self) -> None:
@@ -117,28 +186,38 @@ class Lease:
             except ClusterError as error:
                 self._lost = f"it could not be renewed: {error.problem}"
 
-    def _taken(self) -> str:
+    def _taken(self, doing: str) -> str:
+        body = _body(self.name, self.holder, {_DOING: doing})
         try:
-            self._cluster.create("Lease", self._body())
+            self._cluster.create("Lease", body)
         except Conflict:
-            return self._take_over()
+            return self._take_over(body, doing)
         return f"{self.name} is held by this run, {self.holder}"
 
-    def _take_over(self) -> str:
+    def _take_over(self, body: Object, doing: str) -> str:
         found = self._cluster.get("Lease", self.name)
-        holder = self._require_takeable(found)
-        change = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": self._body()["spec"]}
+        holder, notes = self._require_takeable(found), part(found, "metadata", "annotations")
+        known: Object = {"resourceVersion": found["metadata"]["resourceVersion"]}
+        if _RECORD not in notes:
+            known["annotations"] = {_DOING: doing}
+        change = {"metadata": known, "spec": body["spec"]}
         try:
             self._cluster.merge("Lease", self.name, change)
         except Conflict as lost:
             raise self._held("another run has just taken it over") from lost
-        return f"{self.name} was taken over from {holder}, which is gone"
+        if not holder:
+            return f"{self.name} is held by this run, {self.holder}; under way: {notes.get(_DOING)}"
+        return (
+            f"{self.name} was taken over from {holder}, which is gone; it had begun: {notes.get(_DOING) or 'unknown'}"
+        )
 
     def _require_takeable(self, found: Object) -> str:
         """Stop if a live run has the lock; returns the one that had it."""
-        holder = str(at(found, "spec", "holderIdentity"))
-        if not (is_dead(holder) or _is_stale(found) or holder == self.holder):
-            raise self._held(f"{holder} holds it, renewed {at(found, 'spec', 'renewTime')}")
+        holder = str(at(found, "spec", "holderIdentity") or "")
+        if not (not holder or is_dead(holder) or _is_stale(found) or holder == self.holder):
+            doing = part(found, "metadata", "annotations").get(_DOING)
+            said = f" ({doing})" if doing else ""
+            raise self._held(f"{holder} holds it{said}, renewed {at(found, 'spec', 'renewTime')}")
         return holder
 
     def _held(self, seen: str) -> Held:
@@ -148,15 +227,17 @@ class Lease:
             f"wait until it has ended; kubectl -n {self._cluster.namespace} get lease {self.name} shows who it is",
         )
 
-    def _body(self) -> Object:
-        spec = {
-            "holderIdentity": self.holder,
-            "leaseDurationSeconds": DURATION,
-            "acquireTime": _now(),
-            "renewTime": _now(),
-        }
-        metadata = {"name": self.name, "labels": {"app.kubernetes.io/managed-by": MANAGER}}
-        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+def name_of(release: str) -> str:
+    """Return the name of a release's Lease."""
+    return f"{MANAGER}-{release}"
+
+
+def _body(name: str, holder: str, notes: Object) -> Object:
+    spec = {"leaseDurationSeconds": DURATION, "acquireTime": _now(), "renewTime": _now()}
+    spec |= {"holderIdentity": holder} if holder else {}
+    metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": MANAGER}, "annotations": notes}
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
 def _now() -> str:

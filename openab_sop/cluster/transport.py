@@ -62,7 +62,8 @@ class Transport(urllib3.PoolManager):
         weakref.finalize(self, kubectl.end)
         if not kubectl.first:
             raise ClusterError(
-                f"kubectl does not take this access to the cluster: {kubectl.errors}", f"check it with: {self._by_hand}"
+                f"this access to the cluster cannot be used, kubectl says: {kubectl.errors}",
+                f"check it with: {self._by_hand}",
             )
         return path
 

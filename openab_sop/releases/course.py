@@ -1,13 +1,16 @@
 """The course of one upgrade as facts on disk: what was done, what is awaited, how it ended (SOP 1.9, 3.x).
 
 It lies beside the session file and is written before and after each change, so that whoever runs the same command after
-a kill, a pause or days later decides from what is there, not from memory.
+a kill, a pause or days later decides from what is there, not from memory. From the first change to the end it is on the
+release's lock too: whoever goes on may do so from another machine, or as another user.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -18,9 +21,12 @@ import cattrs
 from cattrs.errors import BaseValidationError
 
 from openab_sop import storage
+from openab_sop.cluster.lease import Board
 from openab_sop.errors import SettingsError
 
 FILE = "upgrade.json"
+BEFORE = "upgrade-before.json"
+"""The last upgrade that was not taken back, while a later one is in ``FILE``."""
 
 
 class End(StrEnum):
@@ -97,6 +103,7 @@ class Course:
         after_all: volumes that are restored since the old version did not run on them.
         restored: agents whose whole home does so by now.
         ended: how it ended; empty while it is under way.
+        serial: how often it was written: of two the higher one is the later.
     """
 
     id: str
@@ -128,6 +135,23 @@ class Course:
     after_all: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
     ended: str = ""
+    serial: int = field(default=0, compare=False)
+
+    @property
+    def own(self) -> frozenset[int]:
+        """Helm's revisions that are this upgrade's: where it began, what it made, and one that may be under way."""
+        return frozenset((self.revision, *self.revisions, *((self.acting_from + 1,) if self.acting else ())))
+
+    @property
+    def doing(self) -> str:
+        """What is under way, in words."""
+        if self.decided:
+            what = f"rolling back ({self.decided})"
+        elif self.acting:
+            what = f"applying the {self.acting} version"
+        else:
+            what = f"an answer is awaited at the gate {self.awaiting}" if self.awaiting else "between two steps"
+        return f"upgrade {self.id} from {self.version} to {self.target}, baseline {self.backup}: {what}"
 
     @property
     def changed(self) -> bool:
@@ -158,26 +182,47 @@ class CourseFile:
 
     Args:
         directory: that of the session file.
+        board: the release's lock, where it is kept too while it is under way; None for who has no cluster.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, board: Board | None = None) -> None:
         self.path = directory / FILE
+        self._board = board
+        self._agrees = board is None
 
     def read(self) -> Course | None:
-        """Return the course as it is on disk, None if there never was one.
+        """Return the course as it is known, None if there never was one; the later of disk and cluster counts.
 
         Raises:
-            SettingsError: the file is damaged.
+            SettingsError: the file, or what is on the cluster, is damaged.
         """
+        course = self._on_disk()
+        if self._board and not self._agrees:
+            self._agrees = True
+            text = self._board.read()
+            there = self._parsed(text, f"the record on Lease {self._board.name}") if text else None
+            if there and (course is None or course.id != there.id or course.serial < there.serial):
+                self._keep(course := there)
+        return course
+
+    def look_again(self) -> None:
+        """Have the next ``read`` look at the cluster once more: the lock is ours since."""
+        self._agrees = self._board is None
+
+    def _on_disk(self) -> Course | None:
         try:
-            return cattrs.structure(json.loads(self.path.read_text()), Course)
+            return self._parsed(self.path.read_text(), str(self.path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, BaseValidationError) as error:
-            raise SettingsError(
-                f"{self.path} cannot be read: {error}",
-                "look at the release (helm history), then move the file away and start anew",
-            ) from error
+        except OSError as error:
+            raise _damaged(str(self.path), error) from error
+
+    @staticmethod
+    def _parsed(text: str, where: str) -> Course:
+        try:
+            return cattrs.structure(json.loads(text), Course)
+        except (ValueError, BaseValidationError) as error:
+            raise _damaged(where, error) from error
 
     @property
     def course(self) -> Course:
@@ -191,10 +236,39 @@ class CourseFile:
         return course
 
     def write(self, course: Course) -> Course:
-        """Put a course on disk; a reader sees the old or the new, never half."""
+        """Put a course on disk, and on the cluster while something is changed; a reader sees old or new, never half."""
+        course = replace(course, serial=course.serial + 1)
+        self._keep(course)
+        if self._board and course.changed and not course.ended:
+            where = f"{course.doing}; session {socket.gethostname()}:{self.path.parent}"
+            self._board.write(json.dumps(asdict(course)), where)
+        elif self._board and course.ended:
+            self._board.clear()
+        return course
+
+    def _keep(self, course: Course) -> None:
         storage.private_directory(self.path.parent)
         storage.replace(self.path, json.dumps(asdict(course), indent=2).encode() + b"\n")
-        return course
+
+    def begin(self, course: Course) -> Course:
+        """Begin another upgrade; the one before is kept, if a rollback by hand could still lead back from it."""
+        ended = self.read()
+        if ended and ended.ended in (End.DONE, End.LEFT):
+            storage.replace(self.path.with_name(BEFORE), json.dumps(asdict(ended)).encode() + b"\n")
+        return self.write(course)
+
+    def before(self) -> Course | None:
+        """Return the upgrade before this one, if that came to nothing; what this one has made is its own then too.
+
+        Raises:
+            SettingsError: the file is damaged.
+        """
+        path, ended = self.path.with_name(BEFORE), self.read()
+        if ended is None or ended.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED) or not path.exists():
+            return None
+        found = self._parsed(path.read_text(), str(path))
+        made = (*found.revisions, *ended.revisions)
+        return replace(found, revisions=tuple(dict.fromkeys(made)), serial=ended.serial)
 
     def update(self, **changes: Any) -> Course:
         """Change fields of the course on disk."""
@@ -203,6 +277,22 @@ class CourseFile:
     def mark(self, mark: str, **changes: Any) -> Course:
         """Note that something was done, now, and change fields with it."""
         return self.update(reached={**self.course.reached, mark: now()}, **changes)
+
+
+def known(root: Path) -> Iterator[Course]:
+    """Yield the courses that are kept below a backup root, of every release; those that cannot be read are left out."""
+    for path in sorted(root.glob(f"sessions/*/*/*/{FILE}")) + sorted(root.glob(f"sessions/*/*/*/{BEFORE}")):
+        with suppress(SettingsError):
+            here = CourseFile(path.parent)
+            found = here.read() if path.name == FILE else here.before()
+            yield from [found] if found else []
+
+
+def _damaged(where: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"{where} cannot be read: {error}",
+        "look at the release (helm history), then move it away and start anew",
+    )
 
 
 def now() -> str:

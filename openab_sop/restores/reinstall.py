@@ -15,7 +15,7 @@ from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Access
-from openab_sop.cluster.lease import Lease
+from openab_sop.cluster.lease import Board, Lease
 from openab_sop.errors import NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
@@ -83,7 +83,7 @@ class Reinstall:
         )
         self._uninstalled = False
         directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._plan.release)
-        self._course = CourseFile(directory)
+        self._course = CourseFile(directory, Board(self._cluster, self._plan.release))
         self.lease = Lease(self._cluster, self._plan.release)
 
     def fits(self) -> Verdict:
@@ -92,6 +92,20 @@ class Reinstall:
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
         findings += obstacles.lacking(self._plan, self._cluster)
         return Verdict("the backup belongs here", tuple(findings))
+
+    @property
+    def intent(self) -> str:
+        """What it will do, in words."""
+        manifest = self._plan.source.manifest
+        claims = ", ".join(claim for _, _, claim in self._plan.with_claims)
+        return (
+            f"bring the homes on {claims} back as of {manifest.created}, uninstall release {manifest.release}, and "
+            f"install {manifest.chart} {manifest.version} again on the same volumes, from {manifest.name}"
+        )
+
+    def hold(self) -> str:
+        """Take the lock of the release (SOP 5.1); returns in words how it was had."""
+        return self.lease.acquire(f"reinstall from backup {self._plan.source.manifest.name}")
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.5); returns by agent what came of it."""

@@ -150,6 +150,21 @@ class Restoration:
                         f"set {what} in the values as it was, restore, and change it after that",
                     )
 
+    @property
+    def intent(self) -> str:
+        """What it will do, in words."""
+        manifest = self.source.manifest
+        done = [f"bring {self.selection} of {manifest.release} back as of {manifest.created}, from {manifest.name}"]
+        if self.selection.touches_volumes:
+            volumes = ", ".join(f"{volume.key} (claim {volume.claim})" for volume, _ in self._concerned())
+            agents = ", ".join(agent.deployment for agent in self._agents())
+            done.append(f"stop {agents} meanwhile, and write to {volumes}; what is newer there is set aside")
+        return "; ".join(done)
+
+    def hold(self) -> str:
+        """Take the lock of the release (SOP 5.1); returns in words how it was had."""
+        return self.lease.acquire(f"restore from backup {self.source.manifest.name}")
+
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent that is to be stopped (SOP 5.1); returns by agent what came of it.
 

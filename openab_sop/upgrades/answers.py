@@ -61,7 +61,12 @@ class Reply:
             SettingsError: it is not awaited.
         """
         if course is None or course.ended:
-            raise SettingsError(f"--answer={self}: no upgrade is under way that awaits one", "leave out --answer")
+            over = f"; upgrade {course.id} to {course.target} has ended: {course.ended}" if course else ""
+            raise SettingsError(
+                f"--answer={self}: nobody has asked: no upgrade is under way with this release, neither in the session "
+                f"on this machine nor on the release's lock{over}",
+                "check --namespace and --release; leave out --answer to begin an upgrade",
+            )
         if self.course not in ("", course.id):
             raise SettingsError(
                 f"--answer={self} is for upgrade {self.course}; under way is {course.id}, to {course.target}",

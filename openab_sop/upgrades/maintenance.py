@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,7 @@ class Policy:
         may_vanish: patterns of names in a home that may be gone after an upgrade.
         keep_logins: whether logins that are newer on a volume stay where a whole home is restored (``--logins``).
         backup_root, store, identity, recipients, snapshot_above: as for a backup.
+        accepted, reason: ids of findings that are let pass, and why.
     """
 
     prerelease: str
@@ -53,6 +54,8 @@ class Policy:
     identity: str | None
     recipients: Mapping[str, Any]
     snapshot_above: int
+    accepted: Collection[str] = ()
+    reason: str = ""
 
 
 @dataclass
@@ -65,6 +68,8 @@ class Maintenance:
         runs_again: whether every agent runs that a way back had stopped which was cut short.
         notes: what the summary must not leave out, by what it is.
         entered: whether this run has taken up the course: only then may it lead back.
+        at_work: whether it has begun to change or to judge a version: what fails before is no version's fault.
+        without_baseline: why the baseline cannot be read, where an answer is taken without it; empty if it can.
     """
 
     helm: Helm
@@ -76,6 +81,8 @@ class Maintenance:
     announcer: Announcer
     notes: dict[str, str] = field(default_factory=dict[str, str])
     entered: bool = False
+    at_work: bool = False
+    without_baseline: str = ""
     runs_again: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
     _blueprints: dict[str, Blueprint] = field(default_factory=dict[str, Blueprint])
@@ -90,6 +97,16 @@ class Maintenance:
     def settled(self) -> Settled:
         """How the volumes were when the present version had settled."""
         return Settled(self.file.path.parent / "settled")
+
+    def hold(self, doing: str) -> str:
+        """Take the lock of the release, and look again at what is under way; returns in words how it was had.
+
+        Raises:
+            Held: another run has it.
+        """
+        had = self.lease.acquire(doing)
+        self.file.look_again()
+        return had
 
     def listed(self) -> Listed:
         """Return what Helm says of the release now.
@@ -159,11 +176,17 @@ class Maintenance:
         course = self.file.read()
         if course is None or not course.changed or not self.entered:
             return Status.UNCHANGED
+        if not (self.at_work or course.acting or course.decided or course.ended):
+            return Status.UNCHANGED  # it is under way as it was before this run
         if course.awaiting and not course.decided and not course.ended:
             return Status.WAITING
         if self.runs_again and not course.ended:
             return Status.LEFT
         return _STATUS.get(course.ended, Status.STUCK)
+
+    def known(self) -> Collection[str]:
+        """Return the names of the release's Deployments before the upgrade; none where the baseline is gone."""
+        return () if self.without_baseline else self.blueprint().deployments
 
     def until_closed(self, held: AbstractContextManager[object]) -> None:
         """Leave a context at the end of the run at the latest."""

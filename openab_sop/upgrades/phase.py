@@ -241,6 +241,8 @@ class Phase:
         return {}
 
     def _look(self, release: Release) -> dict[str, Looked]:
+        if self._m.without_baseline:
+            return {}
         return look(release, self._m.baseline(), self._m.policy.may_vanish, self._course, self._settled)
 
     def _settled(self, key: str, since: VolumeSince) -> str:
@@ -280,6 +282,7 @@ class Phase:
             raise NotNeeded(why)
         if self._is_over:
             raise NotNeeded(f"{self.version} was validated by an earlier run of this upgrade")
+        self._m.at_work = True
 
     def _require_unverified(self) -> None:
         if when := self._course.when(self._verified):
@@ -292,7 +295,7 @@ class Phase:
                 restart(m.helm.cluster, agent)
         try:
             release = m.release()
-            companions = fingerprint.judgeable(release, self._course, m.blueprint().deployments)
+            companions = fingerprint.judgeable(release, self._course, m.known())
             verified = self._course.when(self._verified) is not None
             judged = judge(m, release, (*release.agents, *companions), from_now=verified and not to_restart)
         finally:

@@ -13,7 +13,7 @@ from openab_sop.backups import proof, remote, sealing
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import NotNeeded, ReleaseError
+from openab_sop.errors import BackupError, NotNeeded, ReleaseError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.rehearsals import outcome
@@ -30,6 +30,8 @@ from openab_sop.upgrades.recovery import Situation
 from openab_sop.verdict import Finding, Verdict
 
 PRERELEASE, STABLE = "prerelease", "stable"
+BASELINE_GONE = "baseline-gone"
+"""The id by which it is accepted that a version is confirmed although nothing leads back any more."""
 HELPERS_TRIED = "helpers tried"
 """The mark of an upgrade before whose first change a helper ran beside each agent."""
 
@@ -58,6 +60,10 @@ class Upgrade:
             ),
             STABLE: Phase(STABLE, str(target.version), target.chart, maintenance),
         }
+
+    def hold(self) -> str:
+        """Take the lock of the release (SOP 3.0); returns in words how it was had."""
+        return self.maintenance.hold(f"upgrade to {self.target.version}")
 
     def begin(self, reply: Reply | None) -> str:
         """Go on with the upgrade that is under way, or begin one (SOP 1.9, 3.0); returns which, in words.
@@ -99,13 +105,37 @@ class Upgrade:
         m, course = self.maintenance, self.maintenance.course
         if not course.when("baseline taken"):
             course = m.file.update(backup=self._newest().name)
-        backup = m.baseline()
-        findings = list(proof.prove(backup).findings)
+        try:
+            backup = m.baseline()
+            findings = list(proof.prove(backup).findings)
+        except BackupError as gone:
+            if course.awaiting != STABLE:
+                raise
+            return self._without_baseline(gone.problem)
+        if findings and course.awaiting == STABLE:
+            return self._without_baseline(str(findings[0]))
         if backup.manifest.revision != course.revision:
             stale = f"it is of revision {backup.manifest.revision}"
             runs = f"revision {course.revision}, which this upgrade starts from"
             findings.insert(0, Finding(f"backup {course.backup}", stale, runs, TAKE))
         return Verdict(f"backup {course.backup} of revision {backup.manifest.revision}", tuple(findings))
+
+    def _without_baseline(self, why: str) -> Verdict:
+        """Tell that nothing leads back any more; the last answer can be given all the same, if that is accepted."""
+        m = self.maintenance
+        if BASELINE_GONE not in m.policy.accepted:
+            finding = Finding(
+                f"backup {m.course.backup}",
+                why,
+                "the baseline of the upgrade that waits: without it nothing leads back",
+                f"bring it back, then answer; or answer without it: --accept={BASELINE_GONE} --reason=TEXT",
+            )
+            return Verdict(f"backup {m.course.backup}", (finding,))
+        m.without_baseline = why
+        m.notes["without the baseline"] = (
+            f"WARNING: {why}: files are not compared, and nothing leads back ({m.policy.reason})"
+        )
+        return Verdict(f"backup {m.course.backup} is gone, and it was accepted: {m.policy.reason}", ())
 
     def dry_run(self) -> Verdict:
         """Have Helm render each version and the API judge each object of it; nothing is changed (SOP 3.1)."""
@@ -224,7 +254,7 @@ class Upgrade:
             **self._by_rehearsal(),
         )
         self.maintenance.settled.forget()
-        self.maintenance.file.write(course)
+        self.maintenance.file.begin(course)
         self.maintenance.entered = True
         return f"upgrade {course.id} begins: {course.version} at revision {course.revision} to {course.target}"
 

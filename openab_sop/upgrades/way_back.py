@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from secrets import token_hex
 
+from openab_sop.agents import standstill
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
@@ -46,8 +47,10 @@ class WayBack:
         """
         if not self.by_hand:
             raise NotNeeded("as the upgrade of this run has it")
-        lock = self._m.lease.acquire()
-        course = self._m.file.read()
+        lock = self._m.hold("rollback")
+        course = self._m.file.before() or self._m.file.read()
+        if course and named is None and course.ended:
+            self._m.file.write(course)  # the last one that came to anything
         if named and (course is None or course.ended or not course.changed):  # one that has only begun is in no way
             course = self._m.file.write(replace(self._since(named), ended=End.LEFT))
         elif named and course and named.name != course.backup:
@@ -62,6 +65,42 @@ class WayBack:
         self._m.entered = True
         return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
 
+    @property
+    def intent(self) -> str:
+        """What a rollback by hand will do, in words."""
+        course = self._m.course
+        return (
+            f"roll {self._m.name} back from {course.target} to {course.version}, revision {course.revision}; stop its "
+            f"agents meanwhile, and bring back from {course.backup} what the old version cannot read"
+        )
+
+    def abandon(self, reason: str) -> str:
+        """Close what is under way as it is: nothing leads on or back from it any more; returns that in words.
+
+        The agents run again, but for those whose data are half written.
+
+        Args:
+            reason: why, for the report.
+
+        Raises:
+            ReleaseError: nothing is under way.
+        """
+        self._m.hold("closing an upgrade as it is")
+        course = self._m.file.read()
+        if course is None or course.ended:
+            raise ReleaseError(f"no upgrade or rollback of {self._m.name} is under way", "leave out --abandon")
+        half = {key.partition("/")[0] for key in course.writing}
+        agents = [agent for agent in self._m.release().agents if agent.deployment not in half]
+        started = [a.deployment for a in agents if standstill.let_start(self._m.helm.cluster, a)]
+        self._m.file.update(ended=End.LEFT, acting="", awaiting="", decided="")
+        if half:
+            self._m.notes["standing still"] = (
+                f"WARNING: {', '.join(sorted(half))}: data are half written; "
+                f"pytest suites/restore --backup={course.backup} brings them back"
+            )
+        told = f"upgrade {course.id} from {course.version} to {course.target} is closed as it is: {reason}"
+        return told + (f"; started: {', '.join(started)}" if started else "")
+
     def decide(self) -> Decision:
         """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).
 
@@ -73,6 +112,8 @@ class WayBack:
             raise NotNeeded("nothing was changed: there is nothing to roll back")
         if not self._m.entered:
             raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
+        if not (self.by_hand or self._m.at_work or course.acting or course.decided or course.ended):
+            raise NotNeeded(f"this run has neither changed nor judged anything; as before: {course.doing}")
         if course.ended in _OVER or (course.ended and not self.by_hand):
             raise NotNeeded(f"upgrade {course.id} has ended: {course.ended}; there is nothing to roll back")
         if self._never_began(course):
@@ -120,8 +161,7 @@ class WayBack:
 
     def _target(self, course: Course) -> str:
         known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
-        own = {*course.revisions, *((course.acting_from + 1,) if course.acting else ())}
-        if foreign := [number for number in known if number > course.revision and number not in own]:
+        if foreign := [number for number in known if number > course.revision and number not in course.own]:
             raise ReleaseError(
                 f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
                 "somebody has changed the release since: roll it back by hand (helm history, helm rollback)",

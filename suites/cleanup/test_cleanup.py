@@ -32,4 +32,4 @@ def test_copies_are_removed(cluster_at_hand: Cluster, evidence: Evidence) -> Non
 
 def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
     """6.1 Only what is named with --delete goes, and never the newest good backup of a release."""
-    evidence("deleted", ", ".join(cleanup.delete_named(kept, settings.delete, journal)))
+    evidence("deleted", ", ".join(cleanup.delete_named(kept, settings.delete, journal, force=settings.force)))

@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.audit import Evidence
 from fixtures.console import Progress
+from fixtures.human import Consent
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.proof import prove
 from openab_sop.restores.reinstall import Reinstall
@@ -20,11 +21,12 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 
 
 @pytest.mark.gate
-def test_backup_belongs_here(reinstall: Reinstall, evidence: Evidence) -> None:
-    """4.5 The backup is of this namespace, and no other run maintains its release."""
+def test_backup_belongs_here(reinstall: Reinstall, consent: Consent, evidence: Evidence) -> None:
+    """4.5 The backup is of this namespace, what follows is wanted, and no other run maintains its release."""
     verdict = reinstall.fits()
     assert verdict.passed, str(verdict)
-    evidence("lock", reinstall.lease.acquire())
+    evidence("wanted", consent(reinstall.intent))
+    evidence("lock", reinstall.hold())
 
 
 def test_helpers_start(reinstall: Reinstall, evidence: Evidence) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
+from fixtures.human import Consent
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.proof import prove
 from openab_sop.restores.restore import Restoration
@@ -27,9 +28,14 @@ def test_backup_is_of_this_release(restoration: Restoration, evidence: Evidence)
     evidence("to restore", restoration.selection)
 
 
+def test_restore_is_wanted(restoration: Restoration, consent: Consent, evidence: Evidence) -> None:
+    """5.1 What will be stopped and written is shown; at a terminal a human is asked once."""
+    evidence("wanted", consent(restoration.intent))
+
+
 def test_release_is_held(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 No other run maintains this release: its lock is ours."""
-    evidence("lock", restoration.lease.acquire())
+    evidence("lock", restoration.hold())
 
 
 def test_helpers_start(restoration: Restoration, evidence: Evidence) -> None:

@@ -9,8 +9,11 @@ from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
+from fixtures.human import Consent
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
+from openab_sop.errors import NothingToDo
+from openab_sop.settings import Settings
 from openab_sop.upgrades.rollback import Rollback
 from openab_sop.upgrades.way_back import WayBack
 
@@ -18,9 +21,18 @@ remedy = pytest.mark.remedy
 
 
 @remedy
-def test_upgrade_is_taken_up(way_back: WayBack, way_back_to: Backup | RemoteBackup | None, evidence: Evidence) -> None:
-    """4.1 No other run maintains this release, and what is to be rolled back is known."""
+def test_upgrade_is_taken_up(
+    way_back: WayBack,
+    way_back_to: Backup | RemoteBackup | None,
+    consent: Consent,
+    settings: Settings,
+    evidence: Evidence,
+) -> None:
+    """4.1 No other run maintains this release, and what is to be rolled back is known, and wanted if by hand."""
+    if settings.abandon:
+        raise NothingToDo(way_back.abandon(settings.reason))
     evidence("rollback", way_back.take_up(way_back_to))
+    evidence("wanted", consent(way_back.intent))
 
 
 @remedy

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fixtures.audit import Audit, Evidence
-from openab_sop.releases.course import Course
+from openab_sop.cluster.lease import Board, Lease
+from openab_sop.errors import NothingToDo, NotNeeded
+from openab_sop.releases.course import Course, CourseFile
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
 from openab_sop.targets import capacity
@@ -14,6 +16,17 @@ from openab_sop.targets.chart_source import ChartSource
 from openab_sop.targets.notes import Notes
 from openab_sop.targets.target import Choice, Target
 from openab_sop.targets.version import Version
+from openab_sop.upgrades import unfinished
+from openab_sop.upgrades.answers import Reply
+
+
+def test_answer_is_awaited(reply: Reply | None, course_file: CourseFile, evidence: Evidence) -> None:
+    """3.3 An answer that was given is the one that the upgrade under way awaits."""
+    if reply is None:
+        raise NotNeeded("no answer was given")
+    course = course_file.read()
+    reply.require_awaited(course)
+    evidence("under way", course.doing if course else "nothing")
 
 
 def test_target_version_is_known(source: ChartSource, target_version: Version, evidence: Evidence) -> None:
@@ -23,10 +36,24 @@ def test_target_version_is_known(source: ChartSource, target_version: Version, e
 
 
 def test_target_is_not_what_runs(
-    release: Release, target_version: Version, under_way: Course | None, settings: Settings, evidence: Evidence
+    release: Release,
+    target_version: Version,
+    under_way: Course | None,
+    board: Board,
+    settings: Settings,
+    audit: Audit,
+    evidence: Evidence,
 ) -> None:
     """1.4 There is something to do: the target is not what runs already, or its upgrade is not finished yet."""
-    evidence("to do", targets.check_needed(release, target_version, under_way, force=settings.force))
+    if under_way is None:
+        Lease(release.cluster, release.name).require_free()
+        unfinished.require_running(release, board)
+    try:
+        evidence("to do", targets.check_needed(release, target_version, under_way, force=settings.force))
+    except NothingToDo:
+        if paused := unfinished.require_well(release):
+            audit.facts["scaled to nothing"] = f"WARNING: {', '.join(paused)}"
+        raise
 
 
 def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:

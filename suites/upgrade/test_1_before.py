@@ -7,13 +7,12 @@ import pytest
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
 from openab_sop.upgrades.answers import Reply
-from openab_sop.upgrades.maintenance import Maintenance
 from openab_sop.upgrades.upgrade import Upgrade
 
 
-def test_release_is_held(maintenance: Maintenance, evidence: Evidence) -> None:
+def test_release_is_held(upgrade: Upgrade, evidence: Evidence) -> None:
     """3.0 No other run maintains this release: its lock is ours."""
-    evidence("lock", maintenance.lease.acquire())
+    evidence("lock", upgrade.hold())
 
 
 def test_upgrade_is_taken_up(upgrade: Upgrade, reply: Reply | None, audit: Audit, evidence: Evidence) -> None:

@@ -1,0 +1,74 @@
+"""What an earlier run has left unfinished, so that nothing is called done, or begun, on top of it (SOP 1.4, 3.0)."""
+
+from __future__ import annotations
+
+from openab_sop.agents.standstill import STOPPED
+from openab_sop.cluster.lease import Board
+from openab_sop.errors import ReleaseError
+from openab_sop.objects import at, part
+from openab_sop.releases.course import Course
+from openab_sop.releases.release import Release
+
+
+def closed_elsewhere(course: Course, release: Release) -> str:
+    """Tell how somebody has brought a release on from where its upgrade has left it; empty if nobody has.
+
+    What is half written on a volume keeps the upgrade open: no revision of Helm's mends that.
+    """
+    if not course.changed or course.writing or release.status != "deployed" or release.revision in course.own:
+        return ""
+    return (
+        f"somebody has brought the release to revision {release.revision} ({release.version}, deployed) since; "
+        f"upgrade {course.id} to {course.target} had left it at revision {course.last}"
+    )
+
+
+def require_running(release: Release, board: Board) -> None:
+    """Stop if an agent stands still that a run of ours has stopped and not started again.
+
+    Raises:
+        ReleaseError: one does; the message says what was under way, and both ways on.
+    """
+    cluster = release.cluster
+    still: dict[str, str] = {}
+    for agent in release.agents:
+        noted = part(cluster.get("Deployment", agent.deployment), "metadata", "annotations").get(STOPPED)
+        if noted is not None:
+            still[agent.deployment] = str(noted)
+    if still:
+        begun = board.doing()
+        first, replicas = next(iter(still.items()))
+        raise ReleaseError(
+            f"{', '.join(still)} stands still: a run that did not end has stopped it"
+            + (f" ({begun})" if begun else ""),
+            f"do again what it did, which ends it: {_again(begun)}; or, if the data are as they should be: "
+            f"kubectl -n {cluster.namespace} scale deployment {first} --replicas={replicas} and "
+            f"kubectl -n {cluster.namespace} annotate deployment {first} {STOPPED}-",
+        )
+
+
+def require_well(release: Release) -> list[str]:
+    """Stop if what is called done does not run; returns the agents that somebody has scaled to nothing.
+
+    Raises:
+        ReleaseError: an agent has not all of its replicas.
+    """
+    paused: list[str] = []
+    for agent in release.agents:
+        deployment = release.cluster.get("Deployment", agent.deployment)
+        wanted, ready = at(deployment, "spec", "replicas"), part(deployment, "status").get("readyReplicas", 0)
+        paused += [] if wanted else [agent.deployment]
+        if ready < wanted:
+            raise ReleaseError(
+                f"{release.version} is deployed already, and {agent.deployment} does not run: "
+                f"{ready} of {wanted} replicas are ready",
+                f"kubectl -n {release.namespace} describe pods -l '{agent.selector}' shows why; "
+                "--force applies the version once more",
+            )
+    return paused
+
+
+def _again(begun: str) -> str:
+    """Return the command that ends what is on the lock."""
+    what, _, backup = begun.partition(" from backup ")
+    return f"pytest suites/{what} --backup={backup}" if what in ("restore", "reinstall") else "pytest suites/rollback"
