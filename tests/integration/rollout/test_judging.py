@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from openab_sop.agents.agent import Agent
+from openab_sop.cluster import patience
 from openab_sop.cluster.kube import Access, Cluster
-from openab_sop.errors import ClusterError, Forbidden
+from openab_sop.errors import Forbidden, Unreachable
 from openab_sop.rollouts import health, logs, rollout
 from openab_sop.rollouts.concern import Limits, Symptom
 from openab_sop.rollouts.logs import LogFacts
@@ -70,11 +71,11 @@ def test_an_api_that_does_not_answer(
     field: Field, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for, but not for ever."""
-    monkeypatch.setattr(health, "UNREACHABLE", 2)
+    monkeypatch.setattr(patience, "BEFORE", 2)
     access, nowhere = field.cluster.access, tmp_path / "nowhere"
     nowhere.write_text(access.paths[0].read_text().replace(access.server, "https://127.0.0.1:1"))
     begun = time.monotonic()
-    with pytest.raises(ClusterError, match="does not answer"):
+    with pytest.raises(Unreachable, match="does not answer"):
         health.await_healthy(Cluster(replace(access, paths=(nowhere,))), agent, limits=QUICK)
     assert 2 <= time.monotonic() - begun < 30
 
