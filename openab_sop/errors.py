@@ -75,6 +75,10 @@ class Stalled(CutOff):
     """A stream from or to a pod stood still for too long."""
 
 
+class Disturbed(SopError):
+    """Somebody has started an agent while this run held its volume: whatever was being done to it has ended."""
+
+
 class BackupError(SopError):
     """A backup could not be made, or is not one."""
 

@@ -101,20 +101,20 @@ class Stream:
             raise TimeoutError
         return os.read(output, size)
 
-    def write(self, data: bytes, timeout: float | None = None) -> None:
+    def write(self, data: bytes, timeout: float | None = None) -> bytes:
         """Send ``data`` to the command; a command that is gone shows at the next read.
 
-        Raises:
-            TimeoutError: it took nothing for so many seconds.
+        Returns:
+            What it has not taken, since for so many seconds it took nothing; empty if it took all.
         """
         assert self.process.stdin is not None
         left, given = memoryview(data), self.process.stdin.fileno()
         with suppress(BrokenPipeError):
-            while left:
-                if not _ready(given, select.POLLOUT, timeout):
-                    raise TimeoutError
+            while left and _ready(given, select.POLLOUT, timeout):
                 with suppress(BlockingIOError):
                     left = left[os.write(given, left) :]
+            return bytes(left)
+        return b""
 
     @property
     def lives(self) -> bool:

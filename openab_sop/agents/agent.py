@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from openab_sop import redact
 from openab_sop.agents.workload import Workload, volume_key
@@ -13,6 +14,10 @@ from openab_sop.errors import PodError, ReleaseError
 from openab_sop.objects import Object, at, part, parts
 
 _POD = ("spec", "template", "spec")
+RECENT = timedelta(minutes=10)
+"""An agent that has crashed within this time is not well, however it looks now."""
+WENT_WITH_ITS_NODE = "Unknown"
+"""The reason of the kubelet for a container whose end it did not see: its node was restarted. The code is 255."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,26 @@ def learn_environment(deployment: Object) -> None:
     for name, value in environment(deployment):
         if redact.is_secret_name(name):
             redact.learn(value)
+
+
+def trouble(pod: Object, container: str) -> str:
+    """Return why a pod's agent is not well; empty if it is."""
+    for status in parts(pod, "status", "containerStatuses"):
+        if status["name"] != container:
+            continue
+        state = part(status, "state")
+        if "running" not in state:
+            reasons = [str(part(state, word).get("reason") or word) for word in state]
+            return f"pod {pod['metadata']['name']}: {', '.join(reasons) or 'not running'}"
+        ended = part(status, "lastState", "terminated")
+        if ended.get("exitCode") and ended.get("reason") != WENT_WITH_ITS_NODE and _is_recent(ended["finishedAt"]):
+            return f"it was restarted {status['restartCount']} times, last after exit code {ended['exitCode']}"
+        return "" if status.get("ready") else f"pod {pod['metadata']['name']} is not Ready"
+    return f"pod {pod['metadata']['name']} is {at(pod, 'status', 'phase')}"
+
+
+def _is_recent(timestamp: str) -> bool:
+    return datetime.now(UTC) - datetime.fromisoformat(timestamp) < RECENT
 
 
 def _references(pod: Object, kind: str) -> Iterator[str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import openab_sop
 from openab_sop import redact, storage
+from openab_sop.agents import ownership
+from openab_sop.agents.agent import trouble
 from openab_sop.backups import backup, coverage, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
@@ -144,6 +146,29 @@ class Draft:
         if failures:
             raise BackupError("; ".join(f.problem for f in failures), failures[0].next_step)
         return {part.agent.key: part.home for part in self._agents}
+
+    def doubts(self, *, encrypted_before: bool) -> dict[str, str]:
+        """Return what is in doubt about the backup although it is whole, for the summary.
+
+        Args:
+            encrypted_before: whether this one is in plain, and the one before it was encrypted.
+        """
+        found: dict[str, str] = {}
+        cluster = self.release.cluster
+        if empty := [part.agent.key for part in self._agents if not part.agent.volume and part.home.files == 0]:
+            found["empty home"] = f"WARNING: {', '.join(empty)}: there is no file in it; is it the right volume?"
+        pods = [(agent, pod) for agent in self.release.agents for pod in cluster.list("Pod", agent.selector)]
+        if unwell := [f"{agent.deployment}: {why}" for agent, pod in pods if (why := trouble(pod, agent.container))]:
+            found["not well"] = f"WARNING: {'; '.join(unwell)}: this is the state of a release that does not work"
+        owned: list[str] = []
+        for agent in self.release.agents:
+            for owner in ownership.owners(cluster, cluster.get("Deployment", agent.deployment)):
+                owned.append(f"{agent.deployment} is kept as it should be by {owner.who} ({owner.suspend})")
+        if owned:
+            found["owned elsewhere"] = f"WARNING: before an upgrade or a restore, suspend it: {'; '.join(owned)}"
+        if encrypted_before:
+            found["not encrypted"] = "WARNING: the backup before this one was encrypted, this one is not (--encrypt-to)"
+        return found
 
     def keep_item(self, item: Item) -> dict[str, str]:
         """Take one item of every agent out of its copied home (SOP 2.2-2.5).

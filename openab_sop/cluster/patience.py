@@ -29,11 +29,13 @@ class Patience:
     Attributes:
         begun: whether something was changed.
         stall: seconds for which a stream from or to a pod may bring nothing.
+        halted: why every stream has to end at once; empty while they may go on.
         tell: gets a line when the API goes away, and one when it is back.
     """
 
     begun: bool = False
     stall: float = 120.0
+    halted: str = ""
     tell: Callable[[str], None] = field(default=lambda line: None)
     _away: float | None = None
 

@@ -13,14 +13,16 @@ nothing is written there.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.shells import Shells
-from openab_sop.errors import CutOff, PodError, Stalled
+from openab_sop.errors import CutOff, Disturbed, PodError, Stalled
 from openab_sop.objects import Object
 from openab_sop.process import Stream
 from openab_sop.shown import one_line
@@ -34,6 +36,9 @@ class ScriptFailed(PodError):
         self.status = status
 
 
+T = TypeVar("T")
+SLICE = 0.25
+"""Seconds for which a stream waits before it looks whether it is to end."""
 CHUNK = 1 << 16
 """Bytes asked for at once."""
 
@@ -200,10 +205,7 @@ class Output:
         """
         reserve = len(self._mark) + _STATUS_MAX
         while not self._ended and len(self._held) <= reserve:
-            try:
-                chunk = self._process.read(max(size, CHUNK), self._pod.cluster.patience.stall)
-            except TimeoutError:
-                raise self._stalled("sends") from None
+            chunk = self._moving("sends", lambda: self._process.read(max(size, CHUNK), SLICE))
             if not chunk:
                 raise self._cut_off()
             self.received += len(chunk)
@@ -218,10 +220,14 @@ class Output:
 
     def send(self, data: bytes) -> None:
         """Write to the script's standard input; one that is gone shows at the next read."""
-        try:
-            self._process.write(data, self._pod.cluster.patience.stall)
-        except TimeoutError:
-            raise self._stalled("takes") from None
+        left = [data]
+
+        def write() -> None:
+            left[0] = self._process.write(left[0], SLICE)
+            if left[0]:
+                raise TimeoutError
+
+        self._moving("takes", write)
 
     def stderr(self) -> str:
         """Return the last of what the script said on its standard error."""
@@ -251,6 +257,19 @@ class Output:
             f"pod {self._pod.name} sends more than {self._limit} bytes, far more than what was asked for can take",
             "look into the pod: its tools are not to be trusted",
         )
+
+    def _moving(self, does: str, act: Callable[[], T]) -> T:
+        """Do something that waits for the pod's side, in slices: as long as there is patience, and nobody says halt."""
+        patience = self._pod.cluster.patience
+        deadline = time.monotonic() + patience.stall
+        while True:
+            if patience.halted:
+                raise Disturbed(patience.halted, "have whoever did it leave it alone, then run the same command again")
+            try:
+                return act()
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise self._stalled(does) from None
 
     def _stalled(self, does: str) -> Stalled:
         return Stalled(

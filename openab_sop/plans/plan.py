@@ -10,6 +10,7 @@ from openab_sop.agents.workload import Image, Workload
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
 from openab_sop.targets.version import Version
+from openab_sop.verdict import Finding
 
 Key = tuple[str, str]
 """Kind and name of an object in the release's namespace."""
@@ -92,6 +93,7 @@ class Plan:
         unwell: why an agent is not well now, by Deployment.
         quotas: the namespace's ResourceQuotas.
         added: what the record has and chart and values do not make, as ``provenance.additions`` has it.
+        owned: who else keeps an agent's Deployment as it should be.
         forbidden: what the upgrade, or the way back from it, does to an object and the caller may not, by the object.
     """
 
@@ -118,6 +120,7 @@ class Plan:
     unwell: Mapping[str, str] = field(default_factory=dict[str, str])
     quotas: tuple[Object, ...] = ()
     added: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
+    owned: tuple[Finding, ...] = ()
     forbidden: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
 
     @cached_property

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
 
-from openab_sop.agents.agent import Agent
+from openab_sop.agents import ownership
+from openab_sop.agents.agent import Agent, trouble
 from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Access, Cluster
@@ -28,11 +28,8 @@ from openab_sop.releases.manifest import Manifest, ManifestObject
 from openab_sop.releases.release import Release
 from openab_sop.targets.registry import Registry
 from openab_sop.targets.version import Version
+from openab_sop.verdict import Finding
 
-RECENT = timedelta(minutes=10)
-"""An agent that has crashed within this time is not well, however it looks now."""
-WENT_WITH_ITS_NODE = "Unknown"
-"""The reason of the kubelet for a container whose end it did not see: its node was restarted. The code is 255."""
 _PRESENT = 'for path; do [ -s "./$path" ] && printf "%s\\0" "$path"; done || :'
 _CLAIM = "PersistentVolumeClaim"
 
@@ -94,6 +91,7 @@ class Survey:
             running=frozenset(_running(cluster, release.agents)),
             unwell=dict(_unwell(cluster, release.agents)),
             quotas=_quotas(cluster),
+            owned=tuple(_owned(cluster, manifest)),
             added=self._added,
         )
 
@@ -294,32 +292,18 @@ def _found(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tu
                 yield agent.deployment, frozenset(filter(None, found.split("\0")))
 
 
+def _owned(cluster: Cluster, manifest: Manifest) -> Iterator[Finding]:
+    for workload in manifest.workloads:
+        if workload.kind == "Deployment" and (live := cluster.find("Deployment", workload.name)):
+            yield from ownership.findings(cluster, live)
+
+
 def _unwell(cluster: Cluster, agents: Sequence[Agent]) -> Iterator[tuple[str, str]]:
     for agent in agents:
         pods = [p for p in cluster.list("Pod", agent.selector) if not p["metadata"].get("deletionTimestamp")]
         seen = [text for pod in pods if (text := trouble(pod, agent.container))]
         if not pods or seen:
             yield agent.deployment, "; ".join(seen) or "it has no pod"
-
-
-def trouble(pod: Object, container: str) -> str:
-    """Return why a pod's agent is not well; empty if it is."""
-    for status in parts(pod, "status", "containerStatuses"):
-        if status["name"] != container:
-            continue
-        state = part(status, "state")
-        if "running" not in state:
-            reasons = [str(part(state, word).get("reason") or word) for word in state]
-            return f"pod {pod['metadata']['name']}: {', '.join(reasons) or 'not running'}"
-        ended = part(status, "lastState", "terminated")
-        if ended.get("exitCode") and ended.get("reason") != WENT_WITH_ITS_NODE and _is_recent(ended["finishedAt"]):
-            return f"it was restarted {status['restartCount']} times, last after exit code {ended['exitCode']}"
-        return "" if status.get("ready") else f"pod {pod['metadata']['name']} is not Ready"
-    return f"pod {pod['metadata']['name']} is {at(pod, 'status', 'phase')}"
-
-
-def _is_recent(timestamp: str) -> bool:
-    return datetime.now(UTC) - datetime.fromisoformat(timestamp) < RECENT
 
 
 def _named(version: str, kind: str, name: str) -> Object:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.own_pod import LABEL
@@ -99,7 +100,7 @@ def absent(cluster: Cluster, workload: Workload, there: Collection[tuple[str, st
 
 
 def before_a_stop(
-    cluster: Cluster, deployment: Object, claims: Collection[str], brought: Collection[str]
+    cluster: Cluster, deployment: Object, claims: Collection[str], brought: Collection[str], accepted: Collection[str]
 ) -> list[Finding]:
     """Name what would keep an agent from starting again once it was stopped, and who else holds its volumes.
 
@@ -108,14 +109,27 @@ def before_a_stop(
     Args:
         claims: those that are to be written to.
         brought: names of the Secrets that the restore brings.
+        accepted: ids of findings that are let pass.
     """
     agent = Workload(deployment)
     findings = list(absent(cluster, agent, {("Secret", name) for name in brought}, "it is not in the namespace"))
+    findings += owned(cluster, deployment, accepted)
     for claim in claims:
         pods = [(pod, part(pod, "metadata", "labels")) for pod in pods_with(cluster, claim)]
         others = [pod for pod, labels in pods if not agent.selects(labels) and labels.get(LABEL) != MANAGER]
         findings += [in_use(cluster, claim, others)] if others else []
     return findings
+
+
+def owned(cluster: Cluster, deployment: Object, accepted: Collection[str]) -> Iterator[Finding]:
+    """Name who else would start an agent, or change it back, in the middle.
+
+    Args:
+        accepted: ids of such findings that are let pass.
+    """
+    for finding in ownership.findings(cluster, deployment):
+        if (id := f"{ownership.RULE}:{finding.subject}") not in accepted:
+            yield replace(finding, next_step=f"{finding.next_step}; or go on all the same: --accept={id} --reason=TEXT")
 
 
 def needs(workload: Workload) -> Iterator[tuple[str, str]]:

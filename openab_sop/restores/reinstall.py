@@ -91,6 +91,9 @@ class Reinstall:
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
         findings += obstacles.lacking(self._plan, self._cluster)
+        for name in self._plan.deployments:
+            if live := self._cluster.find("Deployment", name):
+                findings += obstacles.owned(self._cluster, live, self._accepted)
         return Verdict("the backup belongs here", tuple(findings))
 
     @property

@@ -11,6 +11,7 @@ import yaml
 from openab_sop import redact, storage
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
+from openab_sop.agents.guard import Guard
 from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.agents.workload import Workload
 from openab_sop.backups import aside, logins
@@ -46,6 +47,7 @@ class Restoration:
         only: keys of the volumes that it is confined to; None for all of the backup's.
         deployments: by name, as they are to be where the cluster's own mount something else.
         keep_logins: whether logins that are newer on a volume stay where all of it is restored.
+        accepted: ids of findings that are let pass.
         notes: gets what the summary must not leave out: what was set aside, and the command that brings it back.
 
     Attributes:
@@ -63,6 +65,7 @@ class Restoration:
         deployments: Mapping[str, Object] | None = None,
         keep_logins: bool = True,
         notes: MutableMapping[str, str] | None = None,
+        accepted: Collection[str] = (),
     ) -> None:
         self.source = source
         self.release = release
@@ -71,6 +74,8 @@ class Restoration:
         self._only = only
         self._deployments = deployments or {}
         self._keep_logins = keep_logins
+        self._accepted = accepted
+        self._guard = Guard(release.cluster)
         self._notes: MutableMapping[str, str] = {} if notes is None else notes
         self.lease = Lease(release.cluster, release.name)
         self._holding = Holding(self._volumes)
@@ -127,7 +132,9 @@ class Restoration:
         for agent in self._agents():
             deployment = self.release.cluster.get("Deployment", agent.deployment)
             claims = {str(volume.claim) for volume, _ in self._concerned() if volume.deployment == agent.deployment}
-            yield from obstacles.before_a_stop(self.release.cluster, deployment, sorted(claims), brought)
+            yield from obstacles.before_a_stop(
+                self.release.cluster, deployment, sorted(claims), brought, self._accepted
+            )
 
     def _secrets(self) -> list[Path]:
         """The files of the Secrets that are to be restored."""
@@ -191,6 +198,7 @@ class Restoration:
             self._stopped = True
             with self._journal.action("stop agent", agent=agent.deployment):
                 replicas[agent.deployment] = standstill.stop(cluster, agent)
+        self._guard.begin(self._agents())
         return replicas
 
     def preflight(self) -> Verdict:
@@ -390,7 +398,8 @@ class Restoration:
         return Status.LEFT if self._resumed else Status.STUCK
 
     def close(self) -> None:
-        """Remove the helper pods and what was only needed for comparing."""
+        """Remove the helper pods and what was only needed for comparing; nobody watches any longer."""
+        self._guard.end()
         self._holding.close()
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:

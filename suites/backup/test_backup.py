@@ -15,8 +15,10 @@ from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
 from openab_sop import readiness
 from openab_sop.agents.container import missing_tools
+from openab_sop.backups.backup import Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
+from openab_sop.backups.remote import RemoteBackup
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
 
@@ -123,8 +125,16 @@ def test_backup_is_encrypted(draft: Draft, recipients: Mapping[str, Any], eviden
     evidence("encrypted", f"{draft.seal(recipients)} files, to {', '.join(recipients)}")
 
 
-def test_backup_is_complete(draft: Draft, progress: Progress, audit: Audit, evidence: Evidence) -> None:
+def test_backup_is_complete(
+    draft: Draft,
+    earlier: Backup | RemoteBackup | None,
+    recipients: Mapping[str, Any],
+    progress: Progress,
+    audit: Audit,
+    evidence: Evidence,
+) -> None:
     """2.10 The backup gets its name, here or elsewhere: from here on it is one."""
+    audit.facts |= draft.doubts(encrypted_before=bool(earlier and earlier.manifest.sealed_to and not recipients))
     backup = draft.complete(progress)
     audit.facts["backup"] = backup.place
     if draft.uncovered:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from openab_sop.agents import ownership
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Key, Plan
 from openab_sop.releases import provenance
@@ -43,6 +44,12 @@ def edit_in_the_way(plan: Plan) -> Iterator[Finding]:
             )
 
 
+@blocks(ownership.RULE, "Somebody else keeps it as it was: the upgrade is undone, or an agent started in the middle.")
+def owned_elsewhere(plan: Plan) -> Iterator[Finding]:
+    """A Deployment of the release is applied or scaled by Flux, Argo CD, or whatever else manages its replicas."""
+    yield from plan.owned
+
+
 @warns("object-gone", "It was deleted by hand; the upgrade makes it again, without what it held.")
 def object_gone(plan: Plan) -> Iterator[Finding]:
     """An object of the record is not on the cluster any more."""
@@ -59,7 +66,7 @@ def not_from_chart(plan: Plan) -> Iterator[Finding]:
     yield from provenance.findings(plan.added)
 
 
-RULES = (not_from_chart, edit_overwritten, edit_lost, edit_in_the_way, object_gone)
+RULES = (not_from_chart, owned_elsewhere, edit_overwritten, edit_lost, edit_in_the_way, object_gone)
 
 
 def _drifted(plan: Plan, *, fateful: bool) -> Iterator[tuple[Key, list[str]]]:

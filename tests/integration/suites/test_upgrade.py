@@ -91,7 +91,7 @@ def test_without_a_terminal_it_pauses_and_goes_on_with_an_answer(release: Upgrad
     paused = release.run(*upgrade)
     assert paused.status == 10, paused.output
     assert release.chart() == "0.8.1-beta.1 deployed"
-    assert release.leftovers() == ""
+    assert (release.leftovers(), release.holder()) == ("lease.coordination.k8s.io/openab-sop-openab\n", "")
     assert "--answer=prerelease:CONFIRMED" in paused.html
     begun = release.kubectl("get", "pods", "--output=jsonpath={.items[*].metadata.uid}")
 

@@ -122,6 +122,11 @@ class Upgrading:
         spaces = self.world.kubectl("get", "namespaces", label, "--output=name").split()
         return here + " ".join(name for name in spaces if name.startswith(f"namespace/{self.namespace}-"))
 
+    def holder(self) -> str:
+        """Who holds the release's lock; empty if nobody does, also if something is under way that waits."""
+        lease = ("get", "leases", "openab-sop-openab", "--ignore-not-found")
+        return self.kubectl(*lease, "--output=jsonpath={.spec.holderIdentity}")
+
     def leftovers(self) -> str:
         """What of ours is still on the cluster: lock, helper pods, marks on Deployments."""
         ours = "--selector=app.kubernetes.io/managed-by=openab-sop"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from openab_sop.plans.survey import trouble
+from openab_sop.agents.agent import trouble
 
 
 def pod(*, code: int, reason: str, ago: float, **status: Any) -> dict[str, Any]:
