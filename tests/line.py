@@ -62,6 +62,7 @@ class Line:
         judge: asked at each request.
         asked: what came through so far.
         after: asked when a request was answered; it may cut the line.
+        pace: bytes a second that streams carry to pods; 0 for as many as come.
     """
 
     kubeconfig: Path
@@ -69,6 +70,7 @@ class Line:
     after: Callable[[Request], None] = lambda request: None
     asked: list[Request] = field(default_factory=list[Request])
     cuts: int = 0
+    pace: int = 0
     _until: float = 0.0
     _frozen: bool = False
     _sent: int = 0
@@ -177,6 +179,8 @@ class Line:
             writer.write(piece)
             await writer.drain()
             self._sent += len(piece) if counted else 0
+            if counted and self.pace:
+                await asyncio.sleep(len(piece) / self.pace)
             if 0 < self._limit < self._sent:
                 self._limit = 0
                 self.cut(self._pause)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import CONTAINERS
 from openab_sop.errors import PodError
 
@@ -36,6 +37,10 @@ class Host(Protocol):
     def run(self, command: str) -> Ran:
         """Run a shell's command in the container."""
         ...
+
+
+HostOf = Callable[[Agent], Host]
+"""Returns the inside of an agent's container as it runs now."""
 
 
 def missing_tools(hosts: Mapping[str, Host]) -> str:

@@ -108,7 +108,7 @@ def find(helm: Helm, name: str | None) -> Listed:
     if not ours:
         raise ReleaseError(
             f"namespace {cluster.namespace} ({cluster.access.namespace_origin}, context {cluster.access.context}) "
-            f"has no release of chart {' or '.join(CHARTS)}; {_known(releases)}",
+            f"has no release of chart {' or '.join(CHARTS)}; {_known(releases)}{_unrecorded(cluster)}",
             "choose the namespace with --namespace=NAME; helm list --all-namespaces shows where it is",
         )
     if len(ours) > 1:
@@ -211,9 +211,20 @@ def _named(releases: list[Listed], name: str, cluster: Cluster) -> Listed:
         if release.name == name:
             return release
     raise ReleaseError(
-        f"namespace {cluster.namespace} has no release {name}; {_known(releases)}",
+        f"namespace {cluster.namespace} has no release {name}; {_known(releases)}{_unrecorded(cluster)}",
         "check --release and --namespace; helm list --all-namespaces shows all",
     )
+
+
+def _unrecorded(cluster: Cluster) -> str:
+    """Name what runs OpenAB and is none of Helm's: what is applied without Helm has no revision to go back to."""
+    with suppress(Forbidden):
+        if names := [str(d["metadata"]["name"]) for d in cluster.all("Deployment") if is_agent(d)]:
+            return (
+                f"; Deployments of OpenAB are there: {', '.join(names)}, and Helm has no record of them, as where "
+                "Argo CD or kubectl apply what the chart renders: there is no revision to go back to"
+            )
+    return ""
 
 
 def _known(releases: list[Listed]) -> str:

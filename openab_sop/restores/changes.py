@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -129,7 +130,12 @@ class VolumeSince:
     def lost(self) -> dict[str, Finding]:
         """Name by its path every file of the backup that is gone (SOP 3.5 +)."""
         expected = "every file that was there before is still there"
-        return {path: self._finding(path, "it is gone", expected) for path in self.gone()}
+        found = {path: self._finding(path, "it is gone", expected) for path in self.gone()}
+        lifted = {path: shlex.quote(in_home(self.stored.inside, path)) for path in found}
+        return {
+            path: replace(one, next_step=f"{one.next_step}; if it may be gone: --may-vanish={lifted[path]}")
+            for path, one in found.items()
+        }
 
     def gone(self) -> Iterator[str]:
         """Yield the path of every file of the backup that is gone and may not be."""

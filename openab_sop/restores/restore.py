@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import yaml
@@ -345,6 +345,10 @@ class Restoration:
                     if standstill.let_start(self.release.cluster, agent):
                         self._started[agent.deployment] = agent
         self._resumed = not half
+        for agent in self._agents() if self._guard.seen else ():
+            if agent.deployment in half:  # it was started by somebody else, and may not run on this
+                with suppress(SopError):
+                    standstill.stop(self.release.cluster, agent)
         if half:
             raise BackupError(
                 f"{', '.join(sorted(half))} stays stopped: a volume is neither as it was nor as the backup says",

@@ -5,13 +5,13 @@ The pre-release and the stable version go the same way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from openab_sop.agents.agent import Agent
-from openab_sop.agents.container import Host
+from openab_sop.agents.container import HostOf
 from openab_sop.cluster import orphans
 from openab_sop.cluster.helm import Listed
 from openab_sop.errors import NotNeeded, PodError, ReleaseError
@@ -167,14 +167,14 @@ class Phase:
         self._demand(self._judged([]))
         return f"missing or broken: {', '.join(missing)}; {written}"
 
-    def verify(self, hosts: Mapping[str, Host]) -> Seen:
+    def verify(self, host_of: HostOf) -> Seen:
         """Compare what runs with what the version renders, and the volumes with the baseline (SOP 3.5).
 
         The files are judged once, when the version has settled. What changes later, while an answer is awaited, is
         the agent's own work: it is told, and not held against the version.
 
         Args:
-            hosts: the inside of each agent's container.
+            host_of: returns the inside of an agent's container.
         """
         self._require()
         m, release, course = self._m, self._m.release(), self._course
@@ -183,7 +183,7 @@ class Phase:
             volumes = self._look(release)
         if course.when(self._verified):
             volumes = {name: Looked(looked.changes, later=looked.later) for name, looked in volumes.items()}
-        seen = verify(release, self.version, hosts, course, volumes)
+        seen = verify(release, self.version, host_of, course, volumes)
         self._later = "; ".join(f"{key}: {told}" for key, told in seen.later.items())
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
@@ -224,7 +224,7 @@ class Phase:
         self._require()
         said = self._course.said(self.name)
         if not said or said.word != Answer.NO_RESPONSE.value:
-            raise NotNeeded("the bot answers")
+            raise NotNeeded(f"it is confirmed: {said}" if said else "nobody was asked")
         if not self._course.when(self._restarted):
             self._demand(self._judged(self._m.release().agents))
             self._m.file.mark(self._restarted)

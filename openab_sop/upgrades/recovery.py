@@ -47,6 +47,7 @@ class Situation:
         missing: configuration files of the backup that are gone or no longer parse.
         restored: whether they were restored already.
         failed: other checks that failed, in words.
+        by_hand: whether somebody asks for the way back, whatever was seen.
     """
 
     changed: bool
@@ -57,6 +58,7 @@ class Situation:
     missing: tuple[str, ...] = ()
     restored: bool = False
     failed: tuple[str, ...] = ()
+    by_hand: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,10 @@ def _lacks(*, restored: bool) -> Callable[[Situation], str]:
     return lambda situation: _listed(situation.missing) if situation.restored == restored else ""
 
 
+def _by_hand(situation: Situation) -> str:
+    return "pytest suites/rollback" if situation.by_hand else ""
+
+
 def _anything(situation: Situation) -> str:
     others = (f"{agent}: {each.value}" for agent, has in sorted(situation.symptoms.items()) for each in has)
     return _listed((*others, *situation.failed)) or "a step did not pass"
@@ -155,6 +161,7 @@ def _listed(things: Iterable[str]) -> str:
 
 RULES = (
     Rule("unchanged", "4.1+", "nothing was changed", lambda s: "" if s.changed else "no change", Action.NOTHING),
+    Rule("by-hand", "4.1+", "somebody asks for it by hand", _by_hand, Action.ROLL_BACK),
     Rule("quick-fix", "4.1", "a human names a quick fix", _said(Answer.ESCALATE), Action.ESCALATE),
     Rule(
         "volume-lost",

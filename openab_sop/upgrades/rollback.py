@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
-from openab_sop.agents.container import Host
+from openab_sop.agents.container import HostOf
 from openab_sop.agents.helper_pod import helper_pod, try_helpers
 from openab_sop.agents.workload import Workload, is_agent
 from openab_sop.backups.items import Selection
@@ -57,6 +57,11 @@ class Rollback:
         self._way = way
         self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
         self._symptoms: Mapping[str, frozenset[Symptom]] = {}
+
+    @property
+    def now(self) -> Release:
+        """The release as it is now."""
+        return self._m.release()
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
@@ -261,7 +266,7 @@ class Rollback:
         self._judged()
         return written
 
-    def verify(self, hosts: Mapping[str, Host]) -> Seen:
+    def verify(self, host_of: HostOf) -> Seen:
         """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
         course = self._way.require()
         m, release = self._m, self._m.release()
@@ -271,7 +276,7 @@ class Rollback:
             key: looked.without(frozenset(looked.lost)) if key in course.compared else looked
             for key, looked in volumes.items()
         }
-        seen = verify(release, course.version, hosts, course, volumes)
+        seen = verify(release, course.version, host_of, course, volumes)
         seen.findings[:0] = self._verdict.findings
         if not seen.findings:
             asked = course.decided == ASKED

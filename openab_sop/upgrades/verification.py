@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from openab_sop.agents.container import Host, process_alive
+from openab_sop.agents.container import HostOf, process_alive
 from openab_sop.backups.backup import Backup
 from openab_sop.objects import parts
 from openab_sop.plans.dryrun import Rendered
@@ -121,14 +121,12 @@ def look(
     return seen
 
 
-def verify(
-    release: Release, version: str, hosts: Mapping[str, Host], course: Course, volumes: Mapping[str, Looked]
-) -> Seen:
+def verify(release: Release, version: str, host_of: HostOf, course: Course, volumes: Mapping[str, Looked]) -> Seen:
     """Compare a release that runs with what a version renders, and its volumes with the baseline.
 
     Args:
         version: the chart version that it must be at.
-        hosts: the inside of each agent's container.
+        host_of: returns the inside of an agent's container.
         volumes: what ``look`` has seen, just now.
 
     Raises:
@@ -149,7 +147,7 @@ def verify(
         elif has_moved(course.pulled.get(runs, ""), pod.image_id):
             expected = f"{course.pulled[runs]}, as it was before the upgrade: the tag was moved since"
             seen.findings.append(Finding(f"image of {name}", f"{runs} is {pod.image_id}", expected, describe))
-        if not process_alive(hosts[name]):
+        if not process_alive(host_of(agent)):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
     mounted = {volume.key: volume for volume in release.mounted}

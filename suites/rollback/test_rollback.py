@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
-from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
 from fixtures.human import Consent
+from openab_sop.agents.container import HostOf
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import NothingToDo
@@ -100,17 +98,17 @@ def test_data_are_restored_after_all(rollback: Rollback, progress: Progress, evi
 
 @remedy
 @pytest.mark.gate
-def test_old_version_is_verified(
-    rollback: Rollback, hosts: Mapping[str, Host], audit: Audit, evidence: Evidence
-) -> None:
+def test_old_version_is_verified(rollback: Rollback, host_of: HostOf, audit: Audit, evidence: Evidence) -> None:
     """4.4 Health, version, image, process, claim and files are as before the upgrade."""
-    seen = rollback.verify(hosts)
+    seen = rollback.verify(host_of)
     audit.facts["result"] = seen.told()
     evidence("volumes", seen.changes)
     audit.facts |= seen.highlights
     if left := rollback.left_over():
         audit.facts["left behind"] = f"WARNING: the version that was taken back has made {', '.join(left)}"
     assert not seen.findings, seen.told()
+    audit.facts["version now"] = str(rollback.now)
+    audit.next_step = "the release is as it was; mend what the first failed step names, then run the upgrade again"
 
 
 @pytest.mark.remedy(always=True)

@@ -7,7 +7,7 @@ import pytest
 from fixtures.audit import Audit, Evidence
 from openab_sop.cluster.lease import Board, Lease
 from openab_sop.errors import NothingToDo, NotNeeded
-from openab_sop.releases.course import Course, CourseFile
+from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
 from openab_sop.targets import capacity
@@ -20,13 +20,12 @@ from openab_sop.upgrades import unfinished
 from openab_sop.upgrades.answers import Reply
 
 
-def test_answer_is_awaited(reply: Reply | None, course_file: CourseFile, evidence: Evidence) -> None:
+def test_answer_is_awaited(reply: Reply | None, under_way: Course | None, evidence: Evidence) -> None:
     """3.3 An answer that was given is the one that the upgrade under way awaits."""
     if reply is None:
         raise NotNeeded("no answer was given")
-    course = course_file.read()
-    reply.require_awaited(course)
-    evidence("under way", course.doing if course else "nothing")
+    reply.require_awaited(under_way)
+    evidence("under way", under_way.doing if under_way else "nothing")
 
 
 def test_target_version_is_known(source: ChartSource, target_version: Version, evidence: Evidence) -> None:

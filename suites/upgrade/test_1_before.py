@@ -40,7 +40,7 @@ def test_dry_run_passes(upgrade: Upgrade, evidence: Evidence) -> None:
 
 def test_images_are_pulled(upgrade: Upgrade, evidence: Evidence) -> None:
     """3.1 The nodes have the images of each version, pulled while the old version serves."""
-    evidence("images", "\n  ".join(upgrade.pull_images()))
+    evidence("images", "\n  ".join(f"{image}: {how}" for image, how in upgrade.pull_images().items()))
 
 
 def test_helpers_for_the_way_back_start(upgrade: Upgrade, evidence: Evidence) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
-from testinfra.host import Host
 
 from fixtures.audit import Audit, Evidence
 from fixtures.console import Progress
 from fixtures.human import Human
+from openab_sop.agents.container import HostOf
 from openab_sop.upgrades.phase import Phase
 
 
@@ -32,9 +30,9 @@ def test_stable_has_its_configuration(stable: Phase, progress: Progress, evidenc
 
 
 @pytest.mark.gate
-def test_stable_is_verified(stable: Phase, hosts: Mapping[str, Host], audit: Audit, evidence: Evidence) -> None:
+def test_stable_is_verified(stable: Phase, host_of: HostOf, audit: Audit, evidence: Evidence) -> None:
     """3.5 Version, image, process and claim are right, and every file that was there before still is."""
-    seen = stable.verify(hosts)
+    seen = stable.verify(host_of)
     evidence("images", seen.images)
     evidence("volumes", seen.changes)
     evidence("since it settled", seen.later or "nothing changed")

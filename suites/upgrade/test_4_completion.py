@@ -9,5 +9,6 @@ from openab_sop.upgrades.upgrade import Upgrade, outages
 def test_completion_is_announced(upgrade: Upgrade, audit: Audit, evidence: Evidence) -> None:
     """3.6 The upgrade is done, and announced with the outage that was measured."""
     evidence("announced", upgrade.complete())
+    audit.facts["version now"] = str(upgrade.maintenance.release())
     audit.facts["outage"] = outages(upgrade.maintenance.course)
     audit.next_step = "nothing; the backup of before the upgrade is kept: pytest suites/cleanup lists backups"

@@ -380,7 +380,7 @@ def test_edits_by_hand_and_revisions_of_others_are_named(release: Upgrading) -> 
     assert paused.status == 10, paused.output
     release.world.helm(["rollback", "openab", "1", "--namespace", release.namespace, "--force-conflicts"])
     stopped = release.run("suites/upgrade", "--target-version=0.8.2", "--answer=stable:ROLLBACK")
-    assert (stopped.status, "is at revision 3" in stopped.output) == (1, True), stopped.output
+    assert (stopped.status, "brought the release to revision 3" in stopped.output) == (1, True), stopped.output
     back = release.run("suites/rollback")
     assert (back.status, "revisions 3 of openab are none of" in back.output) == (1, True), back.output
     assert release.chart() == "0.8.0 deployed"

@@ -26,6 +26,10 @@ CASES = {
         ],
         [situation()],
     ),
+    "by-hand": (
+        [situation(by_hand=True), situation(by_hand=True, symptoms=ill(Symptom.CRASH_LOOP))],
+        [situation(), situation(answer=Answer.ROLLBACK)],
+    ),
     "quick-fix": (
         [
             situation(answer=Answer.ESCALATE),
