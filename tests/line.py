@@ -75,7 +75,7 @@ class Line:
     _frozen: bool = False
     _sent: int = 0
     _limit: int = 0
-    _pause: float = 0.0
+    _act: Callable[[], None] = lambda: None
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set[asyncio.StreamWriter])
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -96,9 +96,9 @@ class Line:
 
         self.after = after
 
-    def cut_in_stream(self, sent: int, seconds: float) -> None:
-        """Cut it in the middle of a stream, when so many bytes have gone to pods."""
-        self._limit, self._pause = sent, seconds
+    def in_stream(self, sent: int, act: Callable[[], None]) -> None:
+        """Do something in the middle of a stream, when so many bytes have gone to pods."""
+        self._limit, self._act = sent, act
 
     def freeze(self, frozen: bool = True) -> None:
         """Hold back whatever is under way in streams."""
@@ -183,7 +183,7 @@ class Line:
                 await asyncio.sleep(len(piece) / self.pace)
             if 0 < self._limit < self._sent:
                 self._limit = 0
-                self.cut(self._pause)
+                self._act()
 
     @staticmethod
     async def _answer(writer: asyncio.StreamWriter, status: int) -> None:

@@ -89,7 +89,7 @@ def test_a_restore_whose_streams_break(lasting: Upgrading, switched: Line, numbe
 @pytest.mark.parametrize("sent", [300_000, 5_000_000])
 def test_a_restore_whose_line_breaks_while_it_writes(lasting: Upgrading, switched: Line, sent: int) -> None:
     lasting.shell("rm .kiro/large; echo new > newer")
-    switched.cut_in_stream(sent, 4)
+    switched.in_stream(sent, lambda: switched.cut(4))
     run = lasting.run("suites/restore", f"--backup={lasting.suites.backups()[-1]}", env=over(switched))
     assert switched.cuts == 1
     assert run.status == 0, run.output

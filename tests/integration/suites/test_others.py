@@ -16,7 +16,7 @@ from sandbox import Status
 from tests.integration.suites.callers import kubeconfig
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.upgrades import AGENT, Upgrading, upgrading
-from tests.line import Line, Request, line
+from tests.line import Line, line
 from world import World
 
 LARGE = 12_000_000
@@ -55,24 +55,12 @@ def test_a_controller_that_starts_the_agent_while_its_volume_is_written(
     release.shell("rm -rf .kiro/large .kiro/steering; echo new > newer")
     switched.pace = 1_000_000
     begun = threading.Event()
-    helpers: list[Request] = []
-
-    def judge(request: Request) -> None:
-        if request.is_stream:
-            helpers.append(request)
-        if len(helpers) > 3:
-            begun.set()
-
-    switched.judge = judge
+    switched.in_stream(3_000_000, begun.set)
 
     def controller() -> None:
         begun.wait(120)
-        for _ in range(3):
-            release.kubectl(
-                "patch", "deploy", AGENT, "--type=merge", "--patch", '{"spec": {"replicas": 1}}', "--field-manager=keda"
-            )
-            if release.kubectl("get", "deploy", AGENT, "--output=jsonpath={.spec.replicas}") == "1":
-                return
+        change = ("--type=merge", "--patch", '{"spec": {"replicas": 1}}', "--field-manager=keda")
+        release.kubectl("patch", "deploy", AGENT, *change)
 
     other = threading.Thread(target=controller)
     other.start()
@@ -87,39 +75,29 @@ def test_a_controller_that_starts_the_agent_while_its_volume_is_written(
     assert (release.ready(), release.kept(), release.leftovers()) == (True, True, "")
 
 
-def test_a_manager_of_the_replicas_is_named_before_anything_is_stopped(release: Upgrading) -> None:
-    release.kubectl(
-        "patch",
-        "deploy",
-        AGENT,
-        "--type=merge",
-        "--patch",
-        '{"spec": {"replicas": 1}}',
-        "--field-manager=keda-operator",
-    )
-    before = pods(release)
+def test_a_manager_of_the_replicas_is_named_before_anything_is_stopped(release: Upgrading, tmp_path: Path) -> None:
+    metadata = {"name": AGENT, "namespace": release.namespace}
+
+    def apply(spec: dict[str, int]) -> None:
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+        (tmp_path / "scaled.json").write_text(json.dumps(body))
+        applied = ("apply", "--server-side", "--field-manager=keda-operator", "--force-conflicts")
+        release.kubectl(*applied, "--filename", str(tmp_path / "scaled.json"))
+
+    apply({"replicas": 1})
+    before, backup = pods(release), f"--backup={release.suites.backups()[0]}"
     try:
-        for stage in (
-            ("suites/restore", f"--backup={release.suites.backups()[0]}"),
-            ("suites", "--target-version=0.8.2"),
-        ):
+        for stage in (("suites/restore", backup), ("suites", "--target-version=0.8.2")):
             run = release.run(*stage)
             assert run.status == 1, run.output
             assert "keda-operator, which manages spec.replicas" in run.output
-            assert "--accept=owned-elsewhere:openab-kiro" in " ".join(run.html.split())
+            assert "owned-elsewhere:openab-kiro" in run.html
         assert pods(release) == before
         kept = release.run("suites/backup")
         assert kept.status == 0, kept.output
         assert "keda-operator" in kept.output
     finally:
-        release.kubectl(
-            "patch",
-            "deploy",
-            AGENT,
-            "--type=json",
-            "--patch",
-            '[{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]',
-        )
+        apply({})
 
 
 @pytest.fixture
