@@ -11,9 +11,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ import pytest
 from sandbox import Status
 from tests.integration.conftest import ROOT, Run
 from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.sidebyside import side_by_side
 from tests.integration.suites.underway import begun
 from tests.integration.suites.upgrades import Upgrading, upgrading
 from world import World
@@ -94,24 +96,14 @@ class Outcome:
 @pytest.fixture(scope="module")
 def outcomes(
     world: World, status: Status, volumes: Volumes, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[int, Future[Outcome]]]:
-    """Every trial, made or being made; each release has its share of them, one after the other."""
+) -> Iterator[list[Future[Outcome]]]:
+    """Every trial, made or being made."""
     tmp_path_factory.getbasetemp()  # made once, before threads ask for it
-    with ExitStack() as stack, ThreadPoolExecutor(RELEASES) as several:
-        futures: dict[int, Future[Outcome]] = {trial.number: Future() for trial in trials()}
 
-        def work(share: int) -> None:
-            release = stack.enter_context(
-                upgrading(world, status, volumes, tmp_path_factory.mktemp("kill") / "run", START)
-            )
-            for trial in trials()[share::RELEASES]:
-                try:
-                    futures[trial.number].set_result(make(world, release, trial))
-                except BaseException as error:  # noqa: BLE001  (the trial's own test raises it)
-                    futures[trial.number].set_exception(error)
+    def release() -> AbstractContextManager[Upgrading]:
+        return upgrading(world, status, volumes, tmp_path_factory.mktemp("kill") / "run", START)
 
-        for share in range(RELEASES):
-            several.submit(work, share)
+    with side_by_side(trials(), [release] * RELEASES, partial(make, world)) as futures:
         yield futures
 
 
@@ -178,7 +170,7 @@ def children(pid: int) -> list[psutil.Process]:
 @pytest.mark.parametrize(
     "trial", trials(), ids=lambda trial: f"{trial.number}-{trial.target}-{trial.step}-{trial.victim}"
 )
-def test_the_same_command_again_ends_in_a_verified_state(trial: Trial, outcomes: dict[int, Future[Outcome]]) -> None:
+def test_the_same_command_again_ends_in_a_verified_state(trial: Trial, outcomes: list[Future[Outcome]]) -> None:
     end = outcomes[trial.number].result()
     said = f"killed: {end.killed}\n" + "\n\n".join(run.output for run in end.runs)
     assert end.runs[-1].status in (0, 11), said
