@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
-from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.kube import Cluster, quantity
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Forbidden, NotFound
 from openab_sop.objects import Object, at, part
@@ -71,8 +71,16 @@ def _status(cluster: Cluster, name: str) -> Object:
 
 
 def _claim_from(cluster: Cluster, claim: str, snapshot: str, metadata: Object) -> Object:
-    spec = part(cluster.get("PersistentVolumeClaim", claim), "spec")
-    kept = {key: spec[key] for key in ("accessModes", "storageClassName", "volumeMode", "resources") if key in spec}
+    live = cluster.get("PersistentVolumeClaim", claim)
+    spec = part(live, "spec")
+    kept = {key: spec[key] for key in ("accessModes", "storageClassName", "volumeMode") if key in spec}
+    sizes = (
+        at(spec, "resources", "requests", "storage"),
+        at(live, "status", "capacity", "storage"),
+        at(_status(cluster, snapshot), "restoreSize"),
+    )
+    largest = max((size for size in sizes if size), key=quantity)  # a driver refuses less than the snapshot takes
+    kept["resources"] = {"requests": {"storage": largest}}
     source = {"apiGroup": _API, "kind": "VolumeSnapshot", "name": snapshot}
     return {
         "apiVersion": "v1",

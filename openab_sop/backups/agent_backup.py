@@ -23,7 +23,7 @@ from openab_sop.backups.home import Base, HomeCopy
 from openab_sop.backups.items import AUTH, ITEMS, Item
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import BackupError, Broken
+from openab_sop.errors import BackupError, Broken, SopError
 from openab_sop.objects import as_yaml, at
 
 Progress = Callable[[str, int, int], None]
@@ -112,10 +112,7 @@ class AgentBackup:
             stack: what ends the hold, and the way to the pod.
 
         Returns:
-            What was done, or why nothing was.
-
-        Raises:
-            SopError: the snapshot was not ready in time.
+            What was done, or why nothing was: where no snapshot is to be had, the home is read as it is.
         """
         agent, cluster = self.agent, self._cluster
         with ExitStack() as own:
@@ -131,7 +128,12 @@ class AgentBackup:
             return f"WARNING: {used} bytes, and no snapshot class for its volume: read from the pod while it is in use"
         with reach(cluster, agent) as pod:
             listing.flush(pod, agent.home)
-        self._ready = stack.enter_context(snapshot_pod(cluster, agent, agent.claim, found))
+        try:
+            self._ready = stack.enter_context(snapshot_pod(cluster, agent, agent.claim, found))
+        except Broken:
+            raise
+        except SopError as trouble:
+            return f"WARNING: {used} bytes, read from the pod while it is in use: no snapshot: {trouble.problem}"
         return f"{used} bytes: held by a snapshot of class {found}"
 
     def copy_home(self, progress: Progress) -> CopiedHome:

@@ -121,9 +121,6 @@ class Draft:
 
         Returns:
             By agent: what was done, or why nothing was.
-
-        Raises:
-            SopError: a snapshot was not ready in time.
         """
         return {part.agent.key: part.hold_snapshot(above, self._snapshots) for part in self._agents}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -189,11 +190,17 @@ class Cluster:
         return None
 
     def identity(self) -> str:
-        """Return what tells this cluster from all others: the UID of kube-system, else the server's address."""
-        try:
+        """Return what tells this cluster from all others: the UID of kube-system.
+
+        To a caller who may not look there it is the digest of the certificate authority, which every namespace has
+        and which is the same by whatever address the cluster is reached; else the server's address.
+        """
+        with suppress(Forbidden):
             return str(self._call("GET", "/api/v1/namespaces/kube-system").body["metadata"]["uid"])
-        except Forbidden:
-            return self.access.server
+        with suppress(Forbidden, NotFound):
+            authority = str(at(self.get("ConfigMap", "kube-root-ca.crt"), "data", "ca.crt"))
+            return f"ca-{sha256(authority.encode()).hexdigest()[:32]}"
+        return self.access.server
 
     def namespace_phase(self) -> str | None:
         """Return the namespace's phase, None if it is not there; to a caller who may not look at it, it is Active."""

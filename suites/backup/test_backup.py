@@ -51,10 +51,12 @@ def test_values(draft: Draft, evidence: Evidence) -> None:
 
 
 @collecting
-def test_large_volumes_are_held(draft: Draft, settings: Settings, evidence: Evidence) -> None:
+def test_large_volumes_are_held(draft: Draft, settings: Settings, audit: Audit, evidence: Evidence) -> None:
     """2.8 A volume above the threshold is read from a snapshot, at one moment, where the cluster has a class for it."""
     for agent, done in draft.hold_snapshots(settings.snapshot_above).items():
         evidence(agent, done)
+        if done.startswith("WARNING"):
+            audit.facts[f"no snapshot of {agent}"] = done
 
 
 @collecting

@@ -178,7 +178,8 @@ def make(world: World, ground: Ground, trial: Trial) -> Outcome:
     ground.line.cut(0)
     ran = runs(release)
     again: list[Run] = []
-    while trial.stage != "backup" and (again or [run])[-1].status not in (0, 11) and len(again) < 2:
+    done = (0,) if trial.stage == "restore" else (0, 11)
+    while trial.stage != "backup" and (again or [run])[-1].status not in done and len(again) < 2:
         again.append(release.run(*command))
     sound = (runs(release), release.kept(), release.leftovers(), release.claim() == claim)
     return Outcome(breaker.met, run, ran, again, release.chart(), sound, release.database()[0])
@@ -218,7 +219,7 @@ def test_an_agent_that_is_verified_runs_at_the_end(trial: Trial, outcomes: list[
     else:
         assert end.ran, said
     if trial.stage != "backup":
-        assert (end.again or [end.run])[-1].status in (0, 11), said
+        assert (end.again or [end.run])[-1].status in ((0,) if trial.stage == "restore" else (0, 11)), said
     version = GOOD if trial.stage == "upgrade" and end.chart.startswith(GOOD) else START
     assert end.chart == f"{version} deployed", said
     assert end.sound == (True, True, "", True), said
