@@ -121,8 +121,9 @@ STORIES: dict[str, Story] = {
 """By rule: an upgrade that it must name, and what it does."""
 TOLD_BY_TABLE = {"file-moved", "migration-skipped"}
 """Rules that go by a table of versions: the unit tests try them; there is nothing to force through."""
-TRIED_AS_SUITES = {"not-from-chart", "rights-missing"}
-"""Rules whose harm takes another caller, or a helm of other arguments: test_additions.py, test_rights.py."""
+TRIED_AS_SUITES = {"not-from-chart", "owned-elsewhere", "rights-missing"}
+"""Rules whose harm takes another caller, another actor, or a helm of other arguments: test_additions.py,
+test_others.py, test_rights.py."""
 
 
 def every_rule() -> dict[str, Rule[Plan]]:

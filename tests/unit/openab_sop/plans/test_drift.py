@@ -10,6 +10,7 @@ import pytest
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Plan, Refusal
 from openab_sop.plans.rules import drift
+from openab_sop.verdict import Finding
 from tests.unit.openab_sop.plans.drawn import (
     AGENT,
     DEPLOYMENT,
@@ -48,6 +49,11 @@ ANNOTATED = with_(RECORDED, HASH, {"checksum/config": "a"})
 
 CASES: dict[str, tuple[Plan, list[str]]] = {
     "nothing was edited": (edited(RECORDED, RECORDED), []),
+    # owned-elsewhere
+    "scaled by another": (
+        drawn(owned=(Finding("rel-kiro", "it is kept as it should be by keda", "nobody else", "pause it"),)),
+        ["owned-elsewhere:rel-kiro"],
+    ),
     # not-from-chart
     "a sidecar of nobody's chart": (
         drawn(added={DEPLOYMENT: ("spec.template.spec.containers[sidecar]",)}),
