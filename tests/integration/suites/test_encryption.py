@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -110,6 +111,12 @@ def test_the_next_backup_takes_what_is_unchanged(sealed: Sealed) -> None:
     assert " 30" in run.evidence("test_homes_are_copied").split(" taken from the earlier backup")[0][-10:]
     assert sealed.tiny.suites.partial() == []
     assert sealed.tiny.verify(backup, f"--identity={sealed.ssh}").status == 0
+
+
+def test_a_plain_one_after_it_is_told(sealed: Sealed) -> None:
+    run, plain = sealed.tiny.backup()
+    assert "WARNING: the backup before this one was encrypted, this one is not" in run.output
+    shutil.rmtree(plain)
 
 
 def test_a_killed_look_leaves_nothing_for_long(sealed: Sealed) -> None:

@@ -138,6 +138,18 @@ def test_an_interrupted_run_removes_what_it_made(suites: Suites, running: Runnin
     assert "<td>verdict</td><td>failed at backup 2.7" in run.html
 
 
+def test_a_run_under_nohup_goes_on_when_its_terminal_closes(suites: Suites, running: Running) -> None:
+    """A signal that is ignored when it begins stays ignored."""
+    had = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a child has what its parent ignores, as nohup has it
+    try:
+        with copying(suites, running.namespace) as process:
+            process.send_signal(signal.SIGHUP)
+            run = ended(suites, process)
+    finally:
+        signal.signal(signal.SIGHUP, had)
+    assert run.status == 0, run.output
+
+
 def test_two_runs_at_once_on_one_release_and_root(suites: Suites, running: Running) -> None:
     with started(suites, running.namespace) as one, started(suites, running.namespace) as other:
         statuses = [process.communicate(timeout=2 * DEADLINE) and process.returncode for process in (one, other)]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import Status
+from tests.integration.conftest import Run
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.test_incremental import unpacked
 from tests.integration.suites.tiny import DEPLOYMENT, Tiny, tiny_release
@@ -33,8 +34,8 @@ def helpers(tiny: Tiny) -> list[str]:
     return tiny.kubectl("get", "pods", HELPERS, "--output=jsonpath={.items[*].metadata.name}").split()
 
 
-def assert_complete(tiny: Tiny, volumes: Volumes, tmp_path: Path) -> None:
-    """Back up, and compare with the volume as the host sees it."""
+def assert_complete(tiny: Tiny, volumes: Volumes, tmp_path: Path) -> Run:
+    """Back up, and compare with the volume as the host sees it; returns the run."""
     run, backup = tiny.backup()
     volume = volumes.of(tiny.namespace, DEPLOYMENT)
     files = {str(path.relative_to(volume)) for path in volume.rglob("*") if path.is_file()}
@@ -45,6 +46,7 @@ def assert_complete(tiny: Tiny, volumes: Volumes, tmp_path: Path) -> None:
     assert "openab-sop-" in run.evidence("test_homes_are_copied")
     assert helpers(tiny) == []
     assert tiny.verify(backup, "--quick").status == 0
+    return run
 
 
 def stop(tiny: Tiny) -> None:
@@ -132,4 +134,5 @@ def test_an_upgrade_that_does_not_start(tiny: Tiny, volumes: Volumes, tmp_path: 
     }:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert_complete(tiny, volumes, tmp_path)
+    run = assert_complete(tiny, volumes, tmp_path)
+    assert f"not well: WARNING: {DEPLOYMENT}: " in run.output

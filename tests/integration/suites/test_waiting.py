@@ -17,6 +17,7 @@ from sandbox import Status
 from tests.integration.conftest import Suites
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.test_encryption import identity
+from tests.integration.suites.test_upgrade import at_terminal
 from tests.integration.suites.upgrades import AGENT, Upgrading, upgrading
 from world import World
 
@@ -167,8 +168,12 @@ def test_a_good_upgrade_can_be_rolled_back_although_a_later_one_failed(release: 
     assert shown.status == 0, shown.output
     assert "roll openab back from 0.8.2 to 0.8.1" in shown.output
     assert release.chart() == "0.8.2 deployed"
-    run = release.run("suites/rollback")
-    assert run.status == 0, run.output
+    status, shown = at_terminal(release, "suites/rollback", says={"Go on?": "no"})
+    assert status == 1, shown
+    assert (release.chart(), release.ready()) == ("0.8.2 deployed", True)
+    status, shown = at_terminal(release, "suites/rollback", says={"Go on?": "yes"})
+    assert status == 0, shown
+    assert "rule by-hand" in shown
     assert (release.chart(), release.kept(), release.leftovers()) == ("0.8.1 deployed", True, "")
     again = release.run("suites", TARGET, "--approval=auto")
     assert again.status == 0, again.output
