@@ -7,14 +7,19 @@ taken out of the managed fields, so that Helm 4's server-side apply meets no con
 
 from __future__ import annotations
 
+import time
+
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.errors import ClusterError, NotFound
 from openab_sop.objects import at, part
 from openab_sop.wait import wait
 
 STOPPED = f"{MANAGER}/replicas"
 """Annotation of a Deployment that we have stopped: the replicas that it had."""
+INSIST = 30
+"""Seconds for which a start that is refused is asked for again."""
 STOP = 120
 """Seconds that an agent gets to end, beyond its own grace period."""
 
@@ -43,9 +48,24 @@ def stop(cluster: Cluster, agent: Agent) -> int:
 def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
     """Give an agent that we stopped its replicas back, and do not wait; False if we had not stopped it.
 
+    What refuses it is asked again for a while: an agent that stands still for a webhook's hiccup stands still for ever.
+
     Args:
         wanted: how many it gets if it had none: somebody had scaled it down, to protect its data for instance.
     """
+    deadline = time.monotonic() + INSIST
+    while True:
+        try:
+            return _let_start(cluster, agent, wanted)
+        except NotFound:
+            raise
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+def _let_start(cluster: Cluster, agent: Agent, wanted: int) -> bool:
     deployment = cluster.get("Deployment", agent.deployment)
     noted = part(deployment, "metadata", "annotations").get(STOPPED)
     if noted is None:

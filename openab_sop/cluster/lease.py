@@ -184,7 +184,9 @@ class Lease:
             except Conflict:
                 continue  # two renewals of ours, or another run that takes it over: the next look tells
             except ClusterError as error:
-                self._lost = f"it could not be renewed: {error.problem}"
+                if isinstance(error, NotFound) or time.monotonic() - self._renewed > DURATION:
+                    self._lost = f"it could not be renewed: {error.problem}"
+                return
 
     def _taken(self, doing: str) -> str:
         body = _body(self.name, self.holder, {_DOING: doing})

@@ -13,7 +13,7 @@ from openab_sop.agents.own_pod import LABEL
 from openab_sop.agents.workload import Workload
 from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.helm import Helm
-from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import provenance, rebuild
@@ -65,6 +65,28 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
             yield replace(finding, next_step=f"{finding.next_step}; or go without it: --accept={id} --reason=TEXT")
+
+
+def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:
+    """Name the claims that somebody had enlarged: kept chart and values make them as small as before.
+
+    Args:
+        accepted: ids of such findings that are let pass.
+    """
+    for _, stored, claim in plan.with_claims:
+        made, had = (_size(body) for body in (plan.rendered(CLAIM, claim) or {}, plan.claim(stored)))
+        id = f"claim-smaller:{claim}"
+        if made and had and quantity(made) < quantity(had) and id not in accepted:
+            yield Finding(
+                f"claim {claim}",
+                f"it had {had}, and the backup's values make one of {made}: it was enlarged by hand",
+                "a claim as large as it was",
+                f"go on with the smaller one, and enlarge it as before: --accept={id} --reason=TEXT",
+            )
+
+
+def _size(claim: Object) -> str | None:
+    return at(claim, "spec", "resources", "requests", "storage")
 
 
 def lacking(plan: Blueprint, cluster: Cluster) -> Iterator[Finding]:

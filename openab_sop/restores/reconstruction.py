@@ -60,6 +60,7 @@ class Reconstruction:
             findings += obstacles.standing(self._plan, self._installation)
             findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
             findings += obstacles.lacking(self._plan, self._cluster)
+            findings += obstacles.smaller(self._plan, self._accepted)
         return Verdict("nothing is in the way", tuple(findings))
 
     def render(self) -> str:

@@ -123,6 +123,24 @@ def test_a_failing_upgrade_whose_line_breaks_on_the_way_back(
         assert_well(release)
 
 
+def test_a_start_that_is_refused_is_asked_for_again(lasting: Upgrading, switched: Line) -> None:
+    """A webhook's hiccup, or a right that comes back: nobody else would start the agent."""
+    refused: list[Request] = []
+
+    def judge(request: Request) -> int | None:
+        if request.method == "PATCH" and "/deployments/" in request.path and '"replicas": 1' in request.body:
+            refused.append(request)
+            return 403 if len(refused) <= 4 else None
+        return None
+
+    switched.judge = judge
+    lasting.shell("rm -rf .kiro/steering")
+    run = lasting.run("suites/restore", f"--backup={lasting.suites.backups()[-1]}", env=over(switched))
+    assert len(refused) == 5
+    assert run.status == 0, run.output
+    assert_well(lasting)
+
+
 def test_a_server_that_is_not_well_now_and_then(lasting: Upgrading, switched: Line) -> None:
     """Every fifth request gets 429, 500 or 503."""
     answers = (429, 500, 503)

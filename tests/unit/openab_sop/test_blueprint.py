@@ -12,7 +12,7 @@ from openab_sop.backups.backup import Backup
 from openab_sop.errors import BackupError
 from openab_sop.redact import mask
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.obstacles import foreign
+from openab_sop.restores.obstacles import foreign, smaller
 from tests.unit.openab_sop.stored import AGENT, made
 
 
@@ -80,3 +80,26 @@ def test_an_agent_that_the_manifest_does_not_render_is_named(backup: Backup) -> 
 )
 def test_a_backup_of_something_else(backup: Backup, namespace: str, release: str | None, told: list[str]) -> None:
     assert [finding.next_step for finding in foreign(Blueprint(backup), namespace, release)] == told
+
+
+@pytest.mark.parametrize(
+    ("made", "had", "accepted", "told"),
+    [
+        ("10Gi", "10Gi", (), []),
+        ("10Gi", "10240Mi", (), []),
+        ("10Gi", "20Gi", (), [f"claim {AGENT}"]),
+        ("10Gi", "20Gi", (f"claim-smaller:{AGENT}",), []),
+        ("20Gi", "10Gi", (), []),
+    ],
+)
+def test_a_claim_that_was_enlarged_by_hand(
+    backup: Backup, made: str, had: str, accepted: tuple[str, ...], told: list[str]
+) -> None:
+    """The chart would make it as small as the values say, and its home may not fit."""
+
+    def claim(size: str) -> dict[str, Any]:
+        return named(CLAIM, AGENT, spec={"resources": {"requests": {"storage": size}}})
+
+    (backup.directory / "manifest.yaml").write_text("\n---\n".join(map(json.dumps, (deployment(), claim(made)))))
+    (backup.directory / AGENT / "claim.yaml").write_text(json.dumps(claim(had)))
+    assert [finding.subject for finding in smaller(Blueprint(backup), accepted)] == told
