@@ -14,7 +14,7 @@ from openab_sop.agents.container import lacking, process_alive
 from openab_sop.agents.helper_pod import node_of
 from openab_sop.cluster.kube import MANAGER
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import Forbidden, PodError
+from openab_sop.errors import CutOff, Forbidden, PodError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at
 from openab_sop.rehearsals import copies
@@ -30,6 +30,8 @@ from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.rollout import Observation
 
 _AGENT = f"{MANAGER}/copy-of"
+LOOKS = 3
+"""How often it is looked into a container that ends again and again."""
 _GRACE = 30
 """Seconds that Kubernetes gives a pod to end where nothing is said."""
 
@@ -171,9 +173,15 @@ class _Run:
         )
 
     def _looked_into(self, agent: Agent) -> tuple[bool | None, frozenset[str]]:
-        with suppress(PodError):  # one that does not run, or has no shell
-            inside = _Inside(agent.pod(self.stage.scratch.cluster))
-            return process_alive(inside), frozenset(lacking(inside))
+        cluster = self.stage.scratch.cluster
+        for _ in range(LOOKS):
+            try:
+                inside = _Inside(agent.pod(cluster))
+                return process_alive(inside), frozenset(lacking(inside))
+            except PodError:  # it does not run, or has no shell
+                break
+            except CutOff:  # it ended meanwhile; or the line broke, and that is no answer
+                cluster.version()
         return None, frozenset()
 
 
