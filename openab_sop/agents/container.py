@@ -8,14 +8,15 @@ from typing import Protocol
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import CONTAINERS
-from openab_sop.errors import PodError
+from openab_sop.errors import CutOff
 
 TOOLS = ("tar", "find", "xargs", "head", "sha256sum", "du")
 """What copying a home needs in the container."""
 PROCESSES = CONTAINERS
 """Names of the agent's process, as its container's: the present one, and the chart's former name."""
 
-_MISSING = f'for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "$tool"; done'
+_TOLD = "told"
+_MISSING = f'for tool in {" ".join(TOOLS)}; do command -v "$tool" >/dev/null || echo "$tool"; done; echo {_TOLD}'
 _STAT = "cat /proc/[0-9]*/stat 2>/dev/null"
 """Of every process its id, name in parentheses and state; needs no procps. One that ends meanwhile is no error."""
 _PROCESS = re.compile(r"^\d+ \((?P<name>.*)\) (?P<state>\S)", re.MULTILINE)
@@ -53,19 +54,26 @@ def missing_tools(hosts: Mapping[str, Host]) -> str:
 
 
 def lacking(host: Host) -> list[str]:
-    """Return which of ``TOOLS`` a container has not."""
-    return host.run(_MISSING).stdout.split()
+    """Return which of ``TOOLS`` a container has not.
+
+    Raises:
+        CutOff: it did not come to tell.
+    """
+    *missing, end = host.run(_MISSING).stdout.split() or [""]
+    if end != _TOLD:
+        raise CutOff("the container's tools cannot be listed", "check that the pod runs and has sh; then run again")
+    return missing
 
 
 def process_alive(host: Host) -> bool:
     """Tell whether the agent's process lives in the container: by its exact name, and no zombie (SOP 3.2).
 
     Raises:
-        PodError: the container's processes cannot be listed.
+        CutOff: the container's processes cannot be listed: it ended, or the line to it broke.
     """
     listed = [*_PROCESS.finditer(host.run(_STAT).stdout)]
     if not listed:
-        raise PodError(
+        raise CutOff(
             "the processes of the container cannot be listed",
             "check that the pod still runs and has sh and cat: kubectl get pods; then run again",
         )

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
@@ -21,7 +21,7 @@ from openab_sop.agents.workload import claims_of
 from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import Forbidden, PodError, SopError
+from openab_sop.errors import Broken, Forbidden, PodError, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import stream
 from openab_sop.wait import wait
@@ -98,10 +98,14 @@ def helper_pod(
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 with attached(cluster, name), helper.held() as shared:
                     yield shared
+                cluster.delete("Pod", name, grace=0)
                 return
             reasons.append(f"{container_of(template, agent)['image']}: {problem}")
-        finally:
-            cluster.delete("Pod", name, grace=0)
+        except BaseException:
+            with suppress(SopError):  # it ends by itself; what went wrong before is what counts
+                cluster.delete("Pod", name, grace=0)
+            raise
+        cluster.delete("Pod", name, grace=0)
     raise PodError(
         f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
         f"kubectl -n {cluster.namespace} get events shows why",
@@ -287,6 +291,8 @@ def started(cluster: Cluster, name: str, container: str, patience: float) -> str
             timeout=START,
             next_step=f"kubectl -n {cluster.namespace} describe pod {name} shows why",
         )
+    except Broken:
+        raise
     except SopError as error:
         return error.problem
     return problem[0] if problem else None

@@ -7,7 +7,8 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,13 +20,13 @@ from openab_sop.verdict import Finding
 RULE = "owned-elsewhere"
 """The id of the finding, as it is accepted."""
 _FLUX = {
-    "HelmRelease": ("helm.toolkit.fluxcd.io", "v2"),
-    "Kustomization": ("kustomize.toolkit.fluxcd.io", "v1"),
+    "HelmRelease": ("helm.toolkit.fluxcd.io", ("v2", "v2beta2", "v2beta1")),
+    "Kustomization": ("kustomize.toolkit.fluxcd.io", ("v1", "v1beta2", "v1beta1")),
 }
-"""What of Flux applies objects: the group that it labels them with, and its version."""
+"""What of Flux applies objects: the group that it labels them with, and its versions, the present one first."""
 _ARGO = "argocd.argoproj.io/tracking-id"
-_HANDS = ("helm", "Helm", "kubectl", "k9s", MANAGER)
-"""Beginnings of field managers that act once, when a human types."""
+_HANDS = re.compile(rf"[hH]elm|k9s|{MANAGER}|kubectl(-.*)?")
+"""Field managers that act once, when a human types."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,10 @@ def owners(cluster: Cluster, deployment: Object) -> Iterator[Owner]:
     """
     metadata = part(deployment, "metadata")
     labels, notes = part(metadata, "labels"), part(metadata, "annotations")
-    for kind, (group, version) in _FLUX.items():
+    for kind, (group, versions) in _FLUX.items():
         name, namespace = labels.get(f"{group}/name"), labels.get(f"{group}/namespace")
-        if name and namespace and _acts(cluster, kind, f"{group}/{version}", str(name), str(namespace)):
+        served = [f"{group}/{version}" for version in versions]
+        if name and namespace and _acts(cluster, kind, served, str(name), str(namespace)):
             yield Owner(
                 f"Flux's {kind} {namespace}/{name}",
                 f"flux suspend {'helmrelease' if kind == 'HelmRelease' else 'kustomization'} {name} -n {namespace}",
@@ -77,7 +79,7 @@ def scalers(deployment: Object, *, also_by_hand: bool = False) -> list[str]:
     entries = [e for e in parts(deployment, "metadata", "managedFields") if _has_replicas(e)]
     entries.sort(key=lambda entry: str(entry.get("time") or ""), reverse=True)
     names = dict.fromkeys(str(entry.get("manager")) for entry in entries)
-    return [name for name in names if name != MANAGER and (also_by_hand or not name.startswith(_HANDS))]
+    return [name for name in names if name != MANAGER and (also_by_hand or not _HANDS.fullmatch(name))]
 
 
 def findings(cluster: Cluster, deployment: Object) -> list[Finding]:
@@ -94,14 +96,21 @@ def findings(cluster: Cluster, deployment: Object) -> list[Finding]:
     ]
 
 
-def _acts(cluster: Cluster, kind: str, version: str, name: str, namespace: str) -> bool:
-    reference: Object = {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
-    with suppress(Forbidden):
-        try:
-            return not at(cluster.look_up(reference), "spec", "suspend")
-        except NotFound:  # a label that has outlived its object
-            return False
-    return True
+def _acts(cluster: Cluster, kind: str, versions: Sequence[str], name: str, namespace: str) -> bool:
+    metadata = {"name": name, "namespace": namespace}
+    for version in versions:
+        reference: Object = {"apiVersion": version, "kind": kind, "metadata": metadata}
+        with suppress(NotFound, Forbidden):
+            cluster.served(reference)
+            break
+    else:
+        return False  # labels that have outlived what set them
+    try:
+        return not at(cluster.look_up(reference), "spec", "suspend")
+    except NotFound:
+        return False
+    except Forbidden:
+        return True
 
 
 def _has_replicas(entry: Object) -> bool:

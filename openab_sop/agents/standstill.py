@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 
+from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.errors import ClusterError, NotFound
+from openab_sop.errors import Broken, ClusterError, NotFound
 from openab_sop.objects import at, part
 from openab_sop.wait import wait
 
@@ -38,11 +39,21 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     grace = at(deployment, "spec", "template", "spec", "terminationGracePeriodSeconds") or 30
     wait(
         lambda: ", ".join(pod["metadata"]["name"] for pod in cluster.list("Pod", agent.selector)) or None,
+        failed=lambda: _started_by(cluster, agent),
         what=f"the end of the pods of {agent.deployment}",
         timeout=grace + STOP,
         next_step=f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'",
     )
     return replicas
+
+
+def _started_by(cluster: Cluster, agent: Agent) -> str | None:
+    """Tell who has started an agent again that is being stopped."""
+    deployment = cluster.get("Deployment", agent.deployment)
+    if not (replicas := at(deployment, "spec", "replicas")):
+        return None
+    by = next(iter(ownership.scalers(deployment, also_by_hand=True)), "somebody")
+    return f"{agent.deployment} was scaled to {replicas} by {by} meanwhile"
 
 
 def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
@@ -69,8 +80,12 @@ def _let_start(cluster: Cluster, agent: Agent, wanted: int) -> bool:
     deployment = cluster.get("Deployment", agent.deployment)
     noted = part(deployment, "metadata", "annotations").get(STOPPED)
     if noted is None:
+        fields.give_back(cluster, "Deployment", agent.deployment)  # a try before this one may have come so far
         return False
     change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted) or wanted}}
     cluster.merge("Deployment", agent.deployment, change)
-    fields.give_back(cluster, "Deployment", agent.deployment)
+    try:
+        fields.give_back(cluster, "Deployment", agent.deployment)
+    except Broken:
+        fields.give_back(cluster, "Deployment", agent.deployment)
     return True

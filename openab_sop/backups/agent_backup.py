@@ -101,7 +101,7 @@ class AgentBackup:
         if self.agent.claim is None:
             return None
         claim = self._cluster.get("PersistentVolumeClaim", self.agent.claim)
-        storage.write(self._directory / "claim.yaml", as_yaml(claim))
+        storage.replace(self._directory / "claim.yaml", as_yaml(claim))
         return f"{self.agent.key}/claim.yaml"
 
     def hold_snapshot(self, above: int, stack: ExitStack) -> str:

@@ -90,7 +90,7 @@ def needed(found: list[Kept], courses: Iterable[Course]) -> list[Kept]:
     wanted = {
         course.backup: f"roll back {course.target} to {course.version}"
         for course in courses
-        if course.backup and course.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED)
+        if course.backup and course.changed and course.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED, End.CLOSED)
     }
     return [replace(kept, needed=wanted.get(kept.name, "")) for kept in found]
 
@@ -125,7 +125,7 @@ def chosen(found: list[Kept], names: tuple[str, ...], *, force: bool = False) ->
         if known[name].needed and not force:
             raise BackupError(
                 f"{name} is needed to {known[name].needed}: it stays",
-                "pytest suites/rollback --abandon --reason=TEXT closes an upgrade as it is; or add --force",
+                "if nothing is to lead back there any more: add --force",
             )
     return [known[name] for name in names]
 

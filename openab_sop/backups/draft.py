@@ -70,6 +70,8 @@ class Draft:
         Raises:
             BackupError: the backup root cannot be used.
         """
+        if self._partial:  # of a try whose line broke
+            self._partial.discard()
         self._partial = Partial(self._root, self._journal)
         cluster, directory = self.release.cluster, self._partial.path
         volumes = coverage.volumes(self.release)
@@ -328,7 +330,7 @@ class Draft:
 
     def _write(self, name: str, content: str | bytes) -> int:
         data = content.encode() if isinstance(content, str) else content
-        storage.write(self._created.path / name, data)
+        storage.replace(self._created.path / name, data)
         return len(data)
 
 

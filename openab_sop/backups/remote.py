@@ -89,7 +89,12 @@ def names(store: Store) -> list[str]:
 
 
 def find(
-    root: Path, store: Store | None, name: str | None, namespace: str | None = None, release: str | None = None
+    root: Path,
+    store: Store | None,
+    name: str | None,
+    namespace: str | None = None,
+    release: str | None = None,
+    cluster: str | None = None,
 ) -> Backup | RemoteBackup:
     """Open the backup that was named.
 
@@ -97,14 +102,14 @@ def find(
         root: the local backup root.
         store: the one elsewhere.
         name: value of ``--backup``: a URL, a path, a name below the root, or ``newest``.
-        namespace, release: of which the newest is wanted; None where there is but one.
+        namespace, release, cluster: of which the newest is wanted; None where there is but one.
 
     Raises:
         BackupError: none was named, or it is none.
         SettingsError: it is no URL.
     """
     if name == NEWEST:
-        return _newest_of(root, store, namespace, release)
+        return _newest_of(root, store, (cluster, namespace, release))
     if name and "://" in name and isinstance(url := parse(name), str):
         parent, _, last = url.rpartition("/")
         return RemoteBackup.load(Store(parent), last)
@@ -113,18 +118,21 @@ def find(
     return backup.find(root, str(parse(name)) if name and "://" in name else name)
 
 
-def _newest_of(root: Path, store: Store | None, namespace: str | None, release: str | None) -> Backup | RemoteBackup:
+def _newest_of(
+    root: Path, store: Store | None, wanted: tuple[str | None, str | None, str | None]
+) -> Backup | RemoteBackup:
     """Return the newest backup that can be opened of the only release that is meant.
 
     Raises:
         BackupError: there is none, or there are backups of several releases.
     """
-    found: dict[tuple[str, str], Backup | RemoteBackup] = {}
+    found: dict[tuple[str, ...], Backup | RemoteBackup] = {}
     for name in reversed(names(store) if store else sorted(path.name for path in root.glob(f"{backup.PREFIX}*"))):
         with suppress(BackupError):
             one = RemoteBackup.load(store, name) if store else Backup.load(root / name)
-            if namespace in (None, one.manifest.namespace) and release in (None, one.manifest.release):
-                found.setdefault((one.manifest.namespace, one.manifest.release), one)
+            of = (one.manifest.cluster, one.manifest.namespace, one.manifest.release)
+            if all(asked in (None, has) for asked, has in zip(wanted, of, strict=True)):
+                found.setdefault(of, one)
     if len(found) > 1:
         known = ", ".join("/".join(key) for key in found)
         raise BackupError(f"--backup={NEWEST}: there are backups of {known}", "choose with --namespace and --release")

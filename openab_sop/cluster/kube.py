@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -39,8 +39,13 @@ TIMEOUT = (5, 30)
 _BUSY = 429
 _FAILS = 500
 """Statuses that are no answer to what was asked: the server has too much to do, or (from this one on) is not well."""
-_UNHEARD = re.compile(r"connection refused|no such host|no route to host|network is unreachable|dial tcp|dial unix")
+_UNHEARD = re.compile(
+    r"(?i)connection refused|no such host|no route to host|network is unreachable|dial tcp|no such file"
+)
 """How Go says that a connection did not come about."""
+_NO_SUCH_PATH = "404 page not found"
+"""How the API says that it serves no such group: not as JSON."""
+_OF_A_WEBHOOK = re.compile(r"failed calling webhook|denied the request|denied request|conversion webhook")
 _FOR_GOOD = re.compile(r"getting credentials|x509:|tls: failed|unable to load|certificate")
 """How kubectl says that trying again is in vain."""
 _HELM_CALLER = (
@@ -53,6 +58,8 @@ _HELM_CALLER = (
     "HELM_KUBETOKEN",
 )
 """What helm takes for its caller in place of the kubeconfig's, and kubectl does not (https://helm.sh/docs/helm/helm/)."""
+MADE_SINCE = timedelta(seconds=60)
+"""How far the cluster's clock may be behind ours: readiness lets that much pass."""
 _ANY = "application/json, */*"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-metadata"""
@@ -118,7 +125,7 @@ class Cluster:
 
     def __post_init__(self) -> None:
         if self.api is None:
-            proxy = ("kubectl", "--context", self.access.context, "proxy")
+            proxy = ("kubectl", "--context", self.access.context, "proxy", "--append-server-path")
             object.__setattr__(self, "api", _client(Transport(proxy, self.env)))
 
     @property
@@ -173,6 +180,7 @@ class Cluster:
                     raise
                 told(broken)
                 time.sleep(PAUSE)
+                self.patience.renew()
                 self.version()
         raise AssertionError("unreachable")
 
@@ -295,7 +303,7 @@ class Cluster:
         Raises:
             Conflict: one of its name is there.
         """
-        tried = False
+        tried, begun = False, datetime.now(UTC) - MADE_SINCE
 
         def once() -> Object:
             nonlocal tried
@@ -303,9 +311,10 @@ class Cluster:
             try:
                 return self._asked("POST", self._path(kind), body, fieldManager=MANAGER).body
             except Conflict:
-                there = self._asked("GET", f"{self._path(kind)}/{quote(str(body['metadata']['name']))}").body
-                if again and _made_of(there, body):
-                    return there
+                with suppress(NotFound, Forbidden):
+                    there = self._asked("GET", f"{self._path(kind)}/{quote(str(body['metadata']['name']))}").body
+                    if again and _made_of(there, body, since=begun):
+                        return there
                 raise
 
         made = self.patience.over(once)
@@ -443,7 +452,7 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise _unreachable(_reason(error), self.access) from error
         if not 200 <= response.status <= 299:
-            raise _failure(response.status, data, f"{method} {path}", self.access)
+            raise _failure(response.status, data, f"{method} {path}", self.access, access_begun=self.patience.begun)
         date = response.headers.get("Date")
         return data, parsedate_to_datetime(date) if date else datetime.now(UTC)
 
@@ -495,13 +504,19 @@ def _client(transport: Transport) -> Any:
     return made
 
 
-def _made_of(there: Object, body: Object) -> bool:
-    """Tell whether an object that is there is what we sent: its annotations and the holder of a Lease tell whose."""
+def _made_of(there: Object, body: Object, *, since: datetime) -> bool:
+    """Tell whether an object that is there is what we have just sent.
+
+    The holder of a Lease and our own annotation tell whose it is; else that we have made it, since we first tried.
+    """
     holder = at(body, "spec", "holderIdentity")
     if holder is not None:
         return at(there, "spec", "holderIdentity") == holder
-    ours = part(body, "metadata", "annotations").get(OWNER)
-    return ours is not None and part(there, "metadata", "annotations").get(OWNER) == ours
+    if (ours := part(body, "metadata", "annotations").get(OWNER)) is not None:
+        return part(there, "metadata", "annotations").get(OWNER) == ours
+    managers = [entry.get("manager") for entry in parts(there, "metadata", "managedFields")]
+    made = str(at(there, "metadata", "creationTimestamp") or "")
+    return managers[:1] == [MANAGER] and bool(made) and datetime.fromisoformat(made) >= since
 
 
 def _unreachable(reason: str, access: KubeConfig) -> Unreachable:
@@ -512,15 +527,26 @@ def _unreachable(reason: str, access: KubeConfig) -> Unreachable:
     )
 
 
-def _failure(status: int, data: bytes, call: str, access: KubeConfig) -> ClusterError | Unreachable:
-    """Return what an answer with a status that is no success means: a refusal, or none."""
+def _failure(
+    status: int, data: bytes, call: str, access: KubeConfig, *, access_begun: bool
+) -> ClusterError | Unreachable:
+    """Return what an answer with a status that is no success means: a refusal, or none.
+
+    Args:
+        access_begun: whether this caller has changed something already: then it is known, and what says otherwise (a
+            plugin, a server that has just started) is not well now.
+    """
     said, by_api = _said(data)
-    if not by_api and status >= _FAILS and _FOR_GOOD.search(said):
+    if not by_api and status == 404 and said != _NO_SUCH_PATH:  # what answers is something on the way
+        return _unreachable(f"{call}: {said}", access)
+    if not by_api and status >= _FAILS and _FOR_GOOD.search(said) and not access_begun:
         return ClusterError(
             f"kubectl cannot speak to the cluster at {access.server}: {said}",
             f"check it with: kubectl --context {access.context} version",
         )
-    handed_on = by_api and ("failed calling webhook" in said or call.endswith("/log"))  # a webhook's, or kubelet's
+    handed_on = by_api and (_OF_A_WEBHOOK.search(said) or call.endswith("/log"))  # a webhook's word, or kubelet's
+    if status == 401 and access_begun:
+        return _unreachable(f"{call}: {said}", access)
     if status == _BUSY or (status >= _FAILS and not handed_on):
         return _unreachable(said if not by_api else f"{call}: status {status}: {said}", access)
     return _refusal(status, said, call, access)

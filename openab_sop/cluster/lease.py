@@ -7,7 +7,7 @@ on.
 
 from __future__ import annotations
 
-import gzip
+import lzma
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -26,6 +26,8 @@ RENEWAL = DURATION / 4
 
 _DOING = f"{MANAGER}/doing"
 """Annotation: what its holder does, or has begun, in words."""
+_ROOM = 200_000
+"""Characters that a record may take: annotations of an object have 256 KiB together."""
 _RECORD = f"{MANAGER}/record"
 """Annotation: the record of what is under way, as ``Board`` packs it."""
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -43,46 +45,66 @@ class Board:
         self._cluster = cluster
 
     def read(self) -> str | None:
-        """Return the record; None if nothing is under way, or this caller may not look.
+        """Return the record; None if nothing is under way.
 
         Raises:
+            Forbidden: this caller may not look.
             ClusterError: it is there and cannot be read.
         """
-        packed = self._annotations().get(_RECORD)
+        packed = part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations").get(_RECORD)
         try:
-            return gzip.decompress(b64decode(packed)).decode() if packed else None
-        except (ValueError, EOFError, OSError) as error:
+            return lzma.decompress(b64decode(packed)).decode() if packed else None
+        except (ValueError, EOFError, lzma.LZMAError) as error:
             raise ClusterError(
                 f"what Lease {self.name} has on record cannot be read: {error}",
-                f"look at it: kubectl -n {self._cluster.namespace} get lease {self.name} --output=yaml",
+                f"take it away: kubectl -n {self._cluster.namespace} annotate lease {self.name} {_RECORD}-; "
+                "then the session file counts",
             ) from error
 
     def doing(self) -> str:
-        """Return what is under way, or did not end, in words; empty if nothing is."""
-        return str(self._annotations().get(_DOING) or "")
+        """Return what is under way, or did not end, in words; empty if nothing is, or this caller may not look."""
+        with suppress(Forbidden):
+            return str(part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations").get(_DOING) or "")
+        return ""
 
-    def write(self, record: str, doing: str) -> None:
-        """Put a record there, and what is done in words."""
-        notes = {_RECORD: b64encode(gzip.compress(record.encode(), mtime=0)).decode(), _DOING: doing}
-        try:
-            self._cluster.merge("Lease", self.name, {"metadata": {"annotations": notes}})
-        except NotFound:
-            self._cluster.create("Lease", _body(self.name, "", notes))
+    def write(self, record: str, doing: str) -> bool:
+        """Put a record on the lock that this run holds, and what is done in words.
+
+        Returns:
+            False if it is too large to be kept there.
+
+        Raises:
+            Held: the lock is gone, or another run's.
+        """
+        packed = b64encode(lzma.compress(record.encode())).decode()
+        if len(packed) > _ROOM:
+            return False
+        while True:
+            found = self._cluster.find("Lease", self.name)
+            if found is None or at(found, "spec", "holderIdentity") != owner():
+                by = at(found or {}, "spec", "holderIdentity") or "nobody"
+                raise Held(
+                    f"Lease {self.name}, the lock of the release, is not this run's any more: it is held by {by}",
+                    "see what it did, then run the same command again",
+                )
+            known: Object = {"resourceVersion": found["metadata"]["resourceVersion"]}
+            known["annotations"] = {_RECORD: packed, _DOING: doing}
+            try:
+                self._cluster.merge("Lease", self.name, {"metadata": known})
+            except Conflict:
+                continue  # our own renewal, or another run: the next look tells
+            return True
 
     def clear(self) -> None:
         """Take the record away; the Lease goes with it, unless somebody holds it."""
-        found = self._cluster.find("Lease", self.name)
-        if found and _RECORD in part(found, "metadata", "annotations"):
-            if at(found, "spec", "holderIdentity"):
-                notes = {"metadata": {"annotations": {_RECORD: None, _DOING: None}}}
-                self._cluster.merge("Lease", self.name, notes)
-            else:
-                self._cluster.delete("Lease", self.name)
-
-    def _annotations(self) -> Object:
-        with suppress(Forbidden):
-            return part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations")
-        return {}
+        with suppress(Forbidden, Conflict):
+            found = self._cluster.find("Lease", self.name)
+            if found and _RECORD in part(found, "metadata", "annotations"):
+                known: Object = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                known["annotations"] = {_RECORD: None, _DOING: None}
+                cleared = self._cluster.merge("Lease", self.name, {"metadata": known})
+                if not at(cleared, "spec", "holderIdentity"):
+                    self._cluster.delete("Lease", self.name)
 
 
 class Lease:
@@ -145,8 +167,17 @@ class Lease:
         if self._lost:
             raise self._held(self._lost)
 
-    def release(self) -> None:
-        """Give it back; one that was taken over is its new holder's, and one with a record stays without a holder."""
+    @property
+    def is_held(self) -> bool:
+        """Whether this run has it."""
+        return self._keeper is not None and not self._lost
+
+    def release(self, *, keep: bool = False) -> None:
+        """Give it back; one that was taken over is its new holder's, and one with a record stays without a holder.
+
+        Args:
+            keep: whether what was done did not end: whoever looks is to see it.
+        """
         if self._keeper is None:
             return
         self._ended.set()
@@ -155,7 +186,7 @@ class Lease:
             found = self._cluster.get("Lease", self.name)
             if at(found, "spec", "holderIdentity") != self.holder:
                 return
-            if _RECORD in part(found, "metadata", "annotations"):
+            if keep or _RECORD in part(found, "metadata", "annotations"):
                 self._cluster.merge("Lease", self.name, {"spec": {"holderIdentity": None}})
             else:
                 self._cluster.delete("Lease", self.name)

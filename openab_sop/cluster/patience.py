@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TypeVar
 
 from openab_sop.errors import Unreachable
@@ -38,6 +39,7 @@ class Patience:
     halted: str = ""
     tell: Callable[[str], None] = field(default=lambda line: None)
     _away: float | None = None
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def limit(self) -> float:
@@ -54,12 +56,14 @@ class Patience:
         Raises:
             Unreachable: there was none for too long; or it may have been heard. Others as ``ask`` raises them.
         """
-        pause = _FIRST
+        pause, first = _FIRST, None
         while True:
             try:
                 answer = ask()
             except Unreachable as error:
-                if not ((repeatable or not error.heard) and self._goes_on(error)):
+                now = time.monotonic()
+                first = now if first is None else first  # this question may fail while others are answered
+                if (error.heard and not repeatable) or not self._goes_on(error, first, now):
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, _LONGEST)
@@ -69,16 +73,20 @@ class Patience:
 
     def renew(self) -> None:
         """Begin a step: it has all the time again, also where the one before had used it up."""
-        self._away = None
+        with self._lock:
+            self._away = None
 
-    def _goes_on(self, error: Unreachable) -> bool:
-        if self._away is None:
-            self._away = time.monotonic()
+    def _goes_on(self, error: Unreachable, first: float, now: float) -> bool:
+        with self._lock:
+            news = self._away is None
+            away = self._away = now if self._away is None else self._away
+        if news:
             self.tell(f"{error.problem}; asking again for up to {self.limit:g} s")
-        return time.monotonic() - self._away < self.limit
+        return now - min(first, away) < self.limit
 
     def _back(self) -> None:
-        away, self._away = self._away, None
+        with self._lock:
+            away, self._away = self._away, None
         if away is not None:
             self.tell(f"the cluster answers again, after {time.monotonic() - away:.0f} s")
 
@@ -86,5 +94,5 @@ class Patience:
 class Impatience(Patience):
     """That of who only looks on: each question is asked once."""
 
-    def _goes_on(self, error: Unreachable) -> bool:
+    def _goes_on(self, error: Unreachable, first: float, now: float) -> bool:
         return False

@@ -4,6 +4,9 @@
 plugins, client certificates that are renewed, proxies, a pod's own account. It listens on a Unix socket in a directory
 that nobody else may enter, and ends with this process, however that ends.
 
+It costs 0.05 s of processor time a run and 0.5 ms a request; a request takes 2.2 ms where it took 1.1 by the client
+library's own connection. For that there is one place that knows who we are.
+
 Source: https://kubernetes.io/docs/reference/kubectl/generated/kubectl_proxy/
 """
 
@@ -13,7 +16,7 @@ import os
 import socket
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,7 +25,7 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from openab_sop.errors import ClusterError
-from openab_sop.process import Tied
+from openab_sop.process import Tied, find
 
 AT_ONCE = 16
 """Connections that are kept for requests that come at once."""
@@ -52,10 +55,16 @@ class Transport(urllib3.PoolManager):
         """
         with self._starting:
             if self._pool is None or self._owner != os.getpid():  # a fork has its own
-                self._pool, self._owner = _Pool(self._started()), os.getpid()
-        return self._pool
+                self._pool, self._owner = _Pool(self._started(), self._gone), os.getpid()
+            return self._pool
+
+    def _gone(self) -> None:
+        """Have the next request start another: somebody has ended the one that was there."""
+        with self._starting:
+            self._pool = None
 
     def _started(self) -> Path:
+        find(self._proxy[0])
         home = Path(tempfile.mkdtemp(prefix="openab-sop-"))  # 0700
         path = home / "api"
         kubectl = Tied.start([*self._proxy, f"--unix-socket={path}"], home, env=self._env)
@@ -73,21 +82,26 @@ class Transport(urllib3.PoolManager):
 
 
 class _Connection(HTTPConnection):
-    def __init__(self, path: Path, **given: Any) -> None:
+    def __init__(self, path: Path, gone: Callable[[], None], **given: Any) -> None:
         super().__init__("localhost", **given)
-        self._path = path
+        self._path, self._gone = path, gone
 
     def _new_conn(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
-        connection.connect(str(self._path))
+        try:
+            connection.connect(str(self._path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            connection.close()
+            self._gone()
+            raise
         return connection
 
 
 class _Pool(urllib3.HTTPConnectionPool):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", maxsize=AT_ONCE)
-        self._path = path
+    def __init__(self, path: Path, gone: Callable[[], None]) -> None:
+        super().__init__("localhost", maxsize=AT_ONCE, retries=False)  # who asks has the patience
+        self._path, self._gone = path, gone
 
     def _new_conn(self) -> Any:
-        return _Connection(self._path, timeout=self.timeout.connect_timeout)
+        return _Connection(self._path, self._gone, timeout=self.timeout.connect_timeout)

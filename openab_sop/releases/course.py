@@ -22,7 +22,7 @@ from cattrs.errors import BaseValidationError
 
 from openab_sop import storage
 from openab_sop.cluster.lease import Board
-from openab_sop.errors import SettingsError
+from openab_sop.errors import Forbidden, SettingsError
 
 FILE = "upgrade.json"
 BEFORE = "upgrade-before.json"
@@ -36,6 +36,8 @@ class End(StrEnum):
     BACK = "rolled back"
     RETURNED = "rolled back on request"
     LEFT = "left as it is"
+    CLOSED = "closed as it is"
+    ELSEWHERE = "ended elsewhere, or its lock was deleted"
     STUCK = "stuck"
     UNTOUCHED = "given up before anything was changed"
 
@@ -88,6 +90,7 @@ class Course:
         unneeded: by phase, why it is left out.
         way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
+        options: how it is judged, by option, as it was asked for when it began.
         excused: by volume, what no version is blamed for: gone before it was applied, or removed by the old version's
             start as well, as a copy has shown.
         before: by agent: how it was right before the last change.
@@ -121,6 +124,7 @@ class Course:
     unneeded: dict[str, str] = field(default_factory=dict[str, str])
     way_back: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
+    options: dict[str, str] = field(default_factory=dict[str, str])
     excused: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])
@@ -177,6 +181,10 @@ class Course:
         return next((given for given in reversed(self.answers) if given.gate == gate), None)
 
 
+_NOTHING = (End.BACK, End.RETURNED, End.UNTOUCHED)
+"""Ends of an upgrade that has come to nothing."""
+
+
 class CourseFile:
     """Where the course of a release's upgrade is kept.
 
@@ -198,11 +206,19 @@ class CourseFile:
         """
         course = self._on_disk()
         if self._board and not self._agrees:
+            with suppress(Forbidden):  # who may not look has the disk alone
+                course = self._agreed(course, self._board.read(), self._board.name)
             self._agrees = True
-            text = self._board.read()
-            there = self._parsed(text, f"the record on Lease {self._board.name}") if text else None
-            if there and (course is None or course.id != there.id or course.serial < there.serial):
-                self._keep(course := there)
+        return course
+
+    def _agreed(self, course: Course | None, text: str | None, name: str) -> Course | None:
+        """Return the later of what is on disk and what is on the cluster, and have the disk say the same."""
+        there = self._parsed(text, f"the record on Lease {name}") if text else None
+        if there and (course is None or course.id != there.id or course.serial < there.serial):
+            self._keep(course := there)
+        elif there is None and course and course.changed and not course.ended and course.serial:
+            # the cluster is written first: it had a record, which is taken away at the end of the upgrade alone
+            self._keep(course := replace(course, ended=End.ELSEWHERE))
         return course
 
     def look_again(self) -> None:
@@ -238,11 +254,13 @@ class CourseFile:
     def write(self, course: Course) -> Course:
         """Put a course on disk, and on the cluster while something is changed; a reader sees old or new, never half."""
         course = replace(course, serial=course.serial + 1)
-        self._keep(course)
         if self._board and course.changed and not course.ended:
             where = f"{course.doing}; session {socket.gethostname()}:{self.path.parent}"
-            self._board.write(json.dumps(asdict(course)), where)
-        elif self._board and course.ended:
+            for kept in (course, replace(course, excused={}), replace(course, excused={}, paths={})):
+                if self._board.write(json.dumps(asdict(kept)), where):
+                    break  # what is left out is on this disk alone: elsewhere more is asked, or restored, than need be
+        self._keep(course)
+        if self._board and course.ended:
             self._board.clear()
         return course
 
@@ -253,8 +271,10 @@ class CourseFile:
     def begin(self, course: Course) -> Course:
         """Begin another upgrade; the one before is kept, if a rollback by hand could still lead back from it."""
         ended = self.read()
-        if ended and ended.ended in (End.DONE, End.LEFT):
+        if ended and ended.ended in (End.DONE, End.LEFT, End.ELSEWHERE):
             storage.replace(self.path.with_name(BEFORE), json.dumps(asdict(ended)).encode() + b"\n")
+        if self._board:
+            self._board.clear()  # of an upgrade that somebody has gone beyond, or that was killed as it ended
         return self.write(course)
 
     def before(self) -> Course | None:
@@ -264,7 +284,7 @@ class CourseFile:
             SettingsError: the file is damaged.
         """
         path, ended = self.path.with_name(BEFORE), self.read()
-        if ended is None or ended.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED) or not path.exists():
+        if ended is None or not path.exists() or (ended.changed and ended.ended not in _NOTHING):
             return None
         found = self._parsed(path.read_text(), str(path))
         made = (*found.revisions, *ended.revisions)

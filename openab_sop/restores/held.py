@@ -139,7 +139,7 @@ class Holding:
         Raises:
             PodError: no helper can be started.
         """
-        self.close()
+        self._stack.close()
         self.held = [self._stack.enter_context(one) for one in self._each()]
         self._broken = False
         return self.held
@@ -160,7 +160,8 @@ class Holding:
             raise
 
     def close(self) -> None:
-        """Let them go."""
+        """Let them go; who wants them again looks at them anew."""
+        self._broken = bool(self.held)
         self._stack.close()
 
 

@@ -122,7 +122,12 @@ def absent(cluster: Cluster, workload: Workload, there: Collection[tuple[str, st
 
 
 def before_a_stop(
-    cluster: Cluster, deployment: Object, claims: Collection[str], brought: Collection[str], accepted: Collection[str]
+    cluster: Cluster,
+    deployment: Object,
+    claims: Collection[str],
+    brought: Collection[str],
+    accepted: Collection[str],
+    stopping: Collection[Object],
 ) -> list[Finding]:
     """Name what would keep an agent from starting again once it was stopped, and who else holds its volumes.
 
@@ -132,13 +137,16 @@ def before_a_stop(
         claims: those that are to be written to.
         brought: names of the Secrets that the restore brings.
         accepted: ids of findings that are let pass.
+        stopping: the Deployments of all agents that are to be stopped.
     """
-    agent = Workload(deployment)
+    agent, ours = Workload(deployment), [Workload(body) for body in stopping]
     findings = list(absent(cluster, agent, {("Secret", name) for name in brought}, "it is not in the namespace"))
     findings += owned(cluster, deployment, accepted)
     for claim in claims:
         pods = [(pod, part(pod, "metadata", "labels")) for pod in pods_with(cluster, claim)]
-        others = [pod for pod, labels in pods if not agent.selects(labels) and labels.get(LABEL) != MANAGER]
+        others = [
+            pod for pod, labels in pods if labels.get(LABEL) != MANAGER and not any(w.selects(labels) for w in ours)
+        ]
         findings += [in_use(cluster, claim, others)] if others else []
     return findings
 

@@ -51,6 +51,7 @@ class Reconstruction:
         self._journal = journal
         self._holding = Holding(self._volumes)
         self._touched = False
+        self._proved = False
         self._done = False
 
     def fits(self) -> Verdict:
@@ -156,6 +157,7 @@ class Reconstruction:
         with self._holding.unbroken() as volumes:
             findings = tuple(finding for held in volumes for finding in held.volume.findings())
         self.close()
+        self._proved = not findings
         for held in volumes if not findings else ():
             self._cluster.merge(CLAIM, str(held.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
         return Verdict("the volumes are as the backup says", findings)
@@ -201,7 +203,9 @@ class Reconstruction:
 
     def status(self) -> Status:
         """Tell what became of the release, should the run not have passed."""
-        return Status.STUCK if self._touched and not self._done else Status.UNCHANGED
+        if not self._touched or self._done:
+            return Status.UNCHANGED
+        return Status.LEFT if self._proved else Status.STUCK
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""

@@ -16,7 +16,7 @@ from openab_sop.backups.items import Selection
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Access
 from openab_sop.cluster.lease import Board, Lease
-from openab_sop.errors import NotNeeded
+from openab_sop.errors import NotFound, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import rebuild
@@ -82,6 +82,7 @@ class Reinstall:
             keep_logins=False,  # the rebuild that follows demands a volume as the backup says
         )
         self._uninstalled = False
+        self._volumes: dict[str, str] | None = None
         directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._plan.release)
         self._course = CourseFile(directory, Board(self._cluster, self._plan.release))
         self.lease = Lease(self._cluster, self._plan.release)
@@ -108,7 +109,7 @@ class Reinstall:
 
     def hold(self) -> str:
         """Take the lock of the release (SOP 5.1); returns in words how it was had."""
-        return self.lease.acquire(f"reinstall from backup {self._plan.source.manifest.name}")
+        return self.lease.acquire(f"pytest suites/reinstall --backup={self._plan.source.place}")
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.5); returns by agent what came of it."""
@@ -153,9 +154,24 @@ class Reinstall:
         self._unless_uninstalled()
         return self._restoration.start()
 
+    @property
+    def half_written(self) -> bool:
+        """Whether a volume is neither as it was nor proved to be as the backup says."""
+        return bool(self._restoration.half_written)
+
+    def leave(self) -> None:
+        """Let every agent start again that may, where it has come to nothing; nothing is waited for.
+
+        Raises:
+            NotNeeded: the release was uninstalled.
+            SopError: the first thing that failed, when all was tried.
+        """
+        self._unless_uninstalled()
+        self._restoration.leave()
+
     def status(self) -> Status:
-        """Tell what became of the release, should the run not have passed."""
-        return Status.STUCK if self._uninstalled else self._restoration.status()
+        """Tell what became of the release, should the run not have passed; uninstalled, its volumes are proved."""
+        return Status.LEFT if self._uninstalled else self._restoration.status()
 
     def close(self) -> None:
         """Remove the helper pods."""
@@ -191,11 +207,14 @@ class Reinstall:
         Returns:
             What was removed, in words.
         """
-        self._unless_uninstalled()
-        volumes = {claim: str(at(live, "spec", "volumeName")) for claim, live in self._live_claims()}
+        if self._volumes is None:
+            self._unless_uninstalled()
+            self._volumes = {claim: str(at(live, "spec", "volumeName")) for claim, live in self._live_claims()}
+        volumes = self._volumes
         note = {mark: self._plan.source.manifest.name for mark in (RESTORED, FILLING)}
         for claim in volumes:
-            self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": note}})
+            with suppress(NotFound):  # a try before this one may have come so far
+                self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": note}})
         listed = self._installation.listed()
         with self._journal.action("uninstall release", release=self._plan.release, volumes=volumes):
             if listed:
@@ -205,7 +224,7 @@ class Reinstall:
         self._uninstalled = True
         self._await_gone()
         self._bind_again(volumes)
-        if self._course.read():
+        if (course := self._course.read()) and not course.ended:
             self._course.update(ended=End.BACK)  # whatever was under way ends with the release
         return f"{listed or 'no record of a release'}; kept: {', '.join(volumes.values())}"
 
@@ -216,6 +235,8 @@ class Reinstall:
             NotNeeded: none was protected.
         """
         done: dict[str, str] = {}
+        if not self.lease.is_held:
+            raise NotNeeded("this run has not protected them")
         for claim, live in self._live_claims():
             name = str(at(live, "spec", "volumeName"))
             volume = self._cluster.get(VOLUME, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import yaml
@@ -24,6 +24,7 @@ from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
+from openab_sop.releases.course import now
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores import obstacles
@@ -83,6 +84,8 @@ class Restoration:
         self._stopped = False
         self._started: dict[str, Agent] = {}
         self._resumed = False
+        self._since = ""
+        self._replicas: set[str] = set()
         self._running = False
         self._written = set[str]()
         self._proved = set[str]()
@@ -128,12 +131,13 @@ class Restoration:
 
     def _in_the_way(self) -> Iterator[Finding]:
         """Name what would keep an agent down that was stopped, and who else writes to its volumes."""
+        cluster = self.release.cluster
+        bodies = {agent.deployment: cluster.get("Deployment", agent.deployment) for agent in self._agents()}
         brought = [path.stem.removeprefix("secret-") for path in self._secrets()]
         for agent in self._agents():
-            deployment = self.release.cluster.get("Deployment", agent.deployment)
             claims = {str(volume.claim) for volume, _ in self._concerned() if volume.deployment == agent.deployment}
             yield from obstacles.before_a_stop(
-                self.release.cluster, deployment, sorted(claims), brought, self._accepted
+                cluster, bodies[agent.deployment], sorted(claims), brought, self._accepted, list(bodies.values())
             )
 
     def _secrets(self) -> list[Path]:
@@ -170,7 +174,9 @@ class Restoration:
 
     def hold(self) -> str:
         """Take the lock of the release (SOP 5.1); returns in words how it was had."""
-        return self.lease.acquire(f"restore from backup {self.source.manifest.name}")
+        items = str(self.selection).replace(", ", ",")
+        logins = "" if self._keep_logins else " --logins=backup"
+        return self.lease.acquire(f"pytest suites/restore --backup={self.source.place} --items={items}{logins}")
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent that is to be stopped (SOP 5.1); returns by agent what came of it.
@@ -193,11 +199,14 @@ class Restoration:
         if not self.selection.touches_volumes:
             raise NotNeeded("no volume is to be restored")
         cluster = self.release.cluster
+        self.lease.require()
         replicas: dict[str, int] = {}
         for agent in self._agents():
             self._stopped = True
+            self._since = self._since or now()
             with self._journal.action("stop agent", agent=agent.deployment):
                 replicas[agent.deployment] = standstill.stop(cluster, agent)
+        self._replicas = {name for name, had in replicas.items() if had}
         self._guard.begin(self._agents())
         return replicas
 
@@ -283,6 +292,7 @@ class Restoration:
             NotNeeded: they are so already.
         """
         done: dict[str, str] = {}
+        self.lease.require()
         with self._holding.unbroken() as volumes:
             for held in volumes:
                 if held.must_change:
@@ -337,19 +347,17 @@ class Restoration:
             BackupError: a volume was written to and is not proved; its agent stays stopped.
             SopError: one does not become available; all were started.
         """
-        self.close()
         half = {key.partition("/")[0] for key in self.half_written}
-        for agent in self._agents() if self._stopped else ():  # what another run has stopped is not ours
-            if agent.deployment not in half:
-                with self._journal.action("start agent", agent=agent.deployment):
-                    if standstill.let_start(self.release.cluster, agent):
-                        self._started[agent.deployment] = agent
-        self._resumed = not half
+        self.leave()
         for agent in self._agents() if self._guard.seen else ():
             if agent.deployment in half:  # it was started by somebody else, and may not run on this
-                with suppress(SopError):
-                    standstill.stop(self.release.cluster, agent)
+                standstill.stop(self.release.cluster, agent)
         if half:
+            self._notes["standing still"] = (
+                f"WARNING: {', '.join(sorted(half))}, since {self._since}: the data are neither as before nor as "
+                f"{self.source.place} says; nothing of the volume was lost, what was set aside is named here; pytest "
+                f"suites/restore --backup={self.source.place} goes on"
+            )
             raise BackupError(
                 f"{', '.join(sorted(half))} stays stopped: a volume is neither as it was nor as the backup says",
                 "run the same command again: it goes on where this run ended; nothing of the volume was lost: "
@@ -361,6 +369,43 @@ class Restoration:
         if not self._started:
             raise NotNeeded("no agent was stopped")
         return list(self._started)
+
+    @property
+    def written(self) -> frozenset[str]:
+        """The keys of volumes that were written to."""
+        return frozenset(self._written)
+
+    @property
+    def proved(self) -> frozenset[str]:
+        """The keys of volumes that are proved to be as the backup says."""
+        return frozenset(self._proved)
+
+    def leave(self) -> None:
+        """Let every agent start again that this run has stopped, and whose volumes are whole; nothing is waited for.
+
+        What one of them refuses keeps no other from it.
+
+        Raises:
+            SopError: the first thing that failed, when all was tried.
+        """
+        half = {key.partition("/")[0] for key in self.half_written}
+        troubles: list[SopError] = []
+        try:
+            self.close()
+        except SopError as trouble:  # a helper that cannot be removed ends by itself
+            troubles.append(trouble)
+        for agent in self._agents() if self._stopped else ():  # what another run has stopped is not ours
+            if agent.deployment in half:
+                continue
+            try:
+                with self._journal.action("start agent", agent=agent.deployment):
+                    if standstill.let_start(self.release.cluster, agent) or agent.deployment in self._replicas:
+                        self._started[agent.deployment] = agent
+            except SopError as trouble:
+                troubles.append(trouble)
+        self._resumed = not half and not troubles
+        if troubles:
+            raise troubles[0]
 
     def changed_by_start(self) -> dict[str, str]:
         """Look once more at the volumes to which not only the agent writes at its start (SOP 5.2).

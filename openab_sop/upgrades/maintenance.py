@@ -40,6 +40,7 @@ class Policy:
         may_vanish: patterns of names in a home that may be gone after an upgrade.
         keep_logins: whether logins that are newer on a volume stay where a whole home is restored (``--logins``).
         backup_root, store, identity, recipients, snapshot_above: as for a backup.
+        options: what of this is kept with an upgrade, by the option's name.
         accepted, reason: ids of findings that are let pass, and why.
     """
 
@@ -54,6 +55,7 @@ class Policy:
     identity: str | None
     recipients: Mapping[str, Any]
     snapshot_above: int
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
     accepted: Collection[str] = ()
     reason: str = ""
 
@@ -65,6 +67,7 @@ class Maintenance:
     Attributes:
         file: the course of its upgrade, on disk.
         lease: the lock.
+        line_broke: tells whether the line broke in the step that closed the run: then nothing is known.
         runs_again: whether every agent runs that a way back had stopped which was cut short.
         notes: what the summary must not leave out, by what it is.
         entered: whether this run has taken up the course: only then may it lead back.
@@ -83,6 +86,7 @@ class Maintenance:
     entered: bool = False
     at_work: bool = False
     without_baseline: str = ""
+    line_broke: Callable[[], bool] = lambda: False
     runs_again: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
     _blueprints: dict[str, Blueprint] = field(default_factory=dict[str, Blueprint])
@@ -180,9 +184,14 @@ class Maintenance:
             return Status.UNCHANGED  # it is under way as it was before this run
         if course.awaiting and not course.decided and not course.ended:
             return Status.WAITING
-        if self.runs_again and not course.ended:
+        if not course.ended and (self.runs_again or (self.line_broke() and not course.writing)):
             return Status.LEFT
         return _STATUS.get(course.ended, Status.STUCK)
+
+    @property
+    def where_backups_are(self) -> str:
+        """Where backups are kept, as ``--backup-root`` takes it."""
+        return self.policy.store.url if self.policy.store else str(self.policy.backup_root)
 
     def known(self) -> Collection[str]:
         """Return the names of the release's Deployments before the upgrade; none where the baseline is gone."""

@@ -67,6 +67,7 @@ class Phase:
         self._watch: OutageWatch | None = None
         self._volumes: dict[str, Looked] | None = None
         self._later = ""
+        self._mended = False
 
     @property
     def is_to_come(self) -> bool:
@@ -158,10 +159,11 @@ class Phase:
         self._volumes = self._look(release)
         self._volumes = without_own_start(self._m, release, self._volumes, progress)
         missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken.values()]
-        if not missing:
+        if not missing and not self._mended:
             raise NotNeeded("every agents' and steering file of the backup is there")
         broken = {key: looked.mend for key, looked in self._volumes.items() if looked.broken}
         self._volumes = None
+        self._mended = True  # what it is judged by is due also in a second try, which finds nothing missing
         written = restore_config(self._m, progress, broken)
         self.situation = replace(self.situation, restored=True)
         self._demand(self._judged([]))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from openab_sop.agents.agent import Agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.restores.restore import Restoration
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.verdict import Verdict
@@ -55,8 +55,11 @@ def restore_config(maintenance: Maintenance, progress: Progress, broken: Mapping
         restoration = Restoration(m.baseline(), release, Selection.of(paths), m.journal, only=(key,), notes=m.notes)
         try:
             written |= bring_back(restoration, progress)
-        finally:
-            restoration.start()
+        except BaseException:
+            with suppress(SopError):  # an agent whose volume is whole runs, whatever it was
+                restoration.leave()
+            raise
+        release.cluster.again(restoration.start)
     return str(written)
 
 

@@ -18,12 +18,13 @@ from openab_sop.agents.workload import Workload, is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded
+from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded, ReleaseError, SettingsError, SopError
 from openab_sop.objects import Object, at
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
+from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.restore import RESTORED, Restoration
@@ -63,6 +64,15 @@ class Rollback:
         """The release as it is now."""
         return self._m.release()
 
+    @property
+    def next_step(self) -> str:
+        """What to do after it, in words."""
+        if self._m.course.ended not in (End.BACK, End.RETURNED):
+            return "find out why: the report has what was seen; then run the same command again"
+        if self._way.by_hand:
+            return "nothing; the release is as it was before the upgrade"
+        return "the release is as it was; mend what the first failed step names, then run the upgrade again"
+
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
 
@@ -76,6 +86,7 @@ class Rollback:
         kept = {key.partition("/")[0] for key in course.claims}
         agents = [agent for agent in self._agents() if agent.deployment in kept]
         with self._way.unless_refused():
+            self._require_left_alone(agents)
             return try_helpers(self._m.helm.cluster, agents, self._images())
 
     def stop(self) -> list[str]:
@@ -294,18 +305,33 @@ class Rollback:
         """
         course, m = self._way.require(), self._m
         half = {key.partition("/")[0] for key in (*course.writing, *fingerprint.lost(m.release(), course))}
-        agents = self._agents()
-        started = [a.deployment for a in agents if a.deployment not in half and standstill.let_start(m.helm.cluster, a)]
+        agents, started, troubles = self._all_agents(), list[str](), list[SopError]()
+        for agent in agents:  # what one refuses keeps no other from it
+            try:
+                if agent.deployment not in half:
+                    started += [agent.deployment] if standstill.let_start(m.helm.cluster, agent) else []
+                elif at(m.helm.cluster.get("Deployment", agent.deployment), "spec", "replicas"):
+                    standstill.stop(m.helm.cluster, agent)  # somebody else has started it, on half of its data
+            except SopError as trouble:
+                troubles.append(trouble)
         if still := [agent.deployment for agent in agents if agent.deployment in half]:
             m.notes["standing still"] = (
                 f"WARNING: {', '.join(still)}, since {course.when(_STOPPED) or 'this run'}: the data are neither as "
-                f"before nor as backup {course.backup} says, and what was set aside is named here; "
-                "pytest suites/rollback goes on"
+                f"before nor as backup {course.backup} ({m.where_backups_are}) says, and what was set aside is named "
+                "here; pytest suites/rollback goes on"
             )
-        m.runs_again = not still
+        m.runs_again = not still and not troubles
+        if troubles:
+            raise troubles[0]
         if not started:
             raise NotNeeded("no agent that may run stands still")
         return started
+
+    def leave(self) -> None:
+        """Do the same at the end of a run that was interrupted; nothing happens where the way back has its end."""
+        with suppress(NotNeeded, SopError):
+            self._require_unreverted()
+            self.start_again()
 
     def announce(self) -> str:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
@@ -327,6 +353,25 @@ class Rollback:
             if live and name not in found and is_agent(live):
                 found[name] = Agent.of(live)
         return list(found.values())
+
+    def _require_left_alone(self, agents: Collection[Agent]) -> None:
+        """Stop if somebody else would start an agent, or change it back, in the middle."""
+        cluster, accepted = self._m.helm.cluster, self._m.policy.accepted
+        found = [
+            finding
+            for agent in agents
+            if (live := cluster.find("Deployment", agent.deployment))
+            for finding in obstacles.owned(cluster, live, accepted)
+        ]
+        if found:
+            raise ReleaseError("\n  ".join(map(str, found)), found[0].next_step)
+
+    def _all_agents(self) -> list[Agent]:
+        """Return the same, or at least those that are there, where the baseline cannot be read."""
+        try:
+            return self._agents()
+        except (BackupError, SettingsError):
+            return list(self._m.release().agents)
 
     def _as_before(self, volume: Agent) -> Object | None:
         """Return an agent's old Deployment if its pods ran as another user on the same claim: so ours must too."""
@@ -418,12 +463,13 @@ class Rollback:
     def _noted(self, names: Collection[str], restoration: Restoration) -> Generator[None]:
         """Have the course say which volumes are being written to, also for who comes after a kill."""
         m = self._m
+        before = set(m.course.writing)
         m.file.update(writing=tuple(dict.fromkeys((*m.course.writing, *names))))
         try:
             yield
-        finally:
-            done = set(names) - restoration.half_written
-            m.file.update(writing=tuple(name for name in m.course.writing if name not in done))
+        finally:  # what an earlier try has left half written is whole only once it is proved
+            whole = {name for name in names if name in restoration.proved or name not in before | restoration.written}
+            m.file.update(writing=tuple(name for name in m.course.writing if name not in whole))
 
     def _adopts(self) -> bool:
         """Tell whether Helm takes a claim over that is there already: an upgrade does, a rollback not always."""

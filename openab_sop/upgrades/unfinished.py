@@ -15,7 +15,8 @@ def closed_elsewhere(course: Course, release: Release) -> str:
 
     What is half written on a volume keeps the upgrade open: no revision of Helm's mends that.
     """
-    if not course.changed or course.writing or release.status != "deployed" or release.revision in course.own:
+    expected = {course.last, *((course.acting_from, course.acting_from + 1) if course.acting else ())}
+    if not course.changed or course.writing or release.status != "deployed" or release.revision in expected:
         return ""
     return (
         f"somebody has brought the release to revision {release.revision} ({release.version}, deployed) since; "
@@ -32,18 +33,23 @@ def require_running(release: Release, board: Board) -> None:
     cluster = release.cluster
     still: dict[str, str] = {}
     for agent in release.agents:
-        noted = part(cluster.get("Deployment", agent.deployment), "metadata", "annotations").get(STOPPED)
-        if noted is not None:
+        deployment = cluster.get("Deployment", agent.deployment)
+        noted = part(deployment, "metadata", "annotations").get(STOPPED)
+        if noted is not None and not at(deployment, "spec", "replicas"):
             still[agent.deployment] = str(noted)
     if still:
         begun = board.doing()
-        first, replicas = next(iter(still.items()))
+        kubectl = f"kubectl --context {cluster.access.context} -n {cluster.namespace}"
+        by_hand = " && ".join(
+            f"{kubectl} scale deploy {name} --replicas={replicas} && {kubectl} annotate deploy {name} {STOPPED}-"
+            for name, replicas in still.items()
+        )
+        again = begun if begun.startswith("pytest ") else "pytest suites/rollback" if begun else ""
         raise ReleaseError(
             f"{', '.join(still)} stands still: a run that did not end has stopped it"
             + (f" ({begun})" if begun else ""),
-            f"do again what it did, which ends it: {_again(begun)}; or, if the data are as they should be: "
-            f"kubectl -n {cluster.namespace} scale deployment {first} --replicas={replicas} and "
-            f"kubectl -n {cluster.namespace} annotate deployment {first} {STOPPED}-",
+            (f"do again what it did, which ends it: {again}; or, " if again else "")
+            + f"if the data are as they should be, start it: {by_hand}",
         )
 
 
@@ -66,9 +72,3 @@ def require_well(release: Release) -> list[str]:
                 "--force applies the version once more",
             )
     return paused
-
-
-def _again(begun: str) -> str:
-    """Return the command that ends what is on the lock."""
-    what, _, backup = begun.partition(" from backup ")
-    return f"pytest suites/{what} --backup={backup}" if what in ("restore", "reinstall") else "pytest suites/rollback"

@@ -22,11 +22,11 @@ from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
 from openab_sop.targets import target as targets
 from openab_sop.targets.target import Target
-from openab_sop.upgrades import fingerprint
+from openab_sop.upgrades import fingerprint, unfinished
 from openab_sop.upgrades.answers import Reply
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.phase import Phase
-from openab_sop.upgrades.recovery import Situation
+from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.verdict import Finding, Verdict
 
 PRERELEASE, STABLE = "prerelease", "stable"
@@ -49,6 +49,7 @@ class Upgrade:
         self.target = target
         self.maintenance = maintenance
         self._rendered: dict[str, Rendered] = {}
+        self._said: Answer | None = None
         self.phases = {
             PRERELEASE: Phase(
                 PRERELEASE,
@@ -79,6 +80,8 @@ class Upgrade:
         course = self.maintenance.file.read()
         if reply:
             reply.require_awaited(course)
+        if course and unfinished.closed_elsewhere(course, self.release):
+            course = self.maintenance.file.update(ended=End.CLOSED)
         if course is None or course.ended or self._is_stale(course):
             return self._begin()
         if course.target != str(self.target.version):
@@ -87,6 +90,7 @@ class Upgrade:
                 f"go on with it: --target-version={course.target}; or back: pytest suites/rollback",
             )
         if reply:
+            self._said = reply.word
             self.phases[reply.gate].hear(reply.word)
         return self._resume(course)
 
@@ -105,14 +109,15 @@ class Upgrade:
         m, course = self.maintenance, self.maintenance.course
         if not course.when("baseline taken"):
             course = m.file.update(backup=self._newest().name)
+        last = course.awaiting == STABLE and self._said is Answer.CONFIRMED
         try:
             backup = m.baseline()
             findings = list(proof.prove(backup).findings)
         except BackupError as gone:
-            if course.awaiting != STABLE:
+            if not last:
                 raise
             return self._without_baseline(gone.problem)
-        if findings and course.awaiting == STABLE:
+        if findings and last:
             return self._without_baseline(str(findings[0]))
         if backup.manifest.revision != course.revision:
             stale = f"it is of revision {backup.manifest.revision}"
@@ -193,6 +198,8 @@ class Upgrade:
             policy.backup_root, self.release, self.release.cluster.identity(), m.journal, earlier, policy.store
         )
         backup = draft.take(policy.snapshot_above, progress, recipients)
+        if draft.uncovered:
+            m.notes["not in the backup"] = f"WARNING: {'; '.join(draft.uncovered)}"
         m.file.mark("baseline taken", backup=backup.name, claims=fingerprint.claims(self.release, backup.manifest))
         m.baseline()  # one that is kept elsewhere is fetched now: whatever follows needs the cluster alone
         return f"{backup.place}, {backup.size} bytes"
@@ -224,7 +231,8 @@ class Upgrade:
         The lock goes first: a run that is killed in here leaves none, and the next one, with nothing to do, takes none.
         """
         self.maintenance.lease.release()
-        course = self.maintenance.file.mark("completed", ended=End.DONE)
+        if (course := self.maintenance.course).ended != End.DONE:  # a second try only tells
+            course = self.maintenance.file.mark("completed", ended=End.DONE)
         targets.forget_others(self.target)
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} is done",
@@ -251,6 +259,7 @@ class Upgrade:
             target=str(self.target.version),
             digest=self.target.digest,
             prerelease=str(self.target.prerelease or ""),
+            options={**self.maintenance.policy.options, "post_renderer": self.maintenance.helm.post_renderer},
             **self._by_rehearsal(),
         )
         self.maintenance.settled.forget()
@@ -266,6 +275,17 @@ class Upgrade:
             raise ReleaseError(
                 f"the chart of {course.target} is another than when upgrade {course.id} began",
                 "find out who published it anew; back: pytest suites/rollback",
+            )
+        if course.changed and course.prerelease != str(self.target.prerelease or ""):
+            raise ReleaseError(
+                f"upgrade {course.id} goes by way of {course.prerelease or 'no pre-release'}, not of "
+                f"{self.target.prerelease or 'none'}",
+                f"name it: --prerelease-version={course.prerelease}" if course.prerelease else "go on without one",
+            )
+        if course.options.get("post_renderer", "") != self.maintenance.helm.post_renderer:
+            began = course.options.get("post_renderer") or "none"
+            raise ReleaseError(
+                f"upgrade {course.id} began with the post-renderer {began}", "name the same with --post-renderer"
             )
         if course.acting:
             course = self._settle(course)

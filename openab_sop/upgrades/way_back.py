@@ -16,7 +16,7 @@ from openab_sop.releases.course import Course, End, now
 from openab_sop.upgrades.maintenance import Maintenance
 from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
 
-_OVER = (End.BACK, End.RETURNED, End.UNTOUCHED)
+_OVER = (End.BACK, End.RETURNED, End.UNTOUCHED, End.CLOSED)
 _GOES_BACK = (Action.ROLL_BACK, Action.ROLL_BACK_AND_RESTORE)
 
 
@@ -33,6 +33,7 @@ class WayBack:
         self._situation = situation
         self.by_hand = by_hand
         self._found: str | None = None
+        self._previous: Course | None = None
 
     def take_up(self, named: Backup | RemoteBackup | None) -> str:
         """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
@@ -47,32 +48,43 @@ class WayBack:
         """
         if not self.by_hand:
             raise NotNeeded("as the upgrade of this run has it")
-        lock = self._m.hold("rollback")
-        course = self._m.file.before() or self._m.file.read()
-        if course and named is None and course.ended:
-            self._m.file.write(course)  # the last one that came to anything
+        lock = self._m.hold("pytest suites/rollback")
+        course, self._previous = self._looked_up(named), self._m.file.read()
+        if course.ended:
+            self._m.file.write(course)  # the last one that came to anything, or what was named
+        self._m.entered = True
+        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
+
+    def intent(self, named: Backup | RemoteBackup | None) -> str:
+        """Return in words what a rollback by hand will do; nothing is taken up yet.
+
+        Args, Raises: as ``take_up``.
+        """
+        if not self.by_hand:
+            raise NotNeeded("as the upgrade of this run has it")
+        course = self._looked_up(named)
+        return (
+            f"roll {self._m.name} back from {course.target} to {course.version}, revision {course.revision}; stop its "
+            f"agents meanwhile, and bring back from {course.backup} what the old version cannot read"
+        )
+
+    def _looked_up(self, named: Backup | RemoteBackup | None) -> Course:
+        """Return what is to be rolled back; nothing is written."""
+        course = self._m.file.before() if named is None else None
+        course = course or self._m.file.read()
         if named and (course is None or course.ended or not course.changed):  # one that has only begun is in no way
-            course = self._m.file.write(replace(self._since(named), ended=End.LEFT))
+            course = replace(self._since(named), ended=End.LEFT)
         elif named and course and named.name != course.backup:
             raise ReleaseError(
-                f"an upgrade to {course.target} is under way, from backup {course.backup}", "leave out --backup"
+                f"an upgrade to {course.target} is under way, from backup {course.backup}",
+                "leave out --backup; or close that upgrade first: --abandon --reason=TEXT",
             )
         if course is None or not course.changed or course.ended in _OVER:
             raise ReleaseError(
                 f"no upgrade of {self._m.name} is known that could be rolled back",
                 "name the backup to go back to: --backup=DIR; pytest suites/cleanup lists them",
             )
-        self._m.entered = True
-        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
-
-    @property
-    def intent(self) -> str:
-        """What a rollback by hand will do, in words."""
-        course = self._m.course
-        return (
-            f"roll {self._m.name} back from {course.target} to {course.version}, revision {course.revision}; stop its "
-            f"agents meanwhile, and bring back from {course.backup} what the old version cannot read"
-        )
+        return course
 
     def abandon(self, reason: str) -> str:
         """Close what is under way as it is: nothing leads on or back from it any more; returns that in words.
@@ -85,14 +97,15 @@ class WayBack:
         Raises:
             ReleaseError: nothing is under way.
         """
-        self._m.hold("closing an upgrade as it is")
+        self._m.hold("pytest suites/rollback --abandon")
         course = self._m.file.read()
         if course is None or course.ended:
             raise ReleaseError(f"no upgrade or rollback of {self._m.name} is under way", "leave out --abandon")
         half = {key.partition("/")[0] for key in course.writing}
         agents = [agent for agent in self._m.release().agents if agent.deployment not in half]
         started = [a.deployment for a in agents if standstill.let_start(self._m.helm.cluster, a)]
-        self._m.file.update(ended=End.LEFT, acting="", awaiting="", decided="")
+        ended = End.CLOSED if course.changed else End.UNTOUCHED
+        self._m.file.update(ended=ended, acting="", awaiting="", decided="")
         if half:
             self._m.notes["standing still"] = (
                 f"WARNING: {', '.join(sorted(half))}: data are half written; "
@@ -107,11 +120,14 @@ class WayBack:
         Raises:
             NotNeeded: nothing was changed, or all went well.
         """
+        self._m.lease.require()
         course = self._m.file.read()
         if course is None or not course.changed:
             raise NotNeeded("nothing was changed: there is nothing to roll back")
         if not self._m.entered:
             raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
+        if not self.by_hand and self._m.line_broke() and not (course.decided or course.ended):
+            raise NotNeeded(f"the line to the cluster broke: nothing is known, and nothing decided; {course.doing}")
         if not (self.by_hand or self._m.at_work or course.acting or course.decided or course.ended):
             raise NotNeeded(f"this run has neither changed nor judged anything; as before: {course.doing}")
         if course.ended in _OVER or (course.ended and not self.by_hand):
@@ -122,11 +138,17 @@ class WayBack:
         if course.decided:
             raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
         decision = decide(self._situation())
-        if decision.action not in _GOES_BACK or not (self._m.policy.roll_back or self.by_hand):
+        if self._m.without_baseline:
+            self._m.notes["nothing leads back"] = f"WARNING: {self._m.without_baseline}"
+        if (
+            self._m.without_baseline
+            or decision.action not in _GOES_BACK
+            or not (self._m.policy.roll_back or self.by_hand)
+        ):
             self._m.file.update(ended=End.LEFT)
         else:
             self._found = course.ended
-            self._m.file.update(decided=decision.rule.id, ended="")
+            self._m.file.update(decided=decision.rule.id, ended="", awaiting="")
         return decision
 
     @contextmanager
@@ -143,6 +165,8 @@ class WayBack:
         except SopError:
             if self.by_hand and self._found is not None:
                 self._m.file.update(decided="", ended=self._found)
+                if self._previous:
+                    self._m.file.write(self._previous)
                 self._m.entered = False
             raise
 
@@ -164,7 +188,8 @@ class WayBack:
         if foreign := [number for number in known if number > course.revision and number not in course.own]:
             raise ReleaseError(
                 f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
-                "somebody has changed the release since: roll it back by hand (helm history, helm rollback)",
+                "somebody has changed the release since; --backup=DIR goes back to what that backup was taken from, "
+                "whoever has",
             )
         history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
         deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
@@ -172,6 +197,12 @@ class WayBack:
             raise BackupError(
                 f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
                 "look at helm-history.txt in it, and go back by hand",
+            )
+        if (entry := known.get(course.revision)) and not entry.chart.endswith(f"-{course.version}"):
+            raise ReleaseError(
+                f"revision {course.revision} of {self._m.name} is {entry.chart}, not {course.version}: the release was "
+                "installed anew since",
+                "name the backup to go back to: --backup=DIR",
             )
         if course.revision not in known:
             return (

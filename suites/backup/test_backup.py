@@ -6,6 +6,7 @@ The steps up to 2.7 record their failure and go on; the gate 2.9 lists every one
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,10 +20,23 @@ from openab_sop.backups.backup import Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
 from openab_sop.backups.remote import RemoteBackup
+from openab_sop.cluster.lease import Board
+from openab_sop.errors import SopError
+from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
+from openab_sop.upgrades import unfinished
 
 collecting = pytest.mark.collecting
+
+
+def test_no_run_has_left_an_agent_standing(
+    release: Release, board: Board, under_way: Course | None, evidence: Evidence
+) -> None:
+    """2.0 No run that did not end has left an agent stopped: its volume might be half restored."""
+    if under_way is None:
+        unfinished.require_running(release, board)
+    evidence("under way", under_way.doing if under_way else "nothing")
 
 
 def test_backup_has_room(release: Release, settings: Settings, evidence: Evidence) -> None:
@@ -136,9 +150,10 @@ def test_backup_is_complete(
     evidence: Evidence,
 ) -> None:
     """2.10 The backup gets its name, here or elsewhere: from here on it is one."""
-    audit.facts |= draft.doubts(encrypted_before=bool(earlier and earlier.manifest.sealed_to and not recipients))
     backup = draft.complete(progress)
     audit.facts["backup"] = backup.place
+    with suppress(SopError):  # it is one, whatever can be told beside it
+        audit.facts |= draft.doubts(encrypted_before=bool(earlier and earlier.manifest.sealed_to and not recipients))
     if draft.uncovered:
         audit.facts["not in the backup"] = f"WARNING: {'; '.join(draft.uncovered)}"
     audit.next_step = f"keep it; it comes back by: pytest suites/restore --backup={backup.place}"

@@ -28,9 +28,10 @@ def test_upgrade_is_taken_up(
 ) -> None:
     """4.1 No other run maintains this release, and what is to be rolled back is known, and wanted if by hand."""
     if settings.abandon:
+        evidence("wanted", consent("close what is under way as it is; nothing leads on or back from it then"))
         raise NothingToDo(way_back.abandon(settings.reason))
+    evidence("wanted", consent(way_back.intent(way_back_to)))
     evidence("rollback", way_back.take_up(way_back_to))
-    evidence("wanted", consent(way_back.intent))
 
 
 @remedy
@@ -108,7 +109,6 @@ def test_old_version_is_verified(rollback: Rollback, host_of: HostOf, audit: Aud
         audit.facts["left behind"] = f"WARNING: the version that was taken back has made {', '.join(left)}"
     assert not seen.findings, seen.told()
     audit.facts["version now"] = str(rollback.now)
-    audit.next_step = "the release is as it was; mend what the first failed step names, then run the upgrade again"
 
 
 @pytest.mark.remedy(always=True)
@@ -121,4 +121,4 @@ def test_agents_run_again(rollback: Rollback, evidence: Evidence) -> None:
 def test_end_is_announced(rollback: Rollback, audit: Audit, evidence: Evidence) -> None:
     """1.8 How it ended is announced, whatever it was."""
     evidence("announced", rollback.announce())
-    audit.next_step = "find out why it failed: the report has what was seen"
+    audit.next_step = rollback.next_step

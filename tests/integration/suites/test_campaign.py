@@ -35,7 +35,7 @@ LONGEST = float(os.environ.get("OPENAB_LONGEST", "4"))
 RELEASES = 3
 START, GOOD, BAD = "0.8.1", "0.8.2", "0.9.0-migration-fails.1"
 
-REQUESTS = {"backup": 70, "restore": 90, "upgrade": 330, "failing": 420, "rollback": 150}
+REQUESTS = {"backup": 70, "restore": 90, "upgrade": 330, "failing": 420, "rollback": 150, "reinstall": 180}
 """By stage: about how many requests its run makes."""
 FAULTS = ("cut", "cut", "busy", "error", "forbidden", "freeze", "another")
 VERBS = ("GET", "PATCH", "POST", "DELETE")
@@ -45,6 +45,7 @@ ANOTHER: dict[str, tuple[str, ...]] = {
     "deletes the helpers": ("delete", "pods", "--selector=app.kubernetes.io/managed-by=openab-sop", "--wait=false"),
     "deletes the agent's pods": ("delete", "pods", "--selector=app.kubernetes.io/component=kiro", "--wait=false"),
     "deletes the lock": ("delete", "leases", "--all"),
+    "edits the claim": ("annotate", "pvc", AGENT, "somebody=was-here", "--overwrite"),
     "edits the Deployment": ("annotate", "deploy", AGENT, "somebody=was-here", "--overwrite"),
     "starts the agent": ("scale", "deploy", AGENT, "--replicas=1"),
 }
@@ -178,9 +179,13 @@ def make(world: World, ground: Ground, trial: Trial) -> Outcome:
     ground.line.cut(0)
     ran = runs(release)
     again: list[Run] = []
-    done = (0,) if trial.stage == "restore" else (0, 11)
-    while trial.stage != "backup" and (again or [run])[-1].status not in done and len(again) < 2:
-        again.append(release.run(*command))
+    done = (0,) if trial.stage in ("restore", "reinstall") else (0, 11)
+    while trial.stage != "backup" and (again or [run])[-1].status not in done and len(again) < 3:
+        told = (again or [run])[-1].output  # where the lock was deleted, another command is told
+        other = (
+            ("suites/rollback",) if "do again what it did, which ends it: pytest suites/rollback" in told else command
+        )
+        again.append(release.run(*other))
     sound = (runs(release), release.kept(), release.leftovers(), release.claim() == claim)
     return Outcome(breaker.met, run, ran, again, release.chart(), sound, release.database()[0])
 
@@ -194,6 +199,8 @@ def commands(release: Upgrading, stage: str) -> tuple[str, ...]:
             backup = release.suites.backups()[-1]
             release.shell("rm -rf .kiro/steering; echo new > newer")
             return ("suites/restore", f"--backup={backup}")
+        case "reinstall":
+            return ("suites/reinstall", f"--backup={release.suites.backups()[-1]}")
         case "rollback":
             assert release.run("suites", f"--target-version={GOOD}", "--approval=auto").status == 0
             return ("suites/rollback",)
@@ -216,10 +223,11 @@ def test_an_agent_that_is_verified_runs_at_the_end(trial: Trial, outcomes: list[
     assert "this is a defect" not in said
     if end.run.status == 13:
         assert "neither as" in end.run.output or "half written" in end.run.output, said
-    else:
+    elif trial.stage != "reinstall" or end.run.status != 15:  # there the release is not installed yet
         assert end.ran, said
     if trial.stage != "backup":
-        assert (end.again or [end.run])[-1].status in ((0,) if trial.stage == "restore" else (0, 11)), said
+        done = (0,) if trial.stage in ("restore", "reinstall") else (0, 11)
+        assert (end.again or [end.run])[-1].status in done, said
     version = GOOD if trial.stage == "upgrade" and end.chart.startswith(GOOD) else START
     assert end.chart == f"{version} deployed", said
     assert end.sound == (True, True, "", True), said

@@ -143,7 +143,7 @@ def test_killed_when_the_agents_stood_still_is_never_already_done(
     release.kubectl("annotate", "deploy", AGENT, "openab-sop/replicas=1")
     release.kubectl("scale", "deploy", AGENT, "--replicas=0")
     held = {"holderIdentity": "a/b/1/2", "leaseDurationSeconds": 60, "renewTime": "2026-01-01T00:00:00.000000Z"}
-    notes = {"openab-sop/doing": f"restore from backup {backup.name}"}
+    notes = {"openab-sop/doing": f"pytest suites/restore --backup={backup.name}"}
     metadata = {"name": "openab-sop-openab", "annotations": notes}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": held}
     (tmp_path / "lease.json").write_text(json.dumps(lease))

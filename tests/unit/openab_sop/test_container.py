@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from openab_sop.agents.container import process_alive
-from openab_sop.errors import PodError
+from openab_sop.errors import CutOff
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def test_the_name_is_exact_and_no_zombie_counts(stat: str, alive: bool) -> None:
 
 
 def test_a_container_that_cannot_be_looked_into_is_no_verdict() -> None:
-    with pytest.raises(PodError, match="cannot be listed"):
+    with pytest.raises(CutOff, match="cannot be listed"):
         process_alive(Said(""))
 
 
