@@ -7,7 +7,7 @@ means that its volumes were proved. Every step looks at what is there: a run tha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import AbstractContextManager
 
 from openab_sop.backups.backup import Backup, StoredAgent
@@ -34,15 +34,23 @@ class Reconstruction:
         release: value of ``--release``, if any.
         journal: where each action is recorded.
         accepted: ids of findings that are let pass.
+        notes: gets what the summary must not leave out.
 
     Raises:
         BackupError: the backup has not what a rebuild needs.
     """
 
     def __init__(
-        self, source: Backup, helm: Helm, release: str | None, journal: Journal, accepted: Collection[str] = ()
+        self,
+        source: Backup,
+        helm: Helm,
+        release: str | None,
+        journal: Journal,
+        accepted: Collection[str] = (),
+        notes: MutableMapping[str, str] | None = None,
     ) -> None:
         self.source = source
+        self._notes: MutableMapping[str, str] = {} if notes is None else notes
         self._plan = Blueprint(source)
         self._cluster = helm.cluster
         self._installation = Installation(self._plan, helm, journal)
@@ -141,6 +149,11 @@ class Reconstruction:
             NotNeeded: they are as the backup says already.
         """
         self._unless_installed()
+        claims = ", ".join(claim for _, _, claim in self._plan.with_claims)
+        self._notes["half filled"] = (
+            f"WARNING: {claims}: they are being filled from {self.source.place}, and no agent runs on them yet; "
+            f"pytest suites/rebuild --backup={self.source.place} goes on"
+        )
         with self._holding.unbroken() as volumes:
             told = {held.agent.key: held.write(self._journal, progress) for held in volumes}
         if not any(told.values()):
@@ -158,6 +171,8 @@ class Reconstruction:
             findings = tuple(finding for held in volumes for finding in held.volume.findings())
         self.close()
         self._proved = not findings
+        if self._proved:
+            self._notes.pop("half filled", None)
         for held in volumes if not findings else ():
             self._cluster.merge(CLAIM, str(held.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
         return Verdict("the volumes are as the backup says", findings)

@@ -84,6 +84,7 @@ class Restoration:
         self._stopped = False
         self._started: dict[str, Agent] = {}
         self._resumed = False
+        self._secrets_written = False
         self._since = ""
         self._replicas: set[str] = set()
         self._running = False
@@ -441,7 +442,7 @@ class Restoration:
         if self.half_written:
             return Status.STUCK
         if not self._stopped:
-            return Status.UNCHANGED
+            return Status.LEFT if self._secrets_written else Status.UNCHANGED
         if self._running:
             return Status.BACK
         return Status.LEFT if self._resumed else Status.STUCK
@@ -498,11 +499,13 @@ class Restoration:
         try:
             live = cluster.get("Secret", name)
         except NotFound:
+            self._secrets_written = True
             metadata: Object = {key: part(stored, "metadata", key) for key in ("labels", "annotations")}
             cluster.create("Secret", {**stored, "metadata": {"name": name, **metadata}})
             return True
         if part(live, "data") == part(stored, "data"):
             return False
+        self._secrets_written = True
         gone = {key: None for key in part(live, "data") if key not in part(stored, "data")}
         cluster.merge("Secret", name, {"data": {**part(stored, "data"), **gone}})
         return True
