@@ -18,7 +18,7 @@ from openab_sop.rehearsals.scratch import MAKES_POLICIES, Scratch
 
 ISOLATED = f"{MANAGER}/isolated"
 """Label of the pods that the policy is for."""
-HEEDED = 5
+HEEDED = 2
 """Seconds in which a policy must have its effect."""
 
 _REACH = r"""

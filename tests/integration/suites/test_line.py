@@ -66,7 +66,7 @@ def test_a_restore_whose_line_breaks_when_the_agent_stands_still(lasting: Upgrad
     assert_well(lasting)
 
 
-@pytest.mark.parametrize("number", [0, 1, 3])
+@pytest.mark.parametrize("number", [0, 3])
 def test_a_restore_whose_streams_break(lasting: Upgrading, switched: Line, number: int) -> None:
     """The n-th exec or attach breaks as it begins, with all others: the volume is held and looked at anew."""
     lasting.shell("rm -rf .kiro/steering; echo new > newer")
@@ -86,7 +86,7 @@ def test_a_restore_whose_streams_break(lasting: Upgrading, switched: Line, numbe
     assert_well(lasting)
 
 
-@pytest.mark.parametrize("sent", [300_000, 5_000_000])
+@pytest.mark.parametrize("sent", [5_000_000])
 def test_a_restore_whose_line_breaks_while_it_writes(lasting: Upgrading, switched: Line, sent: int) -> None:
     lasting.shell("rm .kiro/large; echo new > newer")
     switched.in_stream(sent, lambda: switched.cut(4))

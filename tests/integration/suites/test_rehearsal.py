@@ -149,10 +149,10 @@ def test_a_human_is_told_how_long_the_way_back_takes(
 
 
 def test_memory_stays_small(suites: Suites, world: World, namespace: str, volumes: Volumes) -> None:
-    """A home of 2 GB is restored, proved and looked at three times; no process of ours reaches 150 MB."""
+    """A home of 1 GB is restored, proved and looked at three times; no process of ours reaches 150 MB."""
     agent: dict[str, Any] = {**world.agent_values(), "env": QUIET, "persistence": {"size": "4Gi"}}
     world.install("openab", namespace, "0.8.1", {"agents": {"kiro": agent}})
-    world.fill_home(namespace, KIRO, "random", size=SIZE)
+    world.fill_home(namespace, KIRO, "random", size=SIZE // 2)
     up = Upgrading(world, volumes, namespace, suites)
     assert up.run("suites/backup", "--snapshot-above=never").status == 0
     argv = suites.argv(*up.argv("suites/rehearsal", GOOD))
