@@ -60,7 +60,7 @@ def tried(helm: Helm, pair: Pair, case: Case) -> Tried:
     plan = replace(
         plan,
         after=after,
-        effects=probe(helm, case.release, pair.before.archive, pair.after.archive, case.values),
+        effects=probe(helm, case.release, (pair.before.archive, case.values), (pair.after.archive, case.values)),
     )
     own = frozenset(case.files)
     plan = replace(plan, present={name: own & set(paths) for name, paths in data.asked(plan).items()})

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 from openab_sop.errors import ToolError
 from openab_sop.redact import mask
 
-SHOWN = 2000
+SHOWN = 6000
 """Characters of a command's error text that a message quotes."""
 UNHURRIED = {"GOGC": "400"}
 """How Go's programs, helm and kubectl, keep house: most live for a tenth of a second, a third of which went into

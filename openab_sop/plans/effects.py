@@ -22,22 +22,25 @@ from openab_sop.plans.plan import Effect
 from openab_sop.releases.manifest import Manifest
 
 
-def probe(helm: Helm, release: str, before: Path, after: Path, values: Object) -> tuple[Effect, ...]:
-    """Try every value of a release in two charts (helm template; nothing is asked of the cluster).
+def probe(helm: Helm, release: str, before: tuple[Path, Object], after: tuple[Path, Object]) -> tuple[Effect, ...]:
+    """Try every value of the target in two charts (helm template; nothing is asked of the cluster).
 
     A value that is a chart's default makes no difference there; whether the chart heeds it all the same, another value
     in its place shows. In the second chart only those are tried whose answer a rule asks for: what has an effect in the
     first, and names.
 
     Args:
-        before, after: archives of the charts.
-        values: the user-supplied values.
+        before, after: archives of the charts, each with the values that it is rendered with. A value that only the
+            second has was named for it, and is to have an effect there.
     """
-    if _sources(before) == _sources(after):
+    (chart, own), (target, values) = before, after
+    if _sources(chart) == _sources(target) and own == values:
         return ()
-    old, new = _Chart(helm, release, before, values), _Chart(helm, release, after, values)
+    old, new = _Chart(helm, release, chart, own), _Chart(helm, release, target, values)
 
     def tried(path: tuple[str, ...]) -> Effect:
+        if not _has(own, path):
+            return Effect(path, before=True, after=new.differs_by(path) or new.heeds(path))
         had = old.differs_by(path)
         if not (had or path[-1].endswith("Override")):
             return Effect(path, before=False, after=False)
@@ -69,6 +72,12 @@ def without(values: Object, path: tuple[str, ...]) -> Object:
     if not rest:
         return {name: value for name, value in values.items() if name != key}
     return {**values, key: without(values[key], tuple(rest))}
+
+
+def _has(values: Object, path: tuple[str, ...]) -> bool:
+    key, *rest = path
+    inner: object = values.get(key)
+    return key in values and (not rest or (isinstance(inner, dict) and _has(cast(Object, inner), tuple(rest))))
 
 
 class _Chart:

@@ -74,7 +74,7 @@ class Plan:
     Attributes:
         status: Helm's word for the current revision.
         current, target: the charts.
-        values: the user-supplied values.
+        values: the values that the target is rendered with.
         before: Helm's record of the current revision.
         after: the target as rendered with the values, without its hooks.
         hooks: what the target would run or make around the upgrade.

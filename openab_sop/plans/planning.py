@@ -18,6 +18,7 @@ from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
 from openab_sop.status import Status
 from openab_sop.targets.target import Target
+from openab_sop.targets.values import TargetValues
 
 PAGE, FACTS = "plan.html", "plan.json"
 
@@ -28,6 +29,7 @@ class Planning:
 
     Attributes:
         target: where it leads; a pre-release on the way is planned too.
+        values: what it is rendered with.
         course: the upgrade that is under way, if one is.
         accepted: by id of a finding, why it is let pass.
         directory: where ``plan.html`` and ``plan.json`` are left.
@@ -36,6 +38,7 @@ class Planning:
 
     release: Release
     target: Target
+    values: TargetValues | None
     course: Course | None
     accepted: Mapping[str, str]
     directory: Path
@@ -65,7 +68,7 @@ class Planning:
         """
         if not (self.course and self.course.changed):
             self.lease.require_free()
-            survey = Survey(self.release)
+            survey = Survey(self.release, self.values)
             charts = (self.target.prerelease_chart, self.target.chart)
             self._judgement = judge([survey.plan(chart) for chart in charts if chart], self.accepted)
             facts = json.dumps(self._judgement.as_json(), indent=2, ensure_ascii=False)

@@ -27,6 +27,7 @@ from openab_sop.releases import provenance, rebuild
 from openab_sop.releases.manifest import Manifest, ManifestObject
 from openab_sop.releases.release import Release
 from openab_sop.targets.registry import Registry
+from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
 
@@ -40,9 +41,11 @@ class Survey:
 
     Args:
         release: as it is now.
+        values: what the target is rendered with; None for the release's own.
     """
 
     release: Release
+    values: TargetValues | None = None
 
     @cached_property
     def _record(self) -> Record:
@@ -55,6 +58,10 @@ class Survey:
     @cached_property
     def _values(self) -> str:
         return self.release.helm.values(self.release.name, self.release.revision)
+
+    @property
+    def _named(self) -> TargetValues:
+        return self.values or TargetValues(self._values)
 
     @cached_property
     def _added(self) -> dict[Key, tuple[str, ...]]:
@@ -83,7 +90,7 @@ class Survey:
             status=release.status,
             current=current,
             target=current,
-            values=yaml.safe_load(self._values) or {},
+            values=self._named.tree,
             before=manifest,
             after=Manifest(()),
             restored=dict(_restored(release, manifest.objects)),
@@ -113,7 +120,8 @@ class Survey:
                 rendered, refused = self._render(archive, Path(name))
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
-            effects = probe(release.helm, release.name, current, archive, drawn.values)
+            own: Object = yaml.safe_load(self._values) or {}
+            effects = probe(release.helm, release.name, (current, own), (archive, drawn.values))
         after, hooks = rendered.parted()
         return self._observed(replace(drawn, after=after, hooks=hooks, refused=refused, effects=effects))
 
@@ -126,11 +134,11 @@ class Survey:
         release = self.release
         given = scratch / "values.yaml"
         given.touch(mode=0o600)
-        given.write_text(self._values)
+        given.write_text(self._named.text)
         try:
             return render(release.helm, release.name, archive, given).manifest, ""
         except ToolError as refused:
-            offline = Manifest.parse(release.helm.template(release.name, archive, self._values))
+            offline = Manifest.parse(release.helm.template(release.name, archive, self._named.text))
             return offline, "" if release.status.startswith("pending") else refused.problem
 
     def _observed(self, plan: Plan) -> Plan:

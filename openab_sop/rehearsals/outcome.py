@@ -25,6 +25,7 @@ class Outcome:
         backup: name of the backup that was restored.
         restore: seconds that it took to fill the volumes from it and to prove them.
         start: seconds that the old version took from its start until it was Ready, the slowest agent.
+        values: digest of the values that were named for the target; empty for the release's own.
         changed: agents whose data the new version changes so that going back takes a restore.
     """
 
@@ -35,6 +36,7 @@ class Outcome:
     restore: float
     start: float
     changed: tuple[str, ...]
+    values: str = ""
 
     @property
     def way_back(self) -> str:
@@ -44,9 +46,9 @@ class Outcome:
         agents, seconds = ", ".join(self.changed), self.start + self.restore
         return f"about {seconds:.0f} s: the new version changes data of {agents}, so that volumes are restored"
 
-    def is_of(self, revision: int, version: str, digest: str) -> bool:
-        """Tell whether it was of the way from a revision to this chart."""
-        return self.revision == revision and self.digests.get(version) == digest
+    def is_of(self, revision: int, version: str, digest: str, values: str = "") -> bool:
+        """Tell whether it was of the way from a revision to this chart with these values."""
+        return (self.revision, self.values) == (revision, values) and self.digests.get(version) == digest
 
     def store(self, directory: Path) -> None:
         """Write it beside the session file."""

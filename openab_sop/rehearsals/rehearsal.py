@@ -23,6 +23,7 @@ from openab_sop.restores.held import Progress
 from openab_sop.rule import Harm, Harms, weighed
 from openab_sop.status import Status
 from openab_sop.targets.target import Target
+from openab_sop.targets.values import TargetValues
 
 BACK_SETTLE = 10
 """Seconds in which nothing may go wrong with the old version on what the new one has left."""
@@ -33,11 +34,13 @@ class Rehearsal(Copied):
     """One rehearsal, step by step.
 
     Attributes:
+        values: what the target is rendered with; None for the release's own.
         directory: where the outcome is kept, beside the session file.
         lease: the release's lock; it is not taken.
     """
 
     target: Target
+    values: TargetValues | None = None
     directory: Path
     lease: Lease
     _contrasts: list[Contrast] = field(default_factory=list[Contrast])
@@ -140,6 +143,7 @@ class Rehearsal(Copied):
             when=now(),
             revision=self.release.revision,
             digests=digests,
+            values=self.values.digest if self.values else "",
             backup=self.source.manifest.name,
             restore=self._homes.seconds,
             start=max((old.judgement.ready_after or 0.0 for old in self._old.values()), default=0.0),
@@ -164,6 +168,8 @@ class Rehearsal(Copied):
             chart, name = self.target.prerelease_chart, str(self.target.prerelease)
         if name not in self._versions:
             values = self.source.directory / "values.yaml"
+            if self.values and self.values.given:
+                values = self.values.store(self.directory)
             manifest = dryrun.render(self.release.helm, self.release.name, chart, values).manifest
             self._versions[name] = Version(name, manifest.parted()[0])
         return self._versions[name]

@@ -91,6 +91,7 @@ class Course:
         way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
         options: how it is judged, by option, as it was asked for when it began.
+        values: digest of the values that were named for the target; empty for the release's own.
         excused: by volume, what no version is blamed for: gone before it was applied, or removed by the old version's
             start as well, as a copy has shown.
         before: by agent: how it was right before the last change.
@@ -125,6 +126,7 @@ class Course:
     way_back: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
     options: dict[str, str] = field(default_factory=dict[str, str])
+    values: str = ""
     excused: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     reached: dict[str, str] = field(default_factory=dict[str, str])

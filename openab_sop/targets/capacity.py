@@ -6,7 +6,6 @@ What the scheduler may do beyond that (preempt others) is not counted on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,11 +14,12 @@ from pathlib import Path
 
 from openab_sop.agents.placement import Amounts, Need, missing, refusal, subtract
 from openab_sop.cluster.kube import Cluster, quantity
-from openab_sop.errors import Forbidden, NotFound, NotNeeded
+from openab_sop.errors import Forbidden, NotFound, NotNeeded, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
+from openab_sop.targets.values import TargetValues
 from openab_sop.verdict import Finding, Verdict
 
 _POD = ("spec", "template", "spec")
@@ -40,23 +40,26 @@ class Room:
         return self.warning or str(self.verdict)
 
 
-def check(release: Release, chart: Path, course: Course | None = None) -> Room:
+def check(release: Release, chart: Path, values: TargetValues | None = None, course: Course | None = None) -> Room:
     """Check that each pod of the target fits a node that its volumes and its own rules allow (SOP 1.7).
 
     A caller who may not look at nodes, volumes or other namespaces' pods gets a warning in place of a finding.
 
     Args:
-        chart: the target's archive; it is rendered with the release's values.
+        chart: the target's archive.
+        values: what it is rendered with; None for the release's own.
         course: the upgrade that is under way, if one is.
 
     Raises:
         NotNeeded: an upgrade is under way: what it has come to decides, no longer what might.
-        ToolError: helm cannot render the chart with these values.
     """
     if course:
         raise NotNeeded(f"upgrade {course.id} is under way since {course.begun}: it was checked before")
-    values = release.helm.record(release.name, release.revision).values
-    rendered = release.helm.template(release.name, chart, json.dumps(values))
+    text = values.text if values else release.helm.values(release.name, release.revision)
+    try:
+        rendered = release.helm.template(release.name, chart, text)
+    except ToolError:
+        return Room(Verdict("nothing"), "not checked: the target cannot be rendered with these values (see the plan)")
     deployments = [item.body for item in Manifest.parse(rendered).of_kind("Deployment")]
     checked = f"room for {', '.join(deployment['metadata']['name'] for deployment in deployments)}"
     try:

@@ -13,11 +13,12 @@ import cattrs
 from cattrs.errors import BaseValidationError
 
 from openab_sop import storage
-from openab_sop.errors import NothingToDo, TargetError
+from openab_sop.errors import NothingToDo, SettingsError, TargetError
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
 from openab_sop.targets.chart_source import ChartSource
 from openab_sop.targets.notes import Notes
+from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version, near, newest_stable
 
 RECORD = "target.json"
@@ -117,7 +118,7 @@ def check_needed(release: Release, version: Version, course: Course | None = Non
     if course:
         return f"upgrade {course.id} to {course.target} is under way since {course.begun}"
     if version == Version.parse(release.version) and release.status == "deployed" and not force:
-        raise NothingToDo(f"already on {version}; --force goes on all the same")
+        raise NothingToDo(f"already on {version}; --force goes on all the same, also with other --values alone")
     return f"{release.version}, {release.status}, becomes {version}"
 
 
@@ -191,6 +192,33 @@ def stored(course: Course, directory: Path) -> Target | None:
         return None
     known = (str(target.version), target.digest, str(target.prerelease or ""))
     return target if intact and known == (course.target, course.digest, course.prerelease) else None
+
+
+def values_of(course: Course, given: TargetValues | None, directory: Path, release: Release) -> TargetValues:
+    """Return the values that an upgrade under way goes on with: those that it began with.
+
+    Args:
+        given: what was named now; they must be the same.
+        directory: where the earlier run has kept them.
+
+    Raises:
+        SettingsError: others were named, or they are not on this machine.
+    """
+    if given and given.digest != course.values:
+        began = f"values of SHA-256 {course.values[:16]}" if course.values else "the release's own values"
+        raise SettingsError(
+            f"upgrade {course.id} began with {began}; --values={given.origin} are others ({given.digest[:16]})",
+            "go on without --values, or with the same; to change them: go back first (pytest suites/rollback)",
+        )
+    if not course.values:
+        return TargetValues(release.helm.values(release.name, course.revision))
+    kept = given or TargetValues.stored(directory, course.values)
+    if kept is None:
+        raise SettingsError(
+            f"upgrade {course.id} began with values of SHA-256 {course.values[:16]}, which are not on this machine",
+            "name the same files with --values=FILE",
+        )
+    return kept
 
 
 def forget_others(target: Target) -> list[str]:

@@ -24,6 +24,7 @@ from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.status import Status
 from openab_sop.targets.announce import Announcer
+from openab_sop.targets.values import TargetValues
 from openab_sop.upgrades.settled import Settled
 
 Progress = Callable[[str, int, int], None]
@@ -69,6 +70,7 @@ class Maintenance:
         lease: the lock.
         line_broke: tells whether the line broke in the step that closed the run: then nothing is known.
         runs_again: whether every agent runs that a way back had stopped which was cut short.
+        values: what the target is rendered with; None for the baseline's own.
         notes: what the summary must not leave out, by what it is.
         entered: whether this run has taken up the course: only then may it lead back.
         at_work: whether it has begun to change or to judge a version: what fails before is no version's fault.
@@ -83,6 +85,7 @@ class Maintenance:
     journal: Journal
     announcer: Announcer
     notes: dict[str, str] = field(default_factory=dict[str, str])
+    values: TargetValues | None = None
     entered: bool = False
     at_work: bool = False
     without_baseline: str = ""
@@ -192,6 +195,12 @@ class Maintenance:
     def where_backups_are(self) -> str:
         """Where backups are kept, as ``--backup-root`` takes it."""
         return self.policy.store.url if self.policy.store else str(self.policy.backup_root)
+
+    def values_for_target(self) -> Path:
+        """Return the file of values that a version of the target is rendered with and sent."""
+        if self.values and self.values.given:
+            return self.values.store(self.file.path.parent)
+        return self.baseline().directory / "values.yaml"
 
     def known(self) -> Collection[str]:
         """Return the names of the release's Deployments before the upgrade; none where the baseline is gone."""

@@ -80,7 +80,7 @@ class Phase:
         return dryrun.render(self._m.helm, self._m.name, self._chart, values)
 
     def apply(self) -> str:
-        """Upgrade the release to it, with the values of the baseline (SOP 3.2, 3.4); returns what runs then.
+        """Upgrade the release to it, with the baseline's values or those named (SOP 3.2, 3.4); returns what runs then.
 
         Raises:
             NotNeeded: it is not needed, or was applied already.
@@ -115,7 +115,7 @@ class Phase:
         """
         m, chart = self._m, self._chart
         assert chart is not None
-        values = m.baseline().directory / "values.yaml"
+        values = m.values_for_target()
 
         def once() -> Listed:
             listed = m.listed()

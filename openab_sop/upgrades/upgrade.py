@@ -21,6 +21,7 @@ from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
 from openab_sop.targets import target as targets
+from openab_sop.targets import values
 from openab_sop.targets.target import Target
 from openab_sop.upgrades import fingerprint, unfinished
 from openab_sop.upgrades.answers import Reply
@@ -234,6 +235,7 @@ class Upgrade:
         if (course := self.maintenance.course).ended != End.DONE:  # a second try only tells
             course = self.maintenance.file.mark("completed", ended=End.DONE)
         targets.forget_others(self.target)
+        values.forget(self.maintenance.file.path.parent)
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} is done",
             f"{self.release.name} runs {course.target}, before {course.version}. Outage: {outages(course)}.",
@@ -260,6 +262,7 @@ class Upgrade:
             digest=self.target.digest,
             prerelease=str(self.target.prerelease or ""),
             options={**self.maintenance.policy.options, "post_renderer": self.maintenance.helm.post_renderer},
+            values=self._values,
             **self._by_rehearsal(),
         )
         self.maintenance.settled.forget()
@@ -290,17 +293,22 @@ class Upgrade:
         if course.acting:
             course = self._settle(course)
         if not course.changed:  # the way may be another than when it began
-            course = self.maintenance.file.update(**self._by_rehearsal())
+            course = self.maintenance.file.update(values=self._values, **self._by_rehearsal())
         self.maintenance.require_unchanged()
         self.maintenance.entered = True
         return f"upgrade {course.id} to {course.target} goes on, begun {course.begun}: " + (
             ", ".join(f"{mark} {when}" for mark, when in course.reached.items()) or "nothing done yet"
         )
 
+    @property
+    def _values(self) -> str:
+        """The digest of the values that were named; empty for the release's own."""
+        return self.maintenance.values.digest if self.maintenance.values else ""
+
     def _by_rehearsal(self) -> dict[str, Any]:
         """Return the fields of a course that a rehearsal of this very way decides, if one passed."""
         found = outcome.last(self.maintenance.file.path.parent)
-        way = (self.release.revision, str(self.target.version), self.target.digest)
+        way = (self.release.revision, str(self.target.version), self.target.digest, self._values)
         rehearsed = found if found and found.is_of(*way) else None
         return {"unneeded": self._unneeded(rehearsed), "way_back": rehearsed.way_back if rehearsed else ""}
 
@@ -309,7 +317,7 @@ class Upgrade:
         target = self.target
         if target.prerelease is None or self.maintenance.policy.prerelease == "live":
             return {}
-        way = (self.release.revision, str(target.prerelease), target.prerelease_digest)
+        way = (self.release.revision, str(target.prerelease), target.prerelease_digest, self._values)
         if rehearsed is None or not rehearsed.is_of(*way):
             raise ReleaseError(
                 f"{target.prerelease} was not rehearsed on a copy of this revision", "run the same command again"
@@ -345,7 +353,7 @@ class Upgrade:
 
     def _render(self, phase: Phase) -> Rendered:
         if phase.name not in self._rendered:
-            self._rendered[phase.name] = phase.render(self.maintenance.baseline().directory / "values.yaml")
+            self._rendered[phase.name] = phase.render(self.maintenance.values_for_target())
         return self._rendered[phase.name]
 
 

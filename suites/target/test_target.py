@@ -15,6 +15,7 @@ from openab_sop.targets import target as targets
 from openab_sop.targets.chart_source import ChartSource
 from openab_sop.targets.notes import Notes
 from openab_sop.targets.target import Choice, Target
+from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version
 from openab_sop.upgrades import unfinished
 from openab_sop.upgrades.answers import Reply
@@ -65,6 +66,13 @@ def test_charts_are_pulled(target: Target, evidence: Evidence) -> None:
     evidence("charts", "\n  ".join(f"{path}, SHA-256 {digest}" for path, digest in target.archives.items()))
 
 
+def test_values_are_known(target_values: TargetValues, audit: Audit, evidence: Evidence) -> None:
+    """3.2 The values that the target is rendered with: the release's own, or those that were named."""
+    evidence("values", target_values.origin)
+    if target_values.given:
+        audit.facts["values"] = f"{target_values.origin} (SHA-256 {target_values.digest[:16]})"
+
+
 def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence) -> None:
     """1.6 The release notes are shown; breaking changes, changed values and migrations stand out."""
     audit.facts |= notes.highlights()
@@ -73,10 +81,15 @@ def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence)
 
 @pytest.mark.gate
 def test_nodes_have_room(
-    release: Release, target: Target, under_way: Course | None, audit: Audit, evidence: Evidence
+    release: Release,
+    target: Target,
+    target_values: TargetValues,
+    under_way: Course | None,
+    audit: Audit,
+    evidence: Evidence,
 ) -> None:
     """1.7 The pods of the target fit a node that their volumes allow."""
-    room = capacity.check(release, target.chart, under_way)
+    room = capacity.check(release, target.chart, target_values, under_way)
     audit.facts |= room.highlights()
     assert room.verdict.passed, str(room)
     evidence("verdict", room)

@@ -25,13 +25,13 @@ _NAMES = {"count/pods": "pods", **{name: f"requests.{name}" for name in ("cpu", 
 
 @blocks("does-not-render", "Helm stops before it has sent anything; there is nothing to judge either.")
 def does_not_render(plan: Plan) -> Iterator[Finding]:
-    """The target cannot be rendered with the release's values."""
+    """The target cannot be rendered with the values that it is to get."""
     if plan.unrenderable:
         yield Finding(
             str(plan.target.version),
             plan.unrenderable,
-            "a chart that takes the release's values",
-            "helm show values CHART tells what it wants; helm upgrade the version that runs with such values first",
+            "a chart that takes these values",
+            "write values that it takes (helm show values CHART), chmod 600 FILE, then run again with --values=FILE",
         )
 
 
