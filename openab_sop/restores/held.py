@@ -125,10 +125,12 @@ class Holding:
 
     Attributes:
         held: the volumes, also when they are let go.
+        looks: how often they were looked at from the beginning.
     """
 
     def __init__(self, each: Callable[[], Iterator[AbstractContextManager[Held]]]) -> None:
         self.held: list[Held] = []
+        self.looks = 0
         self._each = each
         self._stack = ExitStack()
         self._broken = False
@@ -141,7 +143,7 @@ class Holding:
         """
         self._stack.close()
         self.held = [self._stack.enter_context(one) for one in self._each()]
-        self._broken = False
+        self._broken, self.looks = False, self.looks + 1
         return self.held
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import yaml
@@ -85,6 +85,7 @@ class Restoration:
         self._started: dict[str, Agent] = {}
         self._resumed = False
         self._secrets_written = False
+        self._set_aside_at = 0
         self._since = ""
         self._replicas: set[str] = set()
         self._running = False
@@ -231,6 +232,7 @@ class Restoration:
             BackupError: it could not be copied whole; nothing was changed.
         """
         with self._holding.unbroken() as volumes:
+            self._set_aside_at = self._holding.looks
             taken = [held for held in volumes if held.change.aside]
             if not taken:
                 raise NotNeeded("the volumes have nothing that the backup has not")
@@ -295,6 +297,9 @@ class Restoration:
         done: dict[str, str] = {}
         self.lease.require()
         with self._holding.unbroken() as volumes:
+            if self._set_aside_at != self._holding.looks:  # looked at anew: what has come since is lost to nobody
+                with suppress(NotNeeded):
+                    self.set_aside()
             for held in volumes:
                 if held.must_change:
                     self._written.add(held.agent.key)

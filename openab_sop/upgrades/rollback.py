@@ -336,7 +336,8 @@ class Rollback:
     def announce(self) -> str:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
         course = self._m.file.read()
-        told = course is not None and (self._way.by_hand or course.when("start announced"))
+        acted = course is not None and (self._m.at_work or self._way.by_hand or bool(course.decided))
+        told = acted and course is not None and (self._way.by_hand or course.when("start announced"))
         if course is None or not told or not self._m.entered or course.ended == End.DONE:
             raise NotNeeded("there is nothing to tell")
         state = course.ended or ("not finished: a human is needed" if course.changed else "nothing was changed")
