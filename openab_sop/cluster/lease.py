@@ -11,6 +11,7 @@ import lzma
 import threading
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -115,6 +116,8 @@ class Lease:
 
     Attributes:
         refused: whether another run has it.
+        from_elsewhere: whether it was taken over from a run on another machine, of which nothing is known: what that
+            has started may still be at work.
     """
 
     def __init__(self, cluster: Cluster, release: str) -> None:
@@ -122,6 +125,7 @@ class Lease:
         self.holder = owner()
         self._cluster = cluster
         self.refused = False
+        self.from_elsewhere = False
         self._lost = ""
         self._ended = threading.Event()
         self._renewed = 0.0
@@ -238,6 +242,7 @@ class Lease:
             self._cluster.merge("Lease", self.name, change)
         except Conflict as lost:
             raise self._held("another run has just taken it over") from lost
+        self.from_elsewhere = bool(holder) and not is_dead(holder) and holder != self.holder
         if not holder:
             return f"{self.name} is held by this run, {self.holder}; under way: {notes.get(_DOING)}"
         return (
@@ -259,6 +264,17 @@ class Lease:
             f"another maintenance run holds the release: Lease {self.name}: {seen}",
             f"wait until it has ended; kubectl -n {self._cluster.namespace} get lease {self.name} shows who it is",
         )
+
+
+def boards(cluster: Cluster) -> Iterator[Board]:
+    """Yield the locks of the namespace that have a record.
+
+    Raises:
+        Forbidden: this caller may not look.
+    """
+    for found in cluster.list("Lease", f"app.kubernetes.io/managed-by={MANAGER}"):
+        if _RECORD in part(found, "metadata", "annotations"):
+            yield Board(cluster, str(found["metadata"]["name"]).removeprefix(f"{MANAGER}-"))
 
 
 def name_of(release: str) -> str:

@@ -21,8 +21,9 @@ import cattrs
 from cattrs.errors import BaseValidationError
 
 from openab_sop import storage
-from openab_sop.cluster.lease import Board
-from openab_sop.errors import Forbidden, SettingsError
+from openab_sop.cluster.kube import Cluster
+from openab_sop.cluster.lease import Board, boards
+from openab_sop.errors import ClusterError, Forbidden, SettingsError, Unreachable
 
 FILE = "upgrade.json"
 BEFORE = "upgrade-before.json"
@@ -215,7 +216,7 @@ class CourseFile:
 
     def _agreed(self, course: Course | None, text: str | None, name: str) -> Course | None:
         """Return the later of what is on disk and what is on the cluster, and have the disk say the same."""
-        there = self._parsed(text, f"the record on Lease {name}") if text else None
+        there = self.parsed(text, f"the record on Lease {name}") if text else None
         if there and (course is None or course.id != there.id or course.serial < there.serial):
             self._keep(course := there)
         elif there is None and course and course.changed and not course.ended and course.serial:
@@ -229,14 +230,19 @@ class CourseFile:
 
     def _on_disk(self) -> Course | None:
         try:
-            return self._parsed(self.path.read_text(), str(self.path))
+            return self.parsed(self.path.read_text(), str(self.path))
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _damaged(str(self.path), error) from error
 
     @staticmethod
-    def _parsed(text: str, where: str) -> Course:
+    def parsed(text: str, where: str) -> Course:
+        """Read a course; ``where`` it stands is named if it is damaged.
+
+        Raises:
+            SettingsError: it is.
+        """
         try:
             return cattrs.structure(json.loads(text), Course)
         except (ValueError, BaseValidationError) as error:
@@ -288,7 +294,7 @@ class CourseFile:
         path, ended = self.path.with_name(BEFORE), self.read()
         if ended is None or not path.exists() or (ended.changed and ended.ended not in _NOTHING):
             return None
-        found = self._parsed(path.read_text(), str(path))
+        found = self.parsed(path.read_text(), str(path))
         made = (*found.revisions, *ended.revisions)
         return replace(found, revisions=tuple(dict.fromkeys(made)), serial=ended.serial)
 
@@ -299,6 +305,14 @@ class CourseFile:
     def mark(self, mark: str, **changes: Any) -> Course:
         """Note that something was done, now, and change fields with it."""
         return self.update(reached={**self.course.reached, mark: now()}, **changes)
+
+
+def under_way_on(cluster: Cluster) -> Iterator[Course]:
+    """Yield the courses that are under way in the namespace, whoever has begun them; none to who may not look."""
+    with suppress(Forbidden, ClusterError, Unreachable, SettingsError):
+        for board in boards(cluster):
+            if text := board.read():
+                yield CourseFile.parsed(text, f"the record on Lease {board.name}")
 
 
 def known(root: Path) -> Iterator[Course]:

@@ -13,7 +13,7 @@ from openab_sop.backups import proof, remote, sealing
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import BackupError, NotNeeded, ReleaseError
+from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.rehearsals import outcome
@@ -29,10 +29,13 @@ from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.phase import Phase
 from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.verdict import Finding, Verdict
+from openab_sop.wait import wait
 
 PRERELEASE, STABLE = "prerelease", "stable"
 BASELINE_GONE = "baseline-gone"
 """The id by which it is accepted that a version is confirmed although nothing leads back any more."""
+PENDING = 600
+"""Seconds that a change gets which another machine has begun: helm's own limit."""
 HELPERS_TRIED = "helpers tried"
 """The mark of an upgrade before whose first change a helper ran beside each agent."""
 
@@ -325,7 +328,9 @@ class Upgrade:
         return {PRERELEASE: f"{target.prerelease} was validated on a copy, at {rehearsed.when}"}
 
     def _settle(self, course: Course) -> Course:
-        """Find out what became of a change in whose middle a run ended."""
+        """Find out what became of a change in whose middle a run ended; its helm may work on, on another machine."""
+        if self.maintenance.lease.from_elsewhere:
+            self._await_other_helm()
         phase, listed = self.phases[course.acting], self.maintenance.listed()
         if listed.revision == course.acting_from and listed.status == "deployed":
             return self.maintenance.file.update(acting="")
@@ -342,6 +347,19 @@ class Upgrade:
             f"which is none of upgrade {course.id}",
             "find out who changed it: helm history",
         )
+
+    def _await_other_helm(self) -> None:
+        try:
+            wait(
+                lambda: found if (found := self.maintenance.listed().status).startswith("pending") else None,
+                what="the end of a helm that may be at work on another machine",
+                timeout=PENDING,
+                next_step="look there",
+            )
+        except Broken:
+            raise
+        except SopError as over:  # it is not, or hangs
+            self.maintenance.journal.record("no helm has ended it", seen=over.problem)
 
     def _newest(self) -> Backup | RemoteBackup:
         policy = self.maintenance.policy
