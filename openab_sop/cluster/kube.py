@@ -36,6 +36,8 @@ PAUSE = 1.0
 """Seconds before it is done again: what went with the line, such as a helper, is gone by then."""
 TIMEOUT = (5, 30)
 """Seconds to connect and to answer."""
+SOON = (5, 20)
+"""The same before anything was changed: where nothing answers, that is to be told soon."""
 _BUSY = 429
 _FAILS = 500
 """Statuses that are no answer to what was asked: the server has too much to do, or (from this one on) is not well."""
@@ -447,7 +449,7 @@ class Cluster:
                 header_params={"Accept": accept, "Content-Type": media},
                 body=body,
             )
-            response = self.api.call_api(*request, _request_timeout=TIMEOUT)
+            response = self.api.call_api(*request, _request_timeout=TIMEOUT if self.patience.begun else SOON)
             data = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise _unreachable(_reason(error), self.access) from error
