@@ -85,7 +85,7 @@ def test_the_newest_stable_version_that_notes_stand_in_for(tiny: Tiny) -> None:
     before = state(tiny)
     run = seek(tiny, chart=f"{tiny.world.registry('charts')}/openab")
     assert run.status == 0, run.output
-    assert set(run.verdicts().values()) == {"passed"}
+    assert {name for name, verdict in run.verdicts().items() if verdict != "passed"} == {"test_answer_is_awaited"}
     assert run.evidence("test_target_version_is_known").endswith("target: 0.8.2")
     assert "pre-release-validated: true" in run.evidence("test_prerelease_is_chosen")
     path, _, said = run.evidence("test_charts_are_pulled").removeprefix("charts: ").partition(", SHA-256 ")
