@@ -264,13 +264,21 @@ class CourseFile:
         course = replace(course, serial=course.serial + 1)
         if self._board and course.changed and not course.ended:
             where = f"{course.doing}; session {socket.gethostname()}:{self.path.parent}"
-            for kept in (course, replace(course, excused={}), replace(course, excused={}, paths={})):
-                if self._board.write(json.dumps(asdict(kept)), where):
-                    break  # what is left out is on this disk alone: elsewhere more is asked, or restored, than need be
+            try:
+                self._tell(self._board, course, where)
+            except ClusterError:
+                if not course.decided:
+                    raise  # nothing was begun by it; the way back is gone on with, whoever may not see it
         self._keep(course)
         if self._board and course.ended:
             self._board.clear()
         return course
+
+    @staticmethod
+    def _tell(board: Board, course: Course, where: str) -> None:
+        for kept in (course, replace(course, excused={}), replace(course, excused={}, paths={})):
+            if board.write(json.dumps(asdict(kept)), where):
+                break  # what is left out is on this disk alone: elsewhere more is asked, or restored, than need be
 
     def _keep(self, course: Course) -> None:
         storage.private_directory(self.path.parent)

@@ -28,6 +28,8 @@ from openab_sop.targets.values import TargetValues
 from openab_sop.upgrades.settled import Settled
 
 Progress = Callable[[str, int, int], None]
+STOPPED = "way back: agents stopped"
+"""The mark of a rollback that has stopped agents."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,8 @@ class Maintenance:
             return Status.WAITING
         if not course.ended and (self.runs_again or (self.line_broke() and not course.writing)):
             return Status.LEFT
-        return _STATUS.get(course.ended, Status.STUCK)
+        touched = course.writing or course.when(STOPPED) or course.when("rolled back")
+        return _STATUS.get(course.ended, Status.STUCK if touched else Status.LEFT)
 
     @property
     def where_backups_are(self) -> str:

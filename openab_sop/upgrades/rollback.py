@@ -31,7 +31,7 @@ from openab_sop.restores.restore import RESTORED, Restoration
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
-from openab_sop.upgrades.maintenance import Maintenance, Progress
+from openab_sop.upgrades.maintenance import STOPPED, Maintenance, Progress
 from openab_sop.upgrades.repair import bring_back
 from openab_sop.upgrades.verification import Seen, look, verify
 from openab_sop.upgrades.way_back import WayBack
@@ -41,8 +41,6 @@ ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
 BACK = "back"
 """What the course calls the change that leads back."""
-_STOPPED = "way back: agents stopped"
-"""The mark of a rollback that has stopped agents."""
 _AFTER_ALL = "restoring after all"
 """The mark of a rollback whose old version did not run on what the new one has left."""
 _NOT_BY_DATA = {Symptom.IMAGE, Symptom.PENDING, Symptom.CANNOT_START}
@@ -94,7 +92,7 @@ class Rollback:
         self._require_unreverted()
         self._m.lease.require()
         agents = self._agents()
-        self._m.file.mark(_STOPPED)
+        self._m.file.mark(STOPPED)
         for agent in agents:
             with self._m.journal.action("stop agent", agent=agent.deployment):
                 standstill.stop(self._m.helm.cluster, agent)
@@ -316,7 +314,7 @@ class Rollback:
                 troubles.append(trouble)
         if still := [agent.deployment for agent in agents if agent.deployment in half]:
             m.notes["standing still"] = (
-                f"WARNING: {', '.join(still)}, since {course.when(_STOPPED) or 'this run'}: the data are neither as "
+                f"WARNING: {', '.join(still)}, since {course.when(STOPPED) or 'this run'}: the data are neither as "
                 f"before nor as backup {course.backup} ({m.where_backups_are}) says, and what was set aside is named "
                 "here; pytest suites/rollback goes on"
             )

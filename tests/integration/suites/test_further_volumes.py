@@ -157,7 +157,7 @@ def test_they_are_rebuilt_from_nothing(story: Story) -> None:
     release.world.kubectl("create", "namespace", release.namespace)
     refused = release.suites.run("suites/rebuild", f"--namespace={release.namespace}", f"--backup={story.backup}")
     assert refused.status == 1, refused.output
-    assert f"PersistentVolumeClaim {READ}: pods of {AGENT} need it" in refused.output
+    assert f"PersistentVolumeClaim {READ}: pods of {AGENT} cannot start without it" in refused.output
     assert release.kubectl("get", "deployments,pods,pvc,secrets", "--output=name") == ""
     create(release.world, claim(release.namespace, READ, "sandbox"))  # nobody's backup has it
     run = release.suites.run("suites/rebuild", f"--namespace={release.namespace}", f"--backup={story.backup}")
