@@ -194,7 +194,7 @@ def stored(course: Course, directory: Path) -> Target | None:
     return target if intact and known == (course.target, course.digest, course.prerelease) else None
 
 
-def values_of(course: Course, given: TargetValues | None, directory: Path, release: Release) -> TargetValues:
+def values_of(course: Course, given: TargetValues | None, directory: Path) -> TargetValues:
     """Return the values that an upgrade under way goes on with: those that it began with.
 
     Args:
@@ -210,8 +210,8 @@ def values_of(course: Course, given: TargetValues | None, directory: Path, relea
             f"upgrade {course.id} began with {began}; --values={given.origin} are others ({given.digest[:16]})",
             "go on without --values, or with the same; to change them: go back first (pytest suites/rollback)",
         )
-    if not course.values:
-        return TargetValues(release.helm.values(release.name, course.revision))
+    if not course.values:  # Helm may have lost that revision by now: the baseline has them
+        return TargetValues("", origin=f"the release's own, as backup {course.backup} has them")
     kept = given or TargetValues.stored(directory, course.values)
     if kept is None:
         raise SettingsError(
