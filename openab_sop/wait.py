@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from openab_sop.errors import SopError
 
-_LOOK = 5
+LOOK = 5
 """Seconds that a look may take; longer, the line to the cluster was broken, and that is not what is waited for."""
 
 
@@ -38,7 +38,7 @@ def wait(
         looked = time.monotonic()
         if (state := unready()) is None:
             return
-        deadline += max(0, time.monotonic() - looked - _LOOK)
+        deadline += max(0, time.monotonic() - looked - LOOK)
         if reason := failed():
             raise SopError(f"{what} failed: {reason}", next_step)
         if time.monotonic() >= deadline:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Event, Thread
 
+from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
-from openab_sop.agents.ownership import scalers
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import SopError
-from openab_sop.objects import at
 
 EVERY = 0.4
 """Seconds between two looks."""
@@ -55,9 +54,7 @@ class Guard:
                 return
 
     def _moves(self, agent: Agent) -> str:
-        deployment = self._looks.get("Deployment", agent.deployment)
-        if replicas := at(deployment, "spec", "replicas"):
-            by = next(iter(scalers(deployment, also_by_hand=True)), "somebody")
-            return f"{agent.deployment} was scaled to {replicas} by {by} while its volume was held"
+        if seen := standstill.scaled(self._looks, agent):
+            return f"{seen} while its volume was held"
         pods = [str(pod["metadata"]["name"]) for pod in self._looks.list("Pod", agent.selector)]
         return f"{agent.deployment} stands still, and {', '.join(pods)} runs all the same" if pods else ""

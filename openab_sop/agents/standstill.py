@@ -39,7 +39,7 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     grace = at(deployment, "spec", "template", "spec", "terminationGracePeriodSeconds") or 30
     wait(
         lambda: ", ".join(pod["metadata"]["name"] for pod in cluster.list("Pod", agent.selector)) or None,
-        failed=lambda: _started_by(cluster, agent),
+        failed=lambda: f"{seen} meanwhile" if (seen := scaled(cluster, agent)) else None,
         what=f"the end of the pods of {agent.deployment}",
         timeout=grace + STOP,
         next_step=f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'",
@@ -47,13 +47,13 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     return replicas
 
 
-def _started_by(cluster: Cluster, agent: Agent) -> str | None:
-    """Tell who has started an agent again that is being stopped."""
+def scaled(cluster: Cluster, agent: Agent) -> str:
+    """Tell who has given replicas to an agent that we have stopped; empty if nobody has."""
     deployment = cluster.get("Deployment", agent.deployment)
     if not (replicas := at(deployment, "spec", "replicas")):
-        return None
+        return ""
     by = next(iter(ownership.scalers(deployment, also_by_hand=True)), "somebody")
-    return f"{agent.deployment} was scaled to {replicas} by {by} meanwhile"
+    return f"{agent.deployment} was scaled to {replicas} by {by}"
 
 
 def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:

@@ -307,6 +307,11 @@ def volume_key(deployment: str, volume: str) -> str:
     return f"{deployment}/volumes/{volume}" if volume else deployment
 
 
+def deployment_of(key: str) -> str:
+    """Return whose data a ``volume_key`` names."""
+    return key.partition("/")[0]
+
+
 def in_home(inside: str, path: str) -> str:
     """Return a path on a volume as the agent's home has it, where the volume is mounted in there.
 

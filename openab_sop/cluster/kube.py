@@ -417,17 +417,9 @@ class Cluster:
         self.patience.begun |= stays
         return answer
 
-    def _asked(
-        self,
-        method: str,
-        path: str,
-        body: Object | bytes | None = None,
-        media: str = "application/json",
-        accept: str = _ANY,
-        /,
-        **query: str,
-    ) -> Answer:
-        data, date = self._ask(method, path, body, media, accept, **query)
+    def _asked(self, *request: Any, **query: str) -> Answer:
+        """Return the answer to one try; arguments as ``_ask`` has them."""
+        data, date = self._ask(*request, **query)
         return Answer(_parsed(data, self.access), date)
 
     def _ask(
@@ -454,7 +446,7 @@ class Cluster:
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise _unreachable(_reason(error), self.access) from error
         if not 200 <= response.status <= 299:
-            raise _failure(response.status, data, f"{method} {path}", self.access, access_begun=self.patience.begun)
+            raise _failure(response.status, data, f"{method} {path}", self.access, begun=self.patience.begun)
         date = response.headers.get("Date")
         return data, parsedate_to_datetime(date) if date else datetime.now(UTC)
 
@@ -529,25 +521,23 @@ def _unreachable(reason: str, access: KubeConfig) -> Unreachable:
     )
 
 
-def _failure(
-    status: int, data: bytes, call: str, access: KubeConfig, *, access_begun: bool
-) -> ClusterError | Unreachable:
+def _failure(status: int, data: bytes, call: str, access: KubeConfig, *, begun: bool) -> ClusterError | Unreachable:
     """Return what an answer with a status that is no success means: a refusal, or none.
 
     Args:
-        access_begun: whether this caller has changed something already: then it is known, and what says otherwise (a
+        begun: whether this caller has changed something already: then it is known, and what says otherwise (a
             plugin, a server that has just started) is not well now.
     """
     said, by_api = _said(data)
     if not by_api and status == 404 and said != _NO_SUCH_PATH:  # what answers is something on the way
         return _unreachable(f"{call}: {said}", access)
-    if not by_api and status >= _FAILS and _FOR_GOOD.search(said) and not access_begun:
+    if not by_api and status >= _FAILS and _FOR_GOOD.search(said) and not begun:
         return ClusterError(
             f"kubectl cannot speak to the cluster at {access.server}: {said}",
             f"check it with: kubectl --context {access.context} version",
         )
     handed_on = by_api and (_OF_A_WEBHOOK.search(said) or call.endswith("/log"))  # a webhook's word, or kubelet's
-    if status == 401 and access_begun:
+    if status == 401 and begun:
         return _unreachable(f"{call}: {said}", access)
     if status == _BUSY or (status >= _FAILS and not handed_on):
         return _unreachable(said if not by_api else f"{call}: status {status}: {said}", access)

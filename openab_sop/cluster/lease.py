@@ -283,8 +283,12 @@ def name_of(release: str) -> str:
 
 
 def _body(name: str, holder: str, notes: Object) -> Object:
-    spec = {"leaseDurationSeconds": DURATION, "acquireTime": _now(), "renewTime": _now()}
-    spec |= {"holderIdentity": holder} if holder else {}
+    spec = {
+        "holderIdentity": holder,
+        "leaseDurationSeconds": DURATION,
+        "acquireTime": _now(),
+        "renewTime": _now(),
+    }
     metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": MANAGER}, "annotations": notes}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 

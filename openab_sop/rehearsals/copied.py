@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from openab_sop.agents.workload import Workload
+from openab_sop.agents.workload import Workload, deployment_of
 from openab_sop.backups.backup import Backup
 from openab_sop.errors import ClusterError, NotNeeded, ReleaseError
 from openab_sop.journal import Journal
@@ -169,7 +169,7 @@ class Copied:
         removed = self._homes.removed(self._deployments)
         claims, agents = self._homes.claims, self._old_version.agents
         whole = {name for name in self._agents if not emptied(agents[name], claims)}
-        return {key: paths for key, paths in removed.items() if key.partition("/")[0] in whole}
+        return {key: paths for key, paths in removed.items() if deployment_of(key) in whole}
 
     def close(self) -> None:
         """Remove the copy, if no step did."""

@@ -13,7 +13,7 @@ from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.guard import Guard
 from openab_sop.agents.helper_pod import try_helpers
-from openab_sop.agents.workload import Workload
+from openab_sop.agents.workload import Workload, deployment_of
 from openab_sop.backups import aside, logins
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import Aside
@@ -353,7 +353,7 @@ class Restoration:
             BackupError: a volume was written to and is not proved; its agent stays stopped.
             SopError: one does not become available; all were started.
         """
-        half = {key.partition("/")[0] for key in self.half_written}
+        half = {deployment_of(key) for key in self.half_written}
         self.leave()
         for agent in self._agents() if self._guard.seen else ():
             if agent.deployment in half:  # it was started by somebody else, and may not run on this
@@ -394,7 +394,7 @@ class Restoration:
         Raises:
             SopError: the first thing that failed, when all was tried.
         """
-        half = {key.partition("/")[0] for key in self.half_written}
+        half = {deployment_of(key) for key in self.half_written}
         troubles: list[SopError] = []
         try:
             self.close()

@@ -17,11 +17,10 @@ from openab_sop.rollouts.concern import Baseline, Concern, Limits, Look, Symptom
 from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.rollout import Observation
 from openab_sop.verdict import Finding, Verdict
+from openab_sop.wait import LOOK
 
 EVERY = 0.5
 """Seconds between two looks."""
-LOOK = 5
-"""Seconds that a look may take; longer, the line was broken, and no agent is blamed for that time."""
 
 Progress = Callable[[str], None]
 LIMITS = Limits()
@@ -183,7 +182,7 @@ class _Watch:
         self._conclude(seen, now)
 
     def _pass_over(self, broken: float) -> None:
-        """Let so many seconds count for nothing, in which nothing could be seen."""
+        """Let so many seconds count for nothing, in which nothing could be seen: no agent is blamed for them."""
         if broken:
             self.begun, self.since = self.begun + broken, self.since + broken
             self.whole = self.whole and self.whole + broken

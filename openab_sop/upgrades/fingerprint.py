@@ -7,6 +7,7 @@ import json
 from collections.abc import Container, Iterable, Mapping
 
 from openab_sop.agents.agent import Agent, Companion
+from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Manifest
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import NotFound
@@ -83,7 +84,7 @@ def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> 
     return [
         key
         for key, uid in course.claims.items()
-        if key.partition("/")[0] in deployments and _uid(cluster, key, mounted) != uid
+        if deployment_of(key) in deployments and _uid(cluster, key, mounted) != uid
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-from openab_sop.agents.workload import Workload
+from openab_sop.agents.workload import Workload, deployment_of
 from openab_sop.errors import Broken, SopError
 from openab_sop.rehearsals.copied import Copied, Manner
 from openab_sop.releases.release import Release
@@ -30,7 +30,7 @@ def without_own_start(
     Args:
         seen: by volume what has become of it.
     """
-    damaged = {key.partition("/")[0] for key, looked in seen.items() if looked.damage}
+    damaged = {deployment_of(key) for key, looked in seen.items() if looked.damage}
     old = m.blueprint().deployments
     suspects = {name for name in damaged if name in old and Workload(old[name]).writers_at_start}
     if suspects and not m.course.when(TRIED):
@@ -61,7 +61,7 @@ def _tried(
     finally:
         with m.journal.action("remove the copy"), suppress(SopError):  # what is known counts; cleanup removes the rest
             copied.close()
-    return {key: paths for key, paths in removed.items() if key.partition("/")[0] in suspects}
+    return {key: paths for key, paths in removed.items() if deployment_of(key) in suspects}
 
 
 def _removed(copied: Copied, progress: Progress) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import HostOf
 from openab_sop.agents.helper_pod import helper_pod, try_helpers
-from openab_sop.agents.workload import Workload, is_agent
+from openab_sop.agents.workload import Workload, deployment_of, is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
@@ -81,7 +81,7 @@ class Rollback:
         course = self._require_unreverted()
         if not self._way.by_hand:
             raise NotNeeded("they started before the first change")
-        kept = {key.partition("/")[0] for key in course.claims}
+        kept = {deployment_of(key) for key in course.claims}
         agents = [agent for agent in self._agents() if agent.deployment in kept]
         with self._way.unless_refused():
             self._require_left_alone(agents)
@@ -262,12 +262,12 @@ class Rollback:
         if course.when(_AFTER_ALL):
             left = [name for name in left if name in course.after_all] or left
         else:
-            left = [name for name in left if self._symptoms.get(name.partition("/")[0], frozenset()) - _NOT_BY_DATA]
+            left = [name for name in left if self._symptoms.get(deployment_of(name), frozenset()) - _NOT_BY_DATA]
         if not left:
             raise NotNeeded("the old version fails before it reads its data: no volume is restored")
         # a run that is killed in the middle must not start the old version on half of it
         self._m.file.mark(_AFTER_ALL, after_all=tuple(left))
-        concerned = {name.partition("/")[0] for name in left}
+        concerned = {deployment_of(name) for name in left}
         for agent in release.agents:
             if agent.deployment in concerned:
                 standstill.stop(self._m.helm.cluster, agent)
@@ -302,7 +302,7 @@ class Rollback:
             NotNeeded: it came to its end, or none was stopped.
         """
         course, m = self._way.require(), self._m
-        half = {key.partition("/")[0] for key in (*course.writing, *fingerprint.lost(m.release(), course))}
+        half = {deployment_of(key) for key in (*course.writing, *fingerprint.lost(m.release(), course))}
         agents, started, troubles = self._all_agents(), list[str](), list[SopError]()
         for agent in agents:  # what one refuses keeps no other from it
             try:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from secrets import token_hex
 
 from openab_sop.agents import standstill
+from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
@@ -101,7 +102,7 @@ class WayBack:
         course = self._m.file.read()
         if course is None or course.ended:
             raise ReleaseError(f"no upgrade or rollback of {self._m.name} is under way", "leave out --abandon")
-        half = {key.partition("/")[0] for key in course.writing}
+        half = {deployment_of(key) for key in course.writing}
         agents = [agent for agent in self._m.release().agents if agent.deployment not in half]
         started = [a.deployment for a in agents if standstill.let_start(self._m.helm.cluster, a)]
         ended = End.CLOSED if course.changed else End.UNTOUCHED

@@ -13,6 +13,8 @@ import pytest
 from sandbox import Status, enclosure
 from sandbox.processes import Records
 from tests.integration.conftest import Run, Suites, new_namespace
+from tests.integration.suites.callers import kubeconfig
+from tests.line import Line, line
 from world import World
 
 QUIET = {"OPENAB_WRITE_INTERVAL": "0"}
@@ -72,6 +74,13 @@ class Volumes:
 def volumes(world: World, status: Status) -> Volumes:
     """Finds the directories behind claims."""
     return Volumes(world, status)
+
+
+@pytest.fixture
+def switched(status: Status, tmp_path: Path) -> Iterator[Line]:
+    """A line to the cluster with switches; it is whole at first."""
+    with line(kubeconfig(status), tmp_path / "line") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

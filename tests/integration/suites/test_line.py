@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import Status
-from tests.integration.suites.callers import kubeconfig
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.upgrades import AGENT, Upgrading, upgrading
-from tests.line import Line, Request, line, stops
+from tests.line import Line, Request, stops
 from world import World
 
 GOOD, BAD = "0.8.2", "0.9.0-migration-fails.1"
@@ -28,12 +27,6 @@ def lasting(
     with upgrading(world, status, volumes, tmp_path_factory.mktemp("lasting")) as found:
         found.shell("head -c 8000000 /dev/urandom > .kiro/large")
         assert found.run("suites/backup").status == 0
-        yield found
-
-
-@pytest.fixture
-def switched(status: Status, tmp_path: Path) -> Iterator[Line]:
-    with line(kubeconfig(status), tmp_path / "line") as found:
         yield found
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 
 from sandbox import Status
-from tests.integration.suites.callers import kubeconfig
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.upgrades import AGENT, Upgrading, upgrading
-from tests.line import Line, line
+from tests.line import Line
 from world import World
 
 LARGE = 12_000_000
@@ -31,12 +30,6 @@ def release(
     with upgrading(world, status, volumes, tmp_path_factory.mktemp("others")) as found:
         found.shell(f"head -c {LARGE} /dev/urandom > .kiro/large")
         assert found.run("suites/backup").status == 0
-        yield found
-
-
-@pytest.fixture
-def switched(status: Status, tmp_path: Path) -> Iterator[Line]:
-    with line(kubeconfig(status), tmp_path / "line") as found:
         yield found
 
 
