@@ -98,14 +98,19 @@ class Board:
 
     def clear(self) -> None:
         """Take the record away; the Lease goes with it, unless somebody holds it."""
-        with suppress(Forbidden, Conflict):
-            found = self._cluster.find("Lease", self.name)
-            if found and _RECORD in part(found, "metadata", "annotations"):
+        with suppress(Forbidden):
+            while found := self._cluster.find("Lease", self.name):
+                if _RECORD not in part(found, "metadata", "annotations"):
+                    return
                 known: Object = {"resourceVersion": found["metadata"]["resourceVersion"]}
                 known["annotations"] = {_RECORD: None, _DOING: None}
-                cleared = self._cluster.merge("Lease", self.name, {"metadata": known})
+                try:
+                    cleared = self._cluster.merge("Lease", self.name, {"metadata": known})
+                except Conflict:
+                    continue  # a renewal, or a run that takes it over: what is over must not stay for it to go on with
                 if not at(cleared, "spec", "holderIdentity"):
                     self._cluster.delete("Lease", self.name)
+                return
 
 
 class Lease:
