@@ -18,7 +18,7 @@ from secrets import token_hex
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, container_of, create, label_of, own_pod
 from openab_sop.agents.workload import claims_of
-from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
+from openab_sop.cluster.kube import MANAGER, OWNER, Cluster, quantity
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Broken, Forbidden, PodError, SopError
@@ -39,6 +39,8 @@ PATIENCE = 15
 
 _FULL = re.compile(r"exceeded quota|Insufficient |Too many pods|OutOf\w+")
 """How quota, scheduler and kubelet say that there is no room for another pod."""
+_QUOTA = re.compile(r"exceeded quota: .*used: (?P<used>\S+), limited: (?P<limited>\S+)")
+"""How a quota says what of it is used: names and amounts, as ``pods=2,requests.cpu=1``."""
 AT_ONCE = 4
 """Helpers that are tried beside each other."""
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -141,7 +143,7 @@ def try_helpers(
             with helper_pod(cluster, agent, deployment=like, good=(good or {}).get(name), bare=True) as pod:
                 pod.capture("true", "/")
         except (Forbidden, PodError) as refused:
-            if not _FULL.search(refused.problem):
+            if not _FULL.search(refused.problem) or is_overdrawn(refused.problem):
                 raise
             return f"not tried: no room for another pod while the agent runs ({refused.problem})"
         return f"starts within {time.monotonic() - begun:.1f} s"
@@ -149,6 +151,14 @@ def try_helpers(
     alone = {agent.deployment: agent for agent in agents}
     with ThreadPoolExecutor(AT_ONCE) as several:
         return dict(zip(alone, several.map(tried, alone.values()), strict=True))
+
+
+def is_overdrawn(refusal: str) -> bool:
+    """Tell whether a quota is smaller than what runs by now: whatever stops does not start again (SOP 4.3)."""
+    if not (said := _QUOTA.search(refusal)):
+        return False
+    used, limited = (dict(pair.split("=", 1) for pair in said[name].split(",")) for name in ("used", "limited"))
+    return any(name in used and quantity(used[name]) > quantity(limit) for name, limit in limited.items())
 
 
 @contextmanager
