@@ -10,6 +10,7 @@ import base64
 import datetime
 import ipaddress
 import json
+import random
 import re
 import ssl
 import threading
@@ -27,6 +28,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _PIECE = 1 << 16
+_PORTS = (10_000, 20_000)
+"""Below those that Linux gives to whoever connects: while the line is cut, its port must not become somebody's."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,19 @@ class Line:
     async def _listen_again(self, port: int) -> None:
         while time.monotonic() < self._until:
             await asyncio.sleep(0.05)
-        await self.serve(*self._way, port=port)
+        while self._server is None:
+            with suppress(OSError):
+                await self.serve(*self._way, port=port)
+            await asyncio.sleep(0.05)
 
     async def serve(
-        self, upstream: tuple[str, int], theirs: ssl.SSLContext, ours: ssl.SSLContext, port: int = 0
+        self, upstream: tuple[str, int], theirs: ssl.SSLContext, ours: ssl.SSLContext, port: int
     ) -> asyncio.Server:
-        """Listen."""
+        """Listen.
+
+        Raises:
+            OSError: somebody else has the port.
+        """
         self._way = upstream, theirs, ours
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -223,8 +233,12 @@ def line(kubeconfig: dict[str, Any], directory: Path) -> Generator[Line]:
     thread = threading.Thread(target=loop.run_forever, name="line", daemon=True)
     thread.start()
     upstream = (str(address.hostname), int(address.port or 443))
-    server = asyncio.run_coroutine_threadsafe(found.serve(upstream, theirs, ours), loop).result(10)
-    port = server.sockets[0].getsockname()[1]
+    port = 0
+    while not port:
+        with suppress(OSError):
+            tried = random.randrange(*_PORTS)
+            asyncio.run_coroutine_threadsafe(found.serve(upstream, theirs, ours, tried), loop).result(10)
+            port = tried
     trusted = base64.b64encode(_public(own)).decode()
     over = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": trusted}
     document = {

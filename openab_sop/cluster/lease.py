@@ -195,10 +195,13 @@ class Lease:
             found = self._cluster.get("Lease", self.name)
             if at(found, "spec", "holderIdentity") != self.holder:
                 return
-            if keep or _RECORD in part(found, "metadata", "annotations"):
-                self._cluster.merge("Lease", self.name, {"spec": {"holderIdentity": None}})
-            else:
-                self._cluster.delete("Lease", self.name)
+            nobody: Object = {"spec": {"holderIdentity": None}}
+            if not keep and _RECORD not in part(found, "metadata", "annotations"):
+                with suppress(Forbidden):
+                    self._cluster.delete("Lease", self.name)
+                    return
+                nobody["metadata"] = {"annotations": {_DOING: None}}  # it stays, and says nothing
+            self._cluster.merge("Lease", self.name, nobody)
 
     def _keep(self) -> None:
         """Renew it until ``release`` is called; what goes wrong is kept for ``require``."""

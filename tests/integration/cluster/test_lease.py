@@ -7,6 +7,7 @@ from typing import Any
 from openab_sop.cluster import kubeconfig
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, Lease
+from openab_sop.errors import Forbidden
 from sandbox import Status
 from world import World
 
@@ -38,3 +39,22 @@ def test_a_record_goes_although_the_lock_is_renewed_meanwhile(world: World, stat
     finally:
         lock.release()
     assert world.kubectl("--namespace", namespace, "get", "leases", "--output=name") == ""
+
+
+class Undeletable(Cluster):
+    """A cluster whose caller may not delete the lock (a Role that somebody has narrowed meanwhile)."""
+
+    def delete(self, kind: str, name: str, *, grace: int | None = None) -> None:
+        raise Forbidden(f"DELETE {kind} {name} is forbidden", "ask for this right")
+
+
+def test_a_lock_that_may_not_be_deleted_is_given_back_all_the_same(
+    world: World, status: Status, namespace: str
+) -> None:
+    """3.0 A lock that stays in the name of a run that has ended would hold up everybody for a minute."""
+    lock = Lease(Undeletable(kubeconfig.resolve(str(status.kubeconfig), None, namespace)), "openab")
+    lock.acquire("a test")
+    lock.release()
+    left = ("get", "leases", "--output=jsonpath={range .items[*]}{.spec.holderIdentity}{.metadata.annotations}{end}")
+    assert world.kubectl("--namespace", namespace, *left) == ""
+    assert "openab-sop-openab" in world.kubectl("--namespace", namespace, "get", "leases", "--output=name")

@@ -7,12 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
 
-from sandbox import Status
+from sandbox import SandboxError, Status
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.upgrades import AGENT, Upgrading, upgrading
 from tests.line import Line
@@ -152,7 +151,7 @@ def test_a_release_without_a_record_is_named_as_what_it_is(release: Upgrading, t
     try:
         run = release.run("suites/backup")
     finally:
-        with suppress(CalledProcessError):
+        with suppress(SandboxError):
             release.kubectl("create", "--filename", str(tmp_path / "record.json"))
     assert run.status == 1, run.output
     assert f"Deployments of OpenAB are there: {AGENT}" in run.output
