@@ -12,6 +12,7 @@ pytest_plugins = (
     "fixtures.release",
     "fixtures.target",
     "fixtures.plan",
+    "fixtures.values",
     "fixtures.backup",
     "fixtures.restore",
     "fixtures.rehearsal",

@@ -29,6 +29,7 @@ class Settings:
         chart: where charts come from (SOP 1.3).
         target_version, prerelease_version: what to upgrade to, and what to validate first (SOP 1.3, 1.5).
         values: files of values that the target is rendered with; none for the release's own.
+        out: file that proposed values are written to; None for one beside the report.
         allow_downgrade: whether the target may be older than what runs.
         force: whether to go on although the target runs already (SOP 1.4), or to delete a baseline (SOP 6.1).
         abandon: whether a rollback only closes what is under way.
@@ -70,6 +71,7 @@ class Settings:
     target_version: str | None
     prerelease_version: str | None
     values: tuple[Path, ...]
+    out: Path | None
     allow_downgrade: bool
     force: bool
     abandon: bool

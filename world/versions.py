@@ -16,8 +16,10 @@ IMAGE_PREFIX = "openab.local"
 FLAVOURS = ("claude", "gateway")
 """Images beside the plain one: for another agent command, and the gateway's."""
 
-Source = Literal["charts", "trials"]
-SOURCES: tuple[Source, ...] = ("charts", "trials")
+Source = Literal["charts", "trials", "today"]
+SOURCES: tuple[Source, ...] = ("charts", "trials", "today")
+DEFAULT_FLAVOUR = "kiro"
+"""What the plain image is called where each image names its flavour."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Version:
     without: tuple[str, ...] = ()
     image: bool = True
     alias: str = ""
+    unified: bool = False
     classic: bool = True
     notes: str = ""
 
@@ -49,11 +52,13 @@ class Version:
         return "-" in self.version
 
     def is_in(self, source: Source) -> bool:
-        """Whether `source` offers it: "trials" has everything."""
-        return source in ("trials", self.source)
+        """Whether `source` offers it: "trials" has everything but what only "today" has."""
+        return source == self.source or (source == "trials" and self.source == "charts")
 
     def image_name(self, flavour: str = "", tag: str = "") -> str:
         """The reference of its image, with its own number as the tag unless another is given."""
+        if self.unified and flavour != "gateway":
+            return f"{IMAGE_PREFIX}/{self.name}:{tag or self.version}-{flavour or DEFAULT_FLAVOUR}"
         repository = f"{self.name}-{flavour}" if flavour else self.name
         return f"{IMAGE_PREFIX}/{repository}:{tag or self.version}"
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -19,7 +20,7 @@ from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
 from openab_sop.errors import SourceError, ToolError, Unreachable
-from openab_sop.objects import part
+from openab_sop.objects import Object, part
 from openab_sop.process import run
 
 _UNHEARD = "cluster unreachable"
@@ -102,6 +103,18 @@ def chart_at(path: Path) -> Chart:
         return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
     except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SourceError(f"{path} is no Helm chart", f"look at it with: helm show chart {path}") from error
+
+
+def defaults(chart: Path) -> Object:
+    """Return a chart's own values, which those of the operator are merged into (SOP 3.2).
+
+    Raises:
+        SourceError: they are not a mapping.
+    """
+    values: object = yaml.safe_load(run(["helm", "show", "values", str(chart)]).stdout) or {}
+    if not isinstance(values, dict):
+        raise SourceError(f"the values of {chart} are not a mapping", f"look at them with: helm show values {chart}")
+    return cast(Object, values)
 
 
 def pull(*chart: str, version: str, directory: Path) -> None:

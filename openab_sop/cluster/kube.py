@@ -191,6 +191,10 @@ class Cluster:
         answer = self._call("GET", "/version")
         return str(answer.body.get("gitVersion")), answer.date
 
+    def clock(self) -> datetime:
+        """Return the server's time, to the second."""
+        return self.version()[1]
+
     def caller(self) -> str | None:
         """Return who the API takes us for (SelfSubjectReview, Kubernetes 1.28); None if it does not tell."""
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}

@@ -31,7 +31,6 @@ _ROOM = 200_000
 """Characters that a record may take: annotations of an object have 256 KiB together."""
 _RECORD = f"{MANAGER}/record"
 """Annotation: the record of what is under way, as ``Board`` packs it."""
-_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Board:
@@ -219,7 +218,7 @@ class Lease:
                     return
                 change = {
                     "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
-                    "spec": {"renewTime": _now()},
+                    "spec": {"renewTime": _written(self._cluster.clock())},
                 }
                 self._cluster.merge("Lease", self.name, change)
                 self._renewed = time.monotonic()
@@ -232,7 +231,7 @@ class Lease:
                 return
 
     def _taken(self, doing: str) -> str:
-        body = _body(self.name, self.holder, {_DOING: doing})
+        body = _body(self.name, self.holder, _written(self._cluster.clock()), {_DOING: doing})
         try:
             self._cluster.create("Lease", body)
         except Conflict:
@@ -260,11 +259,18 @@ class Lease:
     def _require_takeable(self, found: Object) -> str:
         """Stop if a live run has the lock; returns the one that had it."""
         holder = str(at(found, "spec", "holderIdentity") or "")
-        if not (not holder or is_dead(holder) or _is_stale(found) or holder == self.holder):
+        if not (not holder or is_dead(holder) or self._is_stale(found) or holder == self.holder):
             doing = part(found, "metadata", "annotations").get(_DOING)
             said = f" ({doing})" if doing else ""
             raise self._held(f"{holder} holds it{said}, renewed {at(found, 'spec', 'renewTime')}")
         return holder
+
+    def _is_stale(self, found: Object) -> bool:
+        renewed = at(found, "spec", "renewTime")
+        if not isinstance(renewed, str):
+            return True
+        age = self._cluster.clock() - datetime.fromisoformat(renewed)
+        return age > timedelta(seconds=int(at(found, "spec", "leaseDurationSeconds") or DURATION))
 
     def _held(self, seen: str) -> Held:
         self.refused = True
@@ -290,24 +296,12 @@ def name_of(release: str) -> str:
     return f"{MANAGER}-{release}"
 
 
-def _body(name: str, holder: str, notes: Object) -> Object:
-    spec = {
-        "holderIdentity": holder,
-        "leaseDurationSeconds": DURATION,
-        "acquireTime": _now(),
-        "renewTime": _now(),
-    }
+def _body(name: str, holder: str, now: str, notes: Object) -> Object:
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": DURATION, "acquireTime": now, "renewTime": now}
     metadata = {"name": name, "labels": {"app.kubernetes.io/managed-by": MANAGER}, "annotations": notes}
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime(_TIME)
-
-
-def _is_stale(lease: Object) -> bool:
-    renewed = at(lease, "spec", "renewTime")
-    if not isinstance(renewed, str):
-        return True
-    age = datetime.now(UTC) - datetime.fromisoformat(renewed)
-    return age > timedelta(seconds=int(at(lease, "spec", "leaseDurationSeconds") or DURATION))
+def _written(time: datetime) -> str:
+    """Write a time as a Lease has it, a MicroTime."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

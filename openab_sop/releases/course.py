@@ -109,6 +109,7 @@ class Course:
         restored: agents whose whole home does so by now.
         ended: how it ended; empty while it is under way.
         serial: how often it was written: of two the higher one is the later.
+        on_disk_only: whether the cluster refused to keep any of it: then it was not ended from elsewhere either.
     """
 
     id: str
@@ -143,6 +144,7 @@ class Course:
     restored: tuple[str, ...] = ()
     ended: str = ""
     serial: int = field(default=0, compare=False)
+    on_disk_only: bool = field(default=False, compare=False)
 
     @property
     def own(self) -> frozenset[int]:
@@ -164,6 +166,11 @@ class Course:
     def changed(self) -> bool:
         """Whether the release was changed, or may have been."""
         return bool(self.revisions or self.acting)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the release was changed, or may have been, and it has not ended."""
+        return self.changed and not self.ended
 
     def excusing(self, paths: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
         """Return ``excused`` with further paths, by volume."""
@@ -219,7 +226,7 @@ class CourseFile:
         there = self.parsed(text, f"the record on Lease {name}") if text else None
         if there and (course is None or course.id != there.id or course.serial < there.serial):
             self._keep(course := there)
-        elif there is None and course and course.changed and not course.ended and course.serial:
+        elif there is None and course and course.is_under_way and course.serial and not course.on_disk_only:
             # the cluster is written first: it had a record, which is taken away at the end of the upgrade alone
             self._keep(course := replace(course, ended=End.ELSEWHERE))
         return course
@@ -262,17 +269,24 @@ class CourseFile:
     def write(self, course: Course) -> Course:
         """Put a course on disk, and on the cluster while something is changed; a reader sees old or new, never half."""
         course = replace(course, serial=course.serial + 1)
-        if self._board and course.changed and not course.ended:
+        if self._board and course.is_under_way:
             where = f"{course.doing}; session {socket.gethostname()}:{self.path.parent}"
+            course = replace(course, on_disk_only=False)
             try:
                 self._tell(self._board, course, where)
             except ClusterError:
                 if not course.decided:
                     raise  # nothing was begun by it; the way back is gone on with, whoever may not see it
+                course = replace(course, on_disk_only=not self._was_told(course))
         self._keep(course)
         if self._board and course.ended:
             self._board.clear()
         return course
+
+    def _was_told(self, course: Course) -> bool:
+        """Return whether the cluster has an earlier state of a course."""
+        before = self._on_disk()
+        return before is not None and before.id == course.id and before.is_under_way and not before.on_disk_only
 
     @staticmethod
     def _tell(board: Board, course: Course, where: str) -> None:

@@ -59,6 +59,7 @@ class Reconstruction:
         self._journal = journal
         self._holding = Holding(self._volumes)
         self._touched = False
+        self._filling = False
         self._proved = False
         self._done = False
 
@@ -154,6 +155,7 @@ class Reconstruction:
             f"WARNING: {claims}: they are being filled from {self.source.place}, and no agent runs on them yet; "
             f"pytest suites/rebuild --backup={self.source.place} goes on"
         )
+        self._filling = True
         with self._holding.unbroken() as volumes:
             told = {held.agent.key: held.write(self._journal, progress) for held in volumes}
         if not any(told.values()):
@@ -220,7 +222,7 @@ class Reconstruction:
         """Tell what became of the release, should the run not have passed."""
         if not self._touched or self._done:
             return Status.UNCHANGED
-        return Status.LEFT if self._proved else Status.STUCK
+        return Status.STUCK if self._filling and not self._proved else Status.LEFT
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""

@@ -24,12 +24,14 @@ FORBIDDEN = {
 PACKAGES = (
     "cluster",
     "agents",
+    "upstream",
     "releases",
     "backups",
     "rollouts",
     "restores",
     "targets",
     "plans",
+    "proposals",
     "rehearsals",
     "upgrades",
 )

@@ -31,7 +31,8 @@ def does_not_render(plan: Plan) -> Iterator[Finding]:
             str(plan.target.version),
             plan.unrenderable,
             "a chart that takes these values",
-            "write values that it takes (helm show values CHART), chmod 600 FILE, then run again with --values=FILE",
+            f"pytest suites/values --target-version={plan.target.version} proposes values that it takes; "
+            "or write them (helm show values CHART), chmod 600 FILE; then run again with --values=FILE",
         )
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from openab_sop.agents.workload import CONTAINERS, Workload, is_floating, repository
+from openab_sop.agents.workload import CONTAINERS, Workload
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import blocks, warns
+from openab_sop.upstream import images
 from openab_sop.verdict import Finding
-
-_SAME_FLAVOUR = {"agent-broker": "openab"}
-"""Former names of images, and their present ones: the same thing under another name."""
 
 
 @blocks("image-unchanged", "The chart's version moves and the agent's does not: an outage for nothing.")
 def image_unchanged(plan: Plan) -> Iterator[Finding]:
     """The very same image would run, because values or chart fix its tag or digest."""
     for new in _same(plan):
-        if not is_floating(new.image):
+        if not images.moves(new.image):
             yield Finding(
                 new.name,
                 f"it would run {new.image}, as it does now",
@@ -30,7 +28,7 @@ def image_unchanged(plan: Plan) -> Iterator[Finding]:
 def image_cached(plan: Plan) -> Iterator[Finding]:
     """The reference may mean a newer image, but kubelet keeps to the one that it has."""
     for new in _same(plan):
-        if is_floating(new.image) and new.pull_policy != "Always":
+        if images.moves(new.image) and new.pull_policy != "Always":
             yield Finding(
                 new.name,
                 f"it would run {new.image} with imagePullPolicy {new.pull_policy}: what the node has",
@@ -43,7 +41,7 @@ def image_cached(plan: Plan) -> Iterator[Finding]:
 def image_floats(plan: Plan) -> Iterator[Finding]:
     """The reference may mean another image at the next start."""
     for old, new in plan.staying:
-        if is_floating(new.image) and (old.image != new.image or new.pull_policy == "Always"):
+        if images.moves(new.image) and (old.image != new.image or new.pull_policy == "Always"):
             yield Finding(
                 new.name, f"it would run {new.image}", "an image of one version", "name a version in the values"
             )
@@ -53,13 +51,14 @@ def image_floats(plan: Plan) -> Iterator[Finding]:
 def image_flavour(plan: Plan) -> Iterator[Finding]:
     """The image would be another one by name, wherever it comes from."""
     for old, new in plan.staying:
-        was, would = (_flavour(side.image) for side in (old, new))
+        was, would = (images.flavour(side.image) for side in (old, new))
         if was != would:
+            named = f"{images.unified(old.image)}:{plan.target.app or plan.target.version}-{was}"
             yield Finding(
                 new.name,
                 f"it would run {new.image}",
-                f"{repository(old.image)} of a newer version",
-                "name the agent's image in its values",
+                f"an image of flavour {was}, as {old.image}",
+                f"name the agent's image in its values: agents.{new.component or 'NAME'}.image={named}",
             )
 
 
@@ -104,11 +103,3 @@ def _same(plan: Plan) -> Iterator[Workload]:
 def _meant(image: str) -> str:
     """What of an image's reference decides: a digest where there is one, whatever tag is beside it."""
     return image.partition("@")[2] or image
-
-
-def _flavour(image: str) -> str:
-    last = repository(image).rpartition("/")[2]
-    for former, present in _SAME_FLAVOUR.items():
-        if last == former or last.startswith(f"{former}-"):
-            return present + last.removeprefix(former)
-    return last

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import Event
 from typing import TypeVar
 
 Trial = TypeVar("Trial")
@@ -18,8 +19,9 @@ def side_by_side(
     releases: Sequence[Callable[[], AbstractContextManager[Release]]],
     make: Callable[[Release, Trial], Outcome],
 ) -> Generator[list[Future[Outcome]]]:
-    """Begin every trial; yields what becomes of each, in order."""
+    """Begin every trial; yields what becomes of each, in order. Those that nobody waits for any more are not begun."""
     futures: list[Future[Outcome]] = [Future() for _ in trials]
+    ended = Event()
     with ExitStack() as stack, ThreadPoolExecutor(len(releases)) as several:
 
         def work(share: int) -> None:
@@ -31,6 +33,8 @@ def side_by_side(
                     futures[number].set_exception(error)
                 return
             for number in mine:
+                if ended.is_set():
+                    return
                 try:
                     futures[number].set_result(make(release, trials[number]))
                 except BaseException as error:  # noqa: BLE001  (the trial's own test raises it)
@@ -38,4 +42,7 @@ def side_by_side(
 
         for share in range(len(releases)):
             several.submit(work, share)
-        yield futures
+        try:
+            yield futures
+        finally:
+            ended.set()

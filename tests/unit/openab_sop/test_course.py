@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.errors import SettingsError
+from openab_sop.cluster.lease import Board
+from openab_sop.errors import Forbidden, SettingsError
 from openab_sop.releases.course import Before, Course, CourseFile, End, Given
 
 COURSE = Course(
@@ -65,3 +66,52 @@ def test_a_damaged_one_is_told_and_left_alone(file: CourseFile, text: str) -> No
 def test_one_that_is_gone_is_told(file: CourseFile) -> None:
     with pytest.raises(SettingsError, match="is gone"):
         file.update(ended=End.LEFT)
+
+
+class Refusing(Board):
+    """A lock whose record the caller may not write."""
+
+    def __init__(self) -> None:
+        self.name = "openab-sop-openab"
+        self.kept: str | None = None
+        self.refuses = True
+
+    def read(self) -> str | None:
+        return self.kept
+
+    def write(self, record: str, doing: str) -> bool:
+        if self.refuses:
+            raise Forbidden("PATCH is forbidden", "ask for this right")
+        self.kept = record
+        return True
+
+    def clear(self) -> None:
+        self.kept = None
+
+
+DONE = replace(COURSE, revisions=(4,), ended=End.DONE)
+BACK_BY_HAND = replace(DONE, ended="", decided="by-hand")
+
+
+def test_a_rollback_that_the_cluster_would_not_record_goes_on_from_the_disk(tmp_path: Path) -> None:
+    """No record on the cluster means "ended from elsewhere" only where there was one."""
+    board = Refusing()
+    CourseFile(tmp_path, board).write(DONE)
+    CourseFile(tmp_path, board).write(BACK_BY_HAND)
+    assert CourseFile(tmp_path, board).read() == BACK_BY_HAND
+
+
+def test_one_that_was_recorded_once_and_is_not_any_more_has_ended_elsewhere(tmp_path: Path) -> None:
+    board = Refusing()
+    board.refuses = False
+    CourseFile(tmp_path, board).write(BACK_BY_HAND)
+    board.refuses = True
+    CourseFile(tmp_path, board).update(restored=("openab-kiro",))
+    assert CourseFile(tmp_path, board).course.restored == ("openab-kiro",)
+    board.clear()
+    assert CourseFile(tmp_path, board).course.ended == End.ELSEWHERE
+
+
+def test_what_leads_on_is_not_begun_without_a_record(tmp_path: Path) -> None:
+    with pytest.raises(Forbidden):
+        CourseFile(tmp_path, Refusing()).write(replace(COURSE, acting="stable", acting_from=3))

@@ -1,0 +1,120 @@
+"""Two renderings of a release compared by what they mean, and not by how they are written.
+
+What each chart version says of itself is left out: its labels, its checksums, the version of its images.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from openab_sop.objects import Object, part
+from openab_sop.redact import MASK, is_secret_name, mask
+from openab_sop.releases.manifest import Manifest
+from openab_sop.upstream import images
+from openab_sop.verdict import Finding
+
+Live = Mapping[tuple[str, str], str]
+"""By name of a ConfigMap and key: the text that is on the cluster."""
+
+_NAMED_BY = {"volumeMounts": "mountPath"}
+"""What names the entries of a list; ``name`` for all others."""
+_OF_THE_VERSION = {"labels": ("helm.sh/chart", "app.kubernetes.io/version"), "annotations": ("checksum/",)}
+_SHOWN = 200
+"""Characters of a value that a finding quotes."""
+_NOTHING = object()
+
+
+def differences(before: Manifest, after: Manifest, live: Live) -> Iterator[Finding]:
+    """Yield what means something else in the target, or is not there.
+
+    Args:
+        before: the release as Helm's record has it.
+        after: the target, rendered with the proposed values.
+        live: texts of ConfigMaps that count in place of the record's: what really runs.
+    """
+    old = {(item.kind, item.name): _meaning(_as_live(item.body, live)) for item in before.objects}
+    new = {(item.kind, item.name): _meaning(item.body) for item in after.objects}
+    for key in {**old, **new}:
+        subject, secret = "/".join(key), key[0] == "Secret"
+        if key not in new:
+            yield Finding(subject, "the target does not have it", "it is there, as now", _FIX)
+        elif key not in old:
+            yield Finding(subject, "the target has it", "it is not there, as now", _FIX)
+        else:
+            for path, was, would in _differing(old[key], new[key]):
+                hidden = secret or any(is_secret_name(name) for name in path)
+                yield Finding(f"{subject}:{'.'.join(path)}", _quoted(would, hidden), _quoted(was, hidden), _FIX)
+
+
+_FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
+
+
+def parsed(text: str) -> Object | None:
+    """Return what a text means as TOML; None if it is not TOML."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return None
+
+
+def _as_live(body: Object, live: Live) -> Object:
+    name = str(part(body, "metadata").get("name"))
+    if body.get("kind") != "ConfigMap":
+        return body
+    return {**body, "data": {key: live.get((name, key), text) for key, text in part(body, "data").items()}}
+
+
+def _meaning(body: Object) -> Object:
+    """Return an object without what only says which version it is, its lists by name, its texts by meaning."""
+    meant = cast(Object, _by_name(body))
+    for metadata in (part(meant, "metadata"), part(meant, "spec", "template", "metadata")):
+        for field, prefixes in _OF_THE_VERSION.items():
+            if field in metadata:
+                metadata[field] = {k: v for k, v in part(metadata, field).items() if not k.startswith(prefixes)}
+    if meant.get("kind") == "ConfigMap":
+        meant["data"] = {key: _text(key, text) for key, text in part(meant, "data").items()}
+    return meant
+
+
+def _by_name(value: Any, field: str = "") -> Any:
+    if isinstance(value, dict):
+        entries = cast(Object, value).items()
+        return {name: _image(inner) if name == "image" else _by_name(inner, name) for name, inner in entries}
+    if isinstance(value, list):
+        items, name = cast(list[object], value), _NAMED_BY.get(field, "name")
+        named = [cast(Object, item) for item in items if isinstance(item, dict)]
+        if items and len(named) == len(items) and all(name in item for item in named):
+            return {str(item[name]): _by_name(item) for item in named}
+        return [_by_name(item) for item in items]
+    return value
+
+
+def _image(reference: Any) -> Any:
+    """Of an image of OpenAB the flavour counts: the version is what an upgrade is for."""
+    named = isinstance(reference, str) and images.is_ours(reference)
+    return f"{images.unified(reference)}, flavour {images.flavour(reference)}" if named else reference
+
+
+def _text(key: str, text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    tree = parsed(text) if key.endswith(".toml") else None
+    return text.rstrip() if tree is None else tree
+
+
+def _differing(was: Any, would: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    if isinstance(was, dict) and isinstance(would, dict):
+        old, new = cast(Object, was), cast(Object, would)
+        for key in {**old, **new}:
+            yield from _differing(old.get(key, _NOTHING), new.get(key, _NOTHING), (*path, str(key)))
+    elif type(was) is not type(would) or was != would:  # True and 1 are equal in Python, and not in TOML
+        yield path, was, would
+
+
+def _quoted(value: Any, hidden: bool) -> str:
+    if value is _NOTHING:
+        return "nothing"
+    said = MASK if hidden else mask(str(value))
+    return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."

@@ -1,0 +1,236 @@
+"""Propose the values that a chart version needs, prove what they lead to, and write them down (SOP 3.2).
+
+Nothing on the cluster is changed.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from openab_sop import redact, storage
+from openab_sop.agents.workload import CONTAINERS
+from openab_sop.cluster import helm as helms
+from openab_sop.errors import NothingToDo, SettingsError, ToolError
+from openab_sop.objects import Object, part
+from openab_sop.plans.effects import probe
+from openab_sop.plans.survey import chart_of
+from openab_sop.proposals import comparison, steps
+from openab_sop.proposals.comparison import Live
+from openab_sop.proposals.document import Document
+from openab_sop.proposals.page import page
+from openab_sop.proposals.steps import Move, RunningAgent, Situation
+from openab_sop.releases import rebuild
+from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.release import Release
+from openab_sop.rule import Harm, Harms, blocks, weighed
+from openab_sop.targets.values import TargetValues, digest_of
+from openab_sop.targets.version import Version
+from openab_sop.verdict import Finding
+
+PAGE = "values.html"
+CONFIGURATION = "config.toml"
+"""Key of an agent's ConfigMap."""
+
+
+def _said(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return findings
+
+
+NOT_EQUAL = blocks("not-equal", "What runs after the upgrade would differ in more than the version.")(_said)
+"""What of the target is not proved to mean what runs now."""
+
+
+@dataclass
+class Proposal:
+    """The values for one chart version.
+
+    Attributes:
+        chart: the packaged target.
+        given: the operator's own values; what Helm's record has, if none were named.
+        accepted: by id of a finding, why it may pass.
+        directory: where the page is left.
+        out: where the values are written to.
+    """
+
+    release: Release
+    chart: Path
+    given: TargetValues
+    accepted: Mapping[str, str]
+    directory: Path
+    out: Path
+    moves: list[Move] = field(default_factory=list[Move])
+    _proposed: Document | None = None
+    _harms: Harms | None = None
+
+    @cached_property
+    def _record(self) -> tuple[Manifest, Object, bytes]:
+        """The release as Helm's record has it: objects, values, chart."""
+        record = self.release.helm.record(self.release.name, self.release.revision)
+        return Manifest.parse(record.manifest).parted()[0], record.values, rebuild.chart_archive(record)
+
+    @cached_property
+    def _live(self) -> Live:
+        """The texts of the release's ConfigMaps as they are on the cluster; what is secret in them is masked."""
+        found: dict[tuple[str, str], str] = {}
+        for item in self._record[0].of_kind("ConfigMap"):
+            if body := self.release.cluster.find("ConfigMap", item.name):
+                found |= {(item.name, key): text for key, text in part(body, "data").items()}
+        for text in found.values():
+            _learn(comparison.parsed(text) or {})
+        return found
+
+    @cached_property
+    def situation(self) -> Situation:
+        """What runs, and where it goes."""
+        release, target = self.release, chart_of(self.chart)
+        defaults = helms.defaults(self.chart)
+        return Situation(
+            current=Version.parse(release.version),
+            target=target.version,
+            before=self._app,
+            app=target.app or str(target.version),
+            repository=str(part(defaults, "image").get("repository") or ""),
+            agents=tuple(self._agents()),
+        )
+
+    @property
+    def _app(self) -> str:
+        labels = (part(w.body, "metadata", "labels") for w in self._record[0].workloads if w.is_agent)
+        return next((str(found["app.kubernetes.io/version"]) for found in labels if found), self.release.version)
+
+    def _agents(self) -> Iterator[RunningAgent]:
+        for workload in self._record[0].workloads:
+            if workload.is_agent and workload.component:
+                name = _configmap(workload.pod)
+                text = self._live.get((name, CONFIGURATION)) if name else None
+                yield RunningAgent(workload.component, workload.image, text)
+
+    def propose(self) -> list[Move]:
+        """Apply each step between the versions; returns what moved where.
+
+        Raises:
+            SettingsError: the values cannot be read, or not be changed.
+            ToolError: helm does not render.
+        """
+        situation = self.situation
+        document = Document(self.given.text).copy()
+        self.moves = list(self._edited())
+        for step in steps.applicable(situation.current, situation.target):
+            self.moves += step.apply(document, situation)
+        self.moves += self._without_effect(document)
+        self._proposed = document
+        return self.moves
+
+    def _edited(self) -> Iterator[Move]:
+        """Say what differs from what the release runs with: the operator's file, and edits by hand."""
+        record, values, _ = self._record
+        if self.given.given and self.given.digest != digest_of(values):
+            yield Move(
+                "--values", "counts, in place of Helm's record", "it is not what the release runs with", decide=True
+            )
+        for item in record.of_kind("ConfigMap"):
+            for key, text in part(item.body, "data").items():
+                live = self._live.get((item.name, key))
+                if live is not None and live.rstrip() != str(text).rstrip():
+                    why = f"ConfigMap {item.name} was edited by hand; the edit becomes part of the values"
+                    yield Move(f"{item.name}/{key}", "as it is on the cluster", why, decide=True)
+
+    def _without_effect(self, document: Document) -> Iterator[Move]:
+        """Remove what has an effect now and would have none: tried by rendering with and without each value."""
+        _, own, archive = self._record
+        texts = {agent.key: agent.configuration or "" for agent in self.situation.agents}
+        with TemporaryDirectory(prefix="openab-sop-") as name:
+            current = Path(name, "current.tgz")
+            current.write_bytes(archive)
+            proposed = TargetValues(str(document)).tree
+            found = probe(self.release.helm, self.release.name, (current, own), (self.chart, proposed))
+        for effect in found:
+            if effect.before and not effect.after:
+                document.remove(effect.path)
+                where = ""
+                if effect.path[0] == "agents" and effect.path[1] in texts:
+                    where = steps.became(effect.path[2:], texts[effect.path[1]])
+                to = f"config.toml {where}" if where else "removed"
+                why = "it is there already" if where else "it has no effect in the target"
+                yield Move(".".join(effect.path), to, why, decide=not where)
+
+    def prove(self) -> Harms:
+        """Render both sides and compare what they mean; leaves the page.
+
+        Raises:
+            NothingToDo: the values that run fit the target as they are.
+            SettingsError: a finding was accepted that was not found.
+        """
+        assert self._proposed is not None, "propose first"
+        text = str(self._proposed)
+        try:
+            rendered = self.release.helm.template(self.release.name, self.chart, text)
+        except ToolError as error:
+            found: tuple[Finding, ...] = (Finding(self.out.name, error.problem, "values that the chart renders", _FIX),)
+        else:
+            target = Manifest.parse(rendered).parted()[0]
+            found = tuple(comparison.differences(self._record[0], target, self._live))
+        version = (str(self.situation.target),)
+        harms = weighed((Harm(NOT_EQUAL, one, version) for one in found), self.accepted, "comparison")
+        self._harms = Harms(harms)
+        storage.replace(self.directory / PAGE, page(self.situation, self.moves, self._harms, self.out).encode())
+        if not self.moves and self._harms.passed:
+            raise NothingToDo(f"the values fit {self.situation.target} as they are: proved equal to what runs")
+        return self._harms
+
+    @property
+    def harms(self) -> Harms:
+        """What is not proved equal, once it was compared."""
+        assert self._harms is not None, "prove first"
+        return self._harms
+
+    @property
+    def next_step(self) -> str:
+        """The command that upgrades with these values."""
+        return f"pytest suites --target-version={self.situation.target} --values={shlex.quote(str(self.out))}"
+
+    def write(self) -> Path:
+        """Write the proposed values, for their owner alone; returns where.
+
+        Raises:
+            SettingsError: something else is there already.
+        """
+        assert self._proposed is not None, "propose first"
+        text = str(self._proposed).encode()
+        if self.out.exists():
+            if self.out.read_bytes() != text:
+                raise SettingsError(f"{self.out} exists already, with other values", "name another with --out=FILE")
+            return self.out
+        storage.write(self.out, text)
+        return self.out
+
+
+_FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
+
+
+def _configmap(pod: Object) -> str:
+    """Return the name of the ConfigMap that holds an agent's config.toml."""
+    volumes = {volume["name"]: part(volume, "configMap").get("name") for volume in pod.get("volumes") or ()}
+    for container in pod.get("containers") or ():
+        for mount in container.get("volumeMounts") or () if container.get("name") in CONTAINERS else ():
+            if volumes.get(mount["name"]) and not mount.get("subPath"):
+                return str(volumes[mount["name"]])
+    return ""
+
+
+def _learn(tree: object) -> None:
+    """Learn secrets that stand in a configuration; references to variables are none."""
+    if isinstance(tree, dict):
+        entries = cast(Object, tree)
+        redact.learn_values({k: v for k, v in entries.items() if isinstance(v, str) and not v.startswith("${")})
+        for inner in entries.values():
+            _learn(inner)
+    elif isinstance(tree, list):
+        for inner in cast(list[object], tree):
+            _learn(inner)

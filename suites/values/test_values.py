@@ -1,0 +1,46 @@
+"""Values: what a release's values become for a version of another shape; the cluster stays as it is (SOP 3.2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.audit import Audit, Evidence
+from openab_sop.proposals.proposal import PAGE, Proposal
+from openab_sop.targets.version import Version
+
+
+def test_target_is_known(target_version: Version, target_chart: Path, audit: Audit, evidence: Evidence) -> None:
+    """1.3 The target is the version that was named, or the newest stable one; its chart is pulled."""
+    audit.facts["target"] = f"chart {target_version}"
+    evidence("chart", target_chart)
+
+
+def test_values_are_proposed(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
+    """3.2 Each change of the values' shape is applied, from what really runs; what has no effect then is removed."""
+    for move in proposal.propose():
+        evidence(move.key, f"{move.to}: {move.why}")
+        if move.decide:
+            audit.facts[f"decide {move.key}"] = f"WARNING: {move.to}: {move.why}"
+
+
+def test_values_are_compared(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
+    """3.2 What runs and the target are compared by meaning: configuration, variables, images, claims, placement."""
+    evidence("findings", proposal.prove())
+    audit.facts["page"] = str(audit.directory / PAGE)
+
+
+def test_values_are_written(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
+    """3.2 The proposal is written for its owner alone; comments and order stay."""
+    evidence("values", proposal.write())
+    audit.facts["values"] = str(proposal.out)
+
+
+@pytest.mark.gate
+def test_values_are_ready(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
+    """3.2 Gate: the target is proved to mean what runs now, or what differs was accepted with a reason."""
+    assert proposal.harms.passed, str(proposal.harms)
+    audit.facts |= proposal.harms.accepted
+    audit.next_step = proposal.next_step
+    evidence("verdict", proposal.harms.summary)

@@ -1,0 +1,167 @@
+"""Each step of the values' shape: what it moves, what it leaves, and that it moves nothing twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from openab_sop.proposals import steps
+from openab_sop.proposals.document import Document
+from openab_sop.proposals.steps import RunningAgent, Situation, applicable, became
+from openab_sop.targets.version import Version
+
+HOST = "ghcr.io/openabdev"
+TOML = '[discord]\nbot_token = "${DISCORD_BOT_TOKEN}"\n\n[agent]\ncommand = "kiro-cli"\ninherit_env = ["KEY"]\n'
+
+
+def situation(*agents: RunningAgent) -> Situation:
+    """0.8.5 that goes to 0.9.0."""
+    version = Version.parse
+    return Situation(version("0.8.5"), version("0.9.0"), "0.8.5", "0.9.0", f"{HOST}/openab", agents)
+
+
+def agent(image: str, key: str = "kiro", configuration: str | None = TOML) -> RunningAgent:
+    return RunningAgent(key, image, configuration)
+
+
+def became_of(values: dict[str, Any], *agents: RunningAgent) -> tuple[dict[str, Any], list[tuple[str, bool]]]:
+    """Values after the step for images, and the keys that moved, with whether an operator has to decide."""
+    document = Document(yaml.safe_dump(values))
+    moves = list(steps.unified_images(document, situation(*agents)))
+    again = list(steps.unified_images(document, situation(*agents)))
+    assert again == [], "a step that is done moves nothing"
+    return yaml.safe_load(str(document)) or {}, [(move.key, move.decide) for move in moves]
+
+
+IMAGES: dict[str, tuple[dict[str, Any], RunningAgent, dict[str, Any], list[tuple[str, bool]]]] = {
+    "the chart's own": ({}, agent(f"{HOST}/openab:0.8.5"), {}, []),
+    "the flavour that the key says": (
+        {"agents": {"claude": {"image": f"{HOST}/openab-claude", "command": "c"}}},
+        agent(f"{HOST}/openab-claude:0.8.5", "claude"),
+        {"agents": {"claude": {"command": "c"}}},
+        [("agents.claude.image", False)],
+    ),
+    "a version that was pinned": (
+        {"agents": {"claude": {"image": f"{HOST}/openab-claude:0.8.2", "command": "c"}}},
+        agent(f"{HOST}/openab-claude:0.8.2", "claude"),
+        {"agents": {"claude": {"command": "c"}}},
+        [("agents.claude.image", True)],
+    ),
+    "a key that is no flavour": (
+        {"agents": {"bot": {"image": f"{HOST}/openab-codex"}}},
+        agent(f"{HOST}/openab-codex:0.8.5", "bot"),
+        {"agents": {"bot": {"image": f"{HOST}/openab:0.9.0-codex"}}},
+        [("agents.bot.image", True)],
+    ),
+    "a key that is another flavour": (
+        {"agents": {"claude": {"command": "c"}}},
+        agent(f"{HOST}/openab:0.8.5", "claude"),
+        {"agents": {"claude": {"command": "c", "image": f"{HOST}/openab:0.9.0-kiro"}}},
+        [("agents.claude.image", True)],
+    ),
+    "a mirror": (
+        {"agents": {"pi": {"image": "mirror:5000/openab-pi:0.8.5"}}},
+        agent("mirror:5000/openab-pi:0.8.5", "pi"),
+        {"agents": {"pi": {"image": "mirror:5000/openab:0.9.0-pi"}}},
+        [("agents.pi.image", True)],
+    ),
+    "a mirror for all": (
+        {"image": {"repository": "mirror:5000/openab-pi"}},
+        agent("mirror:5000/openab-pi:0.8.5", "pi"),
+        {"image": {"repository": "mirror:5000/openab"}},
+        [("image.repository", False)],
+    ),
+    "the tag of all, as the chart's": (
+        {"image": {"tag": "0.8.5"}},
+        agent(f"{HOST}/openab:0.8.5"),
+        {},
+        [("image.tag", False)],
+    ),
+    "the tag of all, an older one": (
+        {"image": {"tag": "0.8.1"}},
+        agent(f"{HOST}/openab:0.8.1"),
+        {},
+        [("image.tag", True)],
+    ),
+    "a channel that has another name now": (
+        {"image": {"tag": "latest"}},
+        agent(f"{HOST}/openab:latest"),
+        {"image": {"tag": "stable"}},
+        [("image.tag", True)],
+    ),
+    "a channel that stays": (
+        {"image": {"tag": "beta"}},
+        agent(f"{HOST}/openab:beta"),
+        {"image": {"tag": "beta"}},
+        [],
+    ),
+    "an image of their own": (
+        {"agents": {"kiro": {"image": "corp/bot:7"}}},
+        agent("corp/bot:7"),
+        {"agents": {"kiro": {"image": "corp/bot:7"}}},
+        [],
+    ),
+    "an image of their own for all": (
+        {"image": {"repository": "corp/bot", "tag": "7"}},
+        agent("corp/bot:7"),
+        {"image": {"repository": "corp/bot", "tag": "7"}, "agents": {"kiro": {"image": "corp/bot:7"}}},
+        [("agents.kiro.image", True)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "running", "expected", "moved"), IMAGES.values(), ids=IMAGES)
+def test_images_get_the_name_of_the_new_form(
+    values: dict[str, Any], running: RunningAgent, expected: dict[str, Any], moved: list[tuple[str, bool]]
+) -> None:
+    assert became_of(values, running) == (expected, moved)
+
+
+def test_the_configuration_that_runs_becomes_part_of_the_values() -> None:
+    document = Document("agents:\n  kiro:\n    discord: {botToken: x}\n")
+    (move,) = steps.verbatim_configuration(document, situation(agent(f"{HOST}/openab:0.8.5")))
+    assert document.get("agents", "kiro", "configToml") == TOML
+    assert (move.key, move.decide) == ("agents.kiro.configToml", False)
+    assert list(steps.verbatim_configuration(document, situation(agent("x")))) == []
+
+
+def test_an_agent_whose_configuration_is_elsewhere_keeps_it() -> None:
+    document = Document("agents:\n  kiro:\n    configUrl: https://example.com/c.toml\n")
+    assert list(steps.verbatim_configuration(document, situation(agent("x")))) == []
+
+
+def test_a_configuration_that_is_not_on_the_cluster_is_to_be_written() -> None:
+    document = Document("")
+    (move,) = steps.verbatim_configuration(document, situation(agent("x", configuration=None)))
+    assert move.decide
+    assert document.get("agents") is None
+
+
+@pytest.mark.parametrize(
+    ("current", "target", "names"),
+    [
+        ("0.8.5", "0.9.0", ["images by flavour", "config.toml as it is"]),
+        ("0.8.5", "0.9.0-beta.2", ["images by flavour"]),
+        ("0.9.0-beta.6", "0.9.0-beta.7", ["config.toml as it is"]),
+        ("0.9.0", "0.10.0-beta.3", []),
+        ("0.8.1", "0.8.2", []),
+    ],
+)
+def test_steps_are_those_between_the_versions(current: str, target: str, names: list[str]) -> None:
+    assert [step.name for step in applicable(Version.parse(current), Version.parse(target))] == names
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        (("discord", "botToken"), "[discord] bot_token"),
+        (("command",), "[agent] command"),
+        (("inheritEnv",), "[agent] inherit_env"),
+        (("slack", "enabled"), ""),
+        (("discord", "enabled"), ""),
+    ],
+)
+def test_where_a_value_is_in_the_configuration(path: tuple[str, ...], where: str) -> None:
+    assert became(path, TOML) == where
