@@ -10,6 +10,8 @@ from openab_sop.plans import rules
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import Harm, Harms, Rule, weighed
 
+_WITHOUT_TARGET = ("does-not-render", "release-not-deployed", "downgrade", "not-validated")
+"""Rules that look at no rendered object."""
 SCHEMA = 1
 """Version of the shape of ``plan.json``."""
 
@@ -74,5 +76,5 @@ def judge(plans: Sequence[Plan], reasons: Mapping[str, str]) -> Judgement:
 def _harms(plan: Plan) -> list[Harm]:
     every: list[Rule[Plan]] = [rule for subject in rules.SUBJECTS.values() for rule in subject]
     if plan.unrenderable:  # there is no target to compare with
-        every = [rule for rule in every if rule.name in ("does-not-render", "release-not-deployed", "downgrade")]
+        every = [rule for rule in every if rule.name in _WITHOUT_TARGET]
     return [Harm(rule, finding, (str(plan.target.version),)) for rule in every for finding in rule.judge(plan)]

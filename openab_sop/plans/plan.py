@@ -94,6 +94,7 @@ class Plan:
         quotas: the namespace's ResourceQuotas.
         added: what the record has and chart and values do not make, as ``provenance.additions`` has it.
         owned: who else keeps an agent's Deployment as it should be.
+        unvalidated: why the target was not validated as a pre-release; empty if it was, or nobody wants that.
         forbidden: what the upgrade, or the way back from it, does to an object and the caller may not, by the object.
     """
 
@@ -121,6 +122,7 @@ class Plan:
     quotas: tuple[Object, ...] = ()
     added: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
     owned: tuple[Finding, ...] = ()
+    unvalidated: str = ""
     forbidden: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
 
     @cached_property

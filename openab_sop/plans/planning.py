@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from openab_sop import storage
@@ -70,7 +70,10 @@ class Planning:
             self.lease.require_free()
             survey = Survey(self.release, self.values)
             charts = (self.target.prerelease_chart, self.target.chart)
-            self._judgement = judge([survey.plan(chart) for chart in charts if chart], self.accepted)
+            plans = [survey.plan(chart) for chart in charts if chart]
+            if self.target.unvalidated:
+                plans[-1] = replace(plans[-1], unvalidated=self.target.why_no_prerelease)
+            self._judgement = judge(plans, self.accepted)
             facts = json.dumps(self._judgement.as_json(), indent=2, ensure_ascii=False)
             storage.replace(self.directory / FACTS, mask(facts).encode() + b"\n")
             storage.replace(self.directory / PAGE, page(self._judgement).encode())

@@ -56,6 +56,7 @@ class Proposal:
         accepted: by id of a finding, why it may pass.
         directory: where the page is left.
         out: where the values are written to.
+        source: where charts come from, as ``--chart`` takes it; empty for the default.
     """
 
     release: Release
@@ -64,6 +65,7 @@ class Proposal:
     accepted: Mapping[str, str]
     directory: Path
     out: Path
+    source: str = ""
     moves: list[Move] = field(default_factory=list[Move])
     _proposed: Document | None = None
     _harms: Harms | None = None
@@ -193,7 +195,8 @@ class Proposal:
     @property
     def next_step(self) -> str:
         """The command that upgrades with these values."""
-        return f"pytest suites --target-version={self.situation.target} --values={shlex.quote(str(self.out))}"
+        words = [f"--chart={self.source}", f"--target-version={self.situation.target}", f"--values={self.out}"]
+        return shlex.join(["pytest", "suites", *words[0 if self.source else 1 :]])
 
     def write(self) -> Path:
         """Write the proposed values, for their owner alone; returns where.

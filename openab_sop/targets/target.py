@@ -32,10 +32,15 @@ _CONVERTER.register_structure_hook(Version, lambda text, _: Version.parse(text))
 
 @dataclass(frozen=True)
 class Choice:
-    """The pre-release to validate first, or why there is none (SOP 1.5)."""
+    """The pre-release to validate first, or why there is none (SOP 1.5).
+
+    Attributes:
+        unvalidated: whether nothing stands in for it: the plan tells, and an operator has to accept it.
+    """
 
     prerelease: Version | None
     why: str
+    unvalidated: bool = False
 
     def __str__(self) -> str:
         return f"{self.prerelease} is validated first: {self.why}" if self.prerelease else f"none: {self.why}"
@@ -53,6 +58,7 @@ class Target:
         prerelease: the version that is validated first; None if none is.
         prerelease_chart, prerelease_digest: its archive.
         why_no_prerelease: why none is validated; empty if one is.
+        unvalidated: whether nothing stands in for a pre-release.
     """
 
     current: Version
@@ -63,6 +69,7 @@ class Target:
     prerelease_chart: Path | None
     prerelease_digest: str
     why_no_prerelease: str
+    unvalidated: bool = False
 
     @property
     def archives(self) -> dict[Path, str]:
@@ -73,7 +80,7 @@ class Target:
     @property
     def choice(self) -> Choice:
         """The choice as an earlier run has made it."""
-        return Choice(self.prerelease, self.why_no_prerelease or "it was chosen before")
+        return Choice(self.prerelease, self.why_no_prerelease or "it was chosen before", self.unvalidated)
 
     def __str__(self) -> str:
         by_way_of = f" by way of {self.prerelease}" if self.prerelease else ""
@@ -127,15 +134,20 @@ def under_way(course: Course | None) -> Course | None:
     return course if course and course.ended in ("", End.STUCK) else None
 
 
-def choose_prerelease(source: ChartSource, version: Version, notes: Notes, named: Version | None = None) -> Choice:
+def choose_prerelease(
+    source: ChartSource, version: Version, notes: Notes, named: Version | None = None, *, skipped: str = ""
+) -> Choice:
     """Choose the pre-release to validate first (SOP 1.5).
 
     Args:
         named: value of ``--prerelease-version``; None takes the target's newest beta.
+        skipped: why an operator wants none (``--prerelease=none --reason=TEXT``); empty if one is wanted.
 
     Raises:
-        TargetError: there is none, and nothing that stands in for it; or the one named cannot serve.
+        TargetError: the one named cannot serve.
     """
+    if skipped:
+        return Choice(None, f"an operator wants one step to {version}: {skipped}")
     offered = source.versions()
     if named:
         if not named.prerelease or not named.is_older_than(version):
@@ -148,11 +160,8 @@ def choose_prerelease(source: ChartSource, version: Version, notes: Notes, named
     if notes.prerelease_validated:
         return Choice(None, f"{notes.address} says pre-release-validated: true")
     without = notes.problem or f"{notes.address} does not say pre-release-validated: true"
-    raise TargetError(
-        f"{version} was not validated as a pre-release: {source} has no {version}-beta.1, and {without}",
-        f"one of three: have {version}-beta.1 published; name another with --prerelease-version=...; "
-        "have the release notes say pre-release-validated: true (--notes-url)",
-    )
+    why = f"{version} was not validated as a pre-release: {source} has no {version}-beta.1, and {without}"
+    return Choice(None, why, unvalidated=True)
 
 
 def resolve(source: ChartSource, current: Version, version: Version, choice: Choice, directory: Path) -> Target:
@@ -175,6 +184,7 @@ def resolve(source: ChartSource, current: Version, version: Version, choice: Cho
         prerelease_chart=before.path if before else None,
         prerelease_digest=before.digest if before else "",
         why_no_prerelease="" if before else choice.why,
+        unvalidated=choice.unvalidated,
     )
     storage.replace(chart.path.with_name(RECORD), json.dumps(_CONVERTER.unstructure(target), indent=2).encode() + b"\n")
     return target

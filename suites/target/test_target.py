@@ -56,9 +56,11 @@ def test_target_is_not_what_runs(
         raise
 
 
-def test_prerelease_is_chosen(choice: Choice, evidence: Evidence) -> None:
-    """1.5 A pre-release is validated first, or a record says why none has to be."""
+def test_prerelease_is_chosen(choice: Choice, audit: Audit, evidence: Evidence) -> None:
+    """1.5 A pre-release is validated first, or a record says why none has to be; the plan blocks if nothing does."""
     evidence("pre-release", choice)
+    if choice.unvalidated:
+        audit.facts["pre-release"] = f"WARNING: {choice.why}"
 
 
 def test_charts_are_pulled(target: Target, evidence: Evidence) -> None:

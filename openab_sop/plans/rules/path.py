@@ -26,6 +26,27 @@ MIGRATIONS: tuple[Migration, ...] = (
         "the agent's own program no longer gets the container's variables, only HOME, PATH, USER and those of "
         "agents.NAME.env: what came by envFrom has to be named there",
     ),
+    # docs/messaging.md at chart 0.8.5-beta.12; for Discord the default is the program's own
+    Migration(
+        "0.8.5-beta.12",
+        "who may talk in a thread without a mention: allowUserMessages is multibot-mentions now where nothing is "
+        "said (it was involved): set it if the bot has to answer as before",
+    ),
+    # docs/config-reference.md at chart 0.9.0-beta.3
+    Migration("0.9.0-beta.3", "pre_seed writes to the home at each start, unless config.toml switches it off"),
+    # docs/adr/identity-trust-none.md at chart 0.9.0-beta.7
+    Migration(
+        "0.9.0-beta.7",
+        "the platforms of a gateway deny every user where no allow-list is written: name allowed_users, or set "
+        "allow_all_users = true, in [gateway]",
+    ),
+    # docs/adr/first-class-platform-config.md at chart 0.9.0-beta.10
+    Migration(
+        "0.9.0-beta.10",
+        "a platform's own section overrides the allow-lists of [gateway]; Codex calls its modes by other ids",
+    ),
+    # docs/browser-mcp-agent-setup.md at chart 0.10.0-beta.3
+    Migration("0.10.0-beta.3", "browser control needs a section [mcp] in config.toml"),
 )
 """By documents and sources of github.com/openabdev/openab; what a chart itself shows, other rules find."""
 
@@ -44,13 +65,28 @@ def downgrade(plan: Plan) -> Iterator[Finding]:
         )
 
 
+@blocks("not-validated", "The stable version would be the first of its kind that this release meets.")
+def not_validated(plan: Plan) -> Iterator[Finding]:
+    """No pre-release of the target was or will be tried, and its notes do not say that one was (SOP 1.5)."""
+    if plan.unvalidated:
+        version = plan.target.version
+        yield Finding(
+            str(version),
+            plan.unvalidated,
+            "a pre-release that is validated first",
+            f"one of four: have {version}-beta.1 published; name another with --prerelease-version=...; have the "
+            "release notes say pre-release-validated: true (--notes-url); or go in one step: "
+            "--prerelease=none --reason=TEXT",
+        )
+
+
 @warns("migration-skipped", "A version in between asked operators to do something by hand.")
 def migration_skipped(plan: Plan) -> Iterator[Finding]:
-    """A version with known steps by hand lies between."""
+    """A version with known steps by hand lies between; what the target itself asks for, its own notes say."""
     for migration in MIGRATIONS:
         version = Version.parse(migration.version)
         if plan.current.version.is_older_than(version) and version.is_older_than(plan.target.version):
             yield Finding(migration.version, migration.what, "it was done", "read the release notes of that version")
 
 
-RULES = (downgrade, migration_skipped)
+RULES = (downgrade, not_validated, migration_skipped)

@@ -24,6 +24,7 @@ from world import World
 TARGET = "0.10.0"
 AGENTS = ("openab-kiro", "openab-claude")
 PROFILE: dict[str, Any] = {
+    "command": "kiro-cli",
     "slack": {"enabled": True, "botToken": "xoxb-0-not-a-token", "appToken": "xapp-0-not-a-token"},
     "gateway": {"enabled": True, "deploy": False, "url": "ws://nobody:8080/ws", "token": "shared-for-the-test"},
     "pool": {"maxSessions": 3},

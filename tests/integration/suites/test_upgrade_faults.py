@@ -122,7 +122,7 @@ STORIES = {
         Story("0.9.0", 11, "0.8.1", "status 101", "crash-or-pending"),
         Story("0.9.1", 11, "0.8.1", "status 101", "crash-or-pending"),
         Story("0.9.2", 11, "0.8.1", "status 101", "crash-or-pending", ("--settle=40",), restored=BEFORE),
-        Story("0.9.3", 1, "0.8.1", "was not validated as a pre-release"),
+        Story("0.9.3", 1, "0.8.1", "not-validated:0.9.3"),
     )
 }
 

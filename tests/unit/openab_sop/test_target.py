@@ -174,11 +174,16 @@ def test_a_prerelease_needs_none() -> None:
 @pytest.mark.parametrize(
     "without", [notes("pre-release-validated: false"), notes(problem="no answer from https://notes")]
 )
-def test_without_either_the_three_ways_out_are_named(without: Notes) -> None:
-    with pytest.raises(TargetError) as stopped:
-        target.choose_prerelease(Shelf(), V082, without)
-    for words in ("0.8.2-beta.1 published", "--prerelease-version", "pre-release-validated: true", without.problem):
-        assert words in str(stopped.value)
+def test_without_either_it_is_unvalidated_and_says_why(without: Notes) -> None:
+    choice = target.choose_prerelease(Shelf(), V082, without)
+    assert (choice.prerelease, choice.unvalidated) == (None, True)
+    assert "has no 0.8.2-beta.1" in choice.why
+    assert without.problem in choice.why
+
+
+def test_an_operator_may_want_one_step() -> None:
+    choice = target.choose_prerelease(Shelf(), V081, notes(), skipped="tried elsewhere")
+    assert choice == Choice(None, "an operator wants one step to 0.8.1: tried elsewhere")
 
 
 def resolved(directory: Path) -> tuple[target.Target, Course]:

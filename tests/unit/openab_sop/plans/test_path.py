@@ -28,6 +28,7 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
     "from it": (way("0.5.0", "0.6.0"), []),
     "to it": (way("0.4.0", "0.5.0"), []),
     "before it": (way("0.3.0", "0.4.0"), []),
+    "nobody tried it": (drawn(unvalidated="0.8.2 was not validated"), ["not-validated:0.8.2"]),
     "back past it": (way("0.6.0", "0.4.0"), ["downgrade:rel"]),
 }
 
