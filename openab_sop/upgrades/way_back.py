@@ -136,7 +136,7 @@ class WayBack:
         if self._never_began(course):
             self._m.file.update(acting="", ended=End.UNTOUCHED)
             raise NotNeeded("helm never began the change: there is nothing to roll back")
-        if course.decided:
+        if course.decided and not course.ended:  # one that ended since, from elsewhere, is asked for anew
             raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
         decision = decide(self._situation())
         if self._m.without_baseline:

@@ -165,3 +165,43 @@ def test_a_stream_that_stands_still_ends_with_its_name(lasting: Upgrading, switc
     assert "nothing for 3 s" in run.output
     assert AGENT in run.output
     assert_well(lasting)
+
+
+@pytest.fixture
+def upgraded(world: World, status: Status, volumes: Volumes, tmp_path: Path) -> Iterator[Upgrading]:
+    """A release that was upgraded well, and may be rolled back by hand."""
+    with upgrading(world, status, volumes, tmp_path / "run") as found:
+        assert found.run("suites", f"--target-version={GOOD}", "--approval=auto").status == 0
+        yield found
+
+
+def test_a_rollback_that_the_cluster_would_not_record_is_gone_on_with(upgraded: Upgrading, switched: Line) -> None:
+    """What was refused as it began has not "ended from elsewhere": the next run does it."""
+    switched.judge = lambda request: 403 if request.method == "PATCH" else None
+    refused = upgraded.run("suites/rollback", env=over(switched))
+    assert refused.status in (1, 15), refused.output
+    assert_runs(upgraded, GOOD)
+    back = upgraded.run("suites/rollback")
+    assert back.status == 0, back.output
+    assert_well(upgraded)
+
+
+def test_a_rollback_whose_lock_was_deleted_is_asked_for_anew(upgraded: Upgrading, switched: Line) -> None:
+    def delete(request: Request) -> None:
+        if stops(request):
+            upgraded.kubectl("delete", "leases", "--all")
+
+    switched.after = delete
+    lost = upgraded.run("suites/rollback", env=over(switched))
+    assert lost.status in (14, 15), lost.output
+    assert_runs(upgraded, GOOD)
+    back = upgraded.run("suites/rollback")
+    assert back.status == 0, back.output
+    assert_well(upgraded)
+
+
+def assert_runs(release: Upgrading, version: str) -> None:
+    """The agents run, on this version."""
+    assert release.chart() == f"{version} deployed"
+    release.kubectl("rollout", "status", f"deploy/{AGENT}", "--timeout=60s")
+    assert release.ready()
