@@ -195,8 +195,9 @@ class Proposal:
     @property
     def next_step(self) -> str:
         """The command that upgrades with these values."""
-        words = [f"--chart={self.source}", f"--target-version={self.situation.target}", f"--values={self.out}"]
-        return shlex.join(["pytest", "suites", *words[0 if self.source else 1 :]])
+        source = [f"--chart={self.source}"] if self.source else []
+        values = [f"--values={self.out}"] if self.moves else []
+        return shlex.join(["pytest", "suites", *source, f"--target-version={self.situation.target}", *values])
 
     def write(self) -> Path:
         """Write the proposed values, for their owner alone; returns where.

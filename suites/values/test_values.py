@@ -23,6 +23,7 @@ def test_values_are_proposed(proposal: Proposal, audit: Audit, evidence: Evidenc
         evidence(move.key, f"{move.to}: {move.why}")
         if move.decide:
             audit.facts[f"decide {move.key}"] = f"WARNING: {move.to}: {move.why}"
+    audit.next_step = proposal.next_step
 
 
 def test_values_are_compared(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
@@ -42,5 +43,4 @@ def test_values_are_ready(proposal: Proposal, audit: Audit, evidence: Evidence) 
     """3.2 Gate: the target is proved to mean what runs now, or what differs was accepted with a reason."""
     assert proposal.harms.passed, str(proposal.harms)
     audit.facts |= proposal.harms.accepted
-    audit.next_step = proposal.next_step
     evidence("verdict", proposal.harms.summary)
