@@ -6,14 +6,18 @@ agent only reads, those that other containers and companions have, and those tha
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import reach
 from openab_sop.agents.workload import Workload
-from openab_sop.objects import Object, at, parts
+from openab_sop.cluster.kube import Cluster
+from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release, claims_of_others
+from openab_sop.upstream.configuration import outside
 
 _NOTHING_TO_KEEP = (
     "configMap",
@@ -66,8 +70,26 @@ def of(release: Release, kept: Collection[Agent]) -> tuple[str, ...]:
         for volume in release.volumes
         if volume not in kept
     )
-    told = (*uncovered(found, claims), *files, *shared(found, claims, cluster.all("Pod")))
+    loaded = (told for workload in found if workload.is_agent for told in elsewhere(cluster, workload))
+    told = (*uncovered(found, claims), *files, *shared(found, claims, cluster.all("Pod")), *loaded)
     return tuple(dict.fromkeys(told))
+
+
+def elsewhere(cluster: Cluster, agent: Workload) -> Iterator[str]:
+    """Yield what an agent's configuration loads from elsewhere, or runs: a backup cannot have what that brings."""
+    args = tuple(map(str, agent.container.get("args") or ()))
+    for what in outside(_configuration(cluster, agent), args):
+        yield f"{agent.name}: {what}"
+
+
+def _configuration(cluster: Cluster, agent: Workload) -> Object:
+    """Return what an agent's TOML files on the cluster mean; nothing of what cannot be read."""
+    found: Object = {}
+    for name, *_ in agent.references("ConfigMap"):
+        for file, text in part(cluster.find("ConfigMap", name) or {}, "data").items():
+            with suppress(tomllib.TOMLDecodeError, RecursionError):
+                found |= tomllib.loads(str(text)) if file.endswith(".toml") else {}
+    return found
 
 
 def uncovered(workloads: Iterable[Workload], kept: Collection[str]) -> Iterator[str]:

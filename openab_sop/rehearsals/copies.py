@@ -18,6 +18,7 @@ from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.rehearsals.placeholders import neutral, neutral_secret, placeholder
 from openab_sop.releases.manifest import Manifest
+from openab_sop.upstream.configuration import NO_CLOUD, without_hooks
 
 _KEPT = (
     "containers",
@@ -185,10 +186,11 @@ def _clean(container: Object, rename: Rename) -> None:
 
 
 def _clean_environment(container: Object, rename: Rename) -> None:
-    variables = parts(container, "env")
+    variables = [variable for variable in parts(container, "env") if variable["name"] not in NO_CLOUD]
     for variable in variables:
         if value := variable.get("value"):
             variable["value"] = _value(str(variable["name"]), str(value))
+    container["env"] = [*variables, *({"name": name, "value": value} for name, value in NO_CLOUD.items())]
     sources = [part(variable, "valueFrom") for variable in variables]
     for source in (*sources, *parts(container, "envFrom")):
         for word in ("secretKeyRef", "configMapKeyRef", "secretRef", "configMapRef"):
@@ -237,7 +239,11 @@ def _secret(body: Object, name: str) -> Object:
 
 
 def _config_map(body: Object, name: str) -> Object:
-    data = {key: neutral(str(value)) for key, value in part(body, "data").items()}
+    plain = {
+        key: without_hooks(str(value)) if key.endswith(".toml") else str(value)
+        for key, value in part(body, "data").items()
+    }
+    data = {key: neutral(value) for key, value in plain.items()}
     binary = {key: neutral_secret(b64decode(value)) for key, value in part(body, "binaryData").items()}
     encoded = {key: b64encode(value).decode() for key, value in binary.items()}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data, "binaryData": encoded}

@@ -183,6 +183,11 @@ def settings(side: Mapping[tuple[str, str], Object], agent: Workload) -> dict[st
     return {path: value for text in texts for path, value in _flat(_parsed(text) or {}).items()}
 
 
+def configuration(side: Mapping[tuple[str, str], Object], agent: Workload) -> Object:
+    """Return what an agent's TOML files mean together, tables by name; of two files the later one's count."""
+    return {name: table for text in _mounted(side, agent).values() for name, table in (_parsed(text) or {}).items()}
+
+
 def _configurations(plan: Plan) -> Iterator[tuple[str, Object, Object]]:
     """Yield each configuration that both sides have and that can be read: whose, as it is, as it would be."""
     for before, after in plan.staying:

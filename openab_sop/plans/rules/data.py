@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 
 from openab_sop.agents.workload import Workload
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rules.configuration import settings
+from openab_sop.plans.rules.configuration import configuration, settings
 from openab_sop.rule import blocks, warns
 from openab_sop.targets.version import Version
+from openab_sop.upstream.configuration import outside
 from openab_sop.verdict import Finding
 
 
@@ -49,6 +50,24 @@ def file_moved(plan: Plan) -> Iterator[Finding]:
                     f"{move.new} in the home",
                     f"copy it there before the upgrade: kubectl exec deploy/{old.name} -- sh -c "
                     f"'cd && mkdir -p {PurePosixPath(move.new).parent} && cp -a {move.old} {move.new}'",
+                )
+
+
+@warns(
+    "state-outside",
+    "It is in no backup, and a rollback does not bring it back: old or bad data may come with the next start.",
+)
+def state_outside(plan: Plan) -> Iterator[Finding]:
+    """The target's configuration names what is on no volume of the agent."""
+    for change in plan.agents:
+        if change.after and change.after.replicas:
+            args = tuple(map(str, change.after.container.get("args") or ()))
+            for what in outside(configuration(plan.new, change.after), args):
+                yield Finding(
+                    f"{change.after.name}.{what.name}",
+                    what.why,
+                    "all that the agent knows on its volume",
+                    "keep a copy of what it loads, and know what it uploads, before you go on",
                 )
 
 
@@ -93,7 +112,7 @@ def writes_at_start(plan: Plan) -> Iterator[Finding]:
             )
 
 
-RULES = (file_moved, file_covered, user_changed, writes_at_start)
+RULES = (file_moved, file_covered, user_changed, writes_at_start, state_outside)
 
 
 def due(plan: Plan) -> Iterator[Move]:

@@ -32,8 +32,6 @@ MIGRATIONS: tuple[Migration, ...] = (
         "who may talk in a thread without a mention: allowUserMessages is multibot-mentions now where nothing is "
         "said (it was involved): set it if the bot has to answer as before",
     ),
-    # docs/config-reference.md at chart 0.9.0-beta.3
-    Migration("0.9.0-beta.3", "pre_seed writes to the home at each start, unless config.toml switches it off"),
     # docs/adr/identity-trust-none.md at chart 0.9.0-beta.7
     Migration(
         "0.9.0-beta.7",

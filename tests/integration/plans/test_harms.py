@@ -119,10 +119,10 @@ STORIES: dict[str, Story] = {
     "downgrade": Story(h.never_runs, "0.8.1", "0.9.0-migrates-data.1"),
 }
 """By rule: an upgrade that it must name, and what it does."""
-TOLD_BY_TABLE = {"file-moved", "migration-skipped"}
-"""Rules that go by a table of versions: the unit tests try them; there is nothing to force through."""
-TRIED_AS_SUITES = {"not-from-chart", "owned-elsewhere", "rights-missing"}
-"""Rules whose harm takes another caller, another actor, or a helm of other arguments: test_additions.py,
+TOLD_BY_TABLE = {"file-moved", "migration-skipped", "state-outside"}
+"""Rules that go by what is known of versions and of config.toml: the unit tests try them; there is nothing to force."""
+TRIED_AS_SUITES = {"not-from-chart", "not-validated", "owned-elsewhere", "rights-missing"}
+"""Rules whose harm takes another caller, another actor, or other arguments: test_additions.py, test_upgrade_faults.py,
 test_others.py, test_rights.py."""
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import Workload
-from openab_sop.backups.coverage import shared, uncovered
+from openab_sop.backups.coverage import elsewhere, shared, uncovered
 from openab_sop.cluster.helm import Helm
+from openab_sop.cluster.kube import Cluster
 from openab_sop.releases.release import Release
 
 HOME = "/home/agent"
@@ -163,3 +164,23 @@ def test_a_claim_that_others_use_is_said() -> None:
     pods = (pod("bot-1", app="bot"), pod("other", app="x"), ended, helper)
     said = list(shared([Workload(workload(AT_HOME))], {"the-home"}, pods))
     assert said == ["claim the-home is used by pod other too, which no restore stops"]
+
+
+class Holding(Cluster):
+    """A cluster that has one ConfigMap."""
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "text", text)
+
+    def find(self, kind: str, name: str) -> dict[str, Any] | None:
+        return {"data": {"config.toml": getattr(self, "text"), "AGENTS.md": "x"}}  # noqa: B009
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("[hooks.pre_seed]\nsources = ['s3://b/x.zip']\n", ["hooks.pre_seed"]), ("[agent]\n", []), ("= no TOML", [])],
+)
+def test_what_an_agent_loads_from_elsewhere_is_in_no_backup(text: str, names: list[str]) -> None:
+    body = workload(mount("data", HOME), volumes=({"name": "config", "configMap": {"name": "c"}}, claim("data")))
+    found = elsewhere(Holding(text), Workload(body))
+    assert [told.split(":")[1].strip() for told in found] == names

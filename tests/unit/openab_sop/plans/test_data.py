@@ -8,7 +8,7 @@ import pytest
 
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules import data
-from tests.unit.openab_sop.plans.drawn import AGENT, HOME, drawn, now, then, told
+from tests.unit.openab_sop.plans.drawn import AGENT, CONFIG, HOME, drawn, now, then, told
 
 MOVE = data.Move("0.8.2", ".kiro/mcp.json", ".config/mcp.json")
 
@@ -66,6 +66,16 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
         ),
         [],
     ),
+    # state-outside
+    "a script at each start": (
+        drawn(after=then(text=f"{CONFIG}[hooks.pre_boot]\nscript = '/x'\n")),
+        [f"state-outside:{AGENT}.hooks.pre_boot"],
+    ),
+    "a configuration from an address": (
+        drawn(after=then(more={"args": ["openab", "run", "-c", "s3://bucket/c.toml"]})),
+        [f"state-outside:{AGENT}.configUrl"],
+    ),
+    "a configuration from a file": (drawn(after=then(more={"args": ["openab", "run", "-c", "/etc/c.toml"]})), []),
     # user-changed
     "another user": (users(1000, 1001), ["user-changed:rel-kiro"]),
     "another user, and the group goes": (users(1000, 1001, 1000), ["user-changed:rel-kiro"]),
