@@ -1,6 +1,6 @@
 """What of OpenAB's config.toml reaches beyond the agent's volume: no backup has it, and no rollback brings it back.
 
-Sources: https://github.com/openabdev/openab/blob/main/docs/hooks.md, and config-reference.md, secrets-management.md there.
+Sources: https://github.com/openabdev/openab/tree/main/docs: hooks.md, config-reference.md, secrets-management.md.
 """
 
 from __future__ import annotations
