@@ -20,7 +20,7 @@ from typing import IO
 
 from openab_sop import storage
 from openab_sop.agents.workload import in_home
-from openab_sop.backups import database, logins
+from openab_sop.backups import database
 from openab_sop.backups.archive import extract
 from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.tape import BLOCK
@@ -28,6 +28,7 @@ from openab_sop.errors import BackupError
 from openab_sop.rehearsals.needles import Needles
 from openab_sop.rehearsals.placeholders import is_json, neutral, opaque, placeholder
 from openab_sop.storage import CHUNK
+from openab_sop.upstream import logins
 
 ARCHIVE = "neutral.tar"
 WHOLE = 16 << 20
@@ -111,6 +112,8 @@ PLACES = (
                 "/.gemini/settings.json",
             ),
             *("/.copilot/*.json", "/.cursor/*.json", "/.kiro/settings/*.json", "/.kiro/agents/*.json", "*/.mcp.json"),
+            *("/.grok/config.toml", "/.hermes/*.yaml", "/.kimi-code/*.toml", "/.config/mimocode/*.json"),
+            *("/.pi/agent/*.json", "/.config/devin/*.json", "/.openab/agent/*.json"),
             *("*/opencode.json*", "/.config/opencode/*.json*", "/.openab/*.toml", "/config.toml", "*/mcp.json"),
         ),
         neutral,

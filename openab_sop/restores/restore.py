@@ -14,7 +14,7 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.guard import Guard
 from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.agents.workload import Workload, deployment_of
-from openab_sop.backups import aside, logins
+from openab_sop.backups import aside
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import Aside
 from openab_sop.backups.backup import ASIDE, Backup, StoredAgent
@@ -32,6 +32,7 @@ from openab_sop.restores.changes import volume_since
 from openab_sop.restores.held import RESTORED, Held, Holding, Progress, bears, hold
 from openab_sop.rollouts.start import await_start
 from openab_sop.status import Status
+from openab_sop.upstream import logins
 from openab_sop.verdict import Finding, Verdict
 
 _OWNERS = ("runAsUser", "fsGroup")

@@ -18,9 +18,9 @@ from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive, ranges
 from openab_sop.backups.contents import Comparison, Entry, read
 from openab_sop.backups.home import ROOM, SOME
-from openab_sop.backups.logins import is_login
 from openab_sop.cluster.pod import CHUNK, Pod
 from openab_sop.errors import BackupError
+from openab_sop.upstream.logins import is_login
 from openab_sop.verdict import Finding
 
 _EXTRACT = (

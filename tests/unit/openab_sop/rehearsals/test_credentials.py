@@ -131,6 +131,24 @@ KNOWN = [
         '{"a": {"type": "api", "key": "Abcdefgh"}}',
         '{"a": {"type": "api", "key": "Xxxxxxxx"}}',
     ),
+    *(
+        (name, '{"x": "Abcdefgh"}', '{"x": "Xxxxxxxx"}')
+        for name in (
+            ".grok/auth.json",
+            ".hermes/auth.json",
+            ".kimi-code/credentials.json",
+            ".local/share/mimocode/auth.json",
+            ".pi/agent/auth.json",
+            ".gemini/antigravity-cli/oauth_creds.json",
+            ".local/share/devin/credentials.json",
+            ".openab/agent/auth.json",
+            ".openab-auth-proxy/xai/tokens.json",
+            ".local/share/tailscale/tailscaled.state",
+        )
+    ),
+    (".kimi-code/config.toml", 'api_key = "Abcdefgh"\n', 'api_key = "Xxxxxxxx"\n'),
+    (".grok/config.toml", 'token = "Abcdefgh"\n', 'token = "Xxxxxxxx"\n'),
+    (".openab/agent/config.json", '{"apiKey": "Abcdefgh"}', '{"apiKey": "Xxxxxxxx"}'),
     (".aws/credentials", "[default]\nx = Abcdefgh\n", "[default]\nx = Xxxxxxxx\n"),
     (".aws/sso/cache/1.json", '{"x": "Abcdefgh"}', '{"x": "Xxxxxxxx"}'),
     (".git-credentials", "https://me:Abc@github.com\n", "https://127.0.0.1:9\n"),
