@@ -93,6 +93,10 @@ class SourceError(SopError):
     """A chart source, or another address on the network, does not answer, or offers what it must not."""
 
 
+class NotAsked(SourceError):
+    """An address was not asked: it is an internal one, and the operator has not named it."""
+
+
 class TargetError(SopError):
     """The version that an upgrade shall lead to cannot be told, or must not be taken."""
 
