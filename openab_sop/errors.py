@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from openab_sop.shown import marked, one_line
+
 
 class SopError(Exception):
     """A stop that the operator can act on.
 
+    Its text is the problem, then a line with the next step. What others have said is in the problem, so that each
+    further line of it is marked: none can be taken for a line of ours (issue 14).
+
     Args:
         problem: what was seen, in one sentence.
-        next_step: what to do about it, best a command to type.
+        next_step: what to do about it, best a command to type; a field of its own wherever it is shown, never read
+            out of a text.
     """
 
     def __init__(self, problem: str, next_step: str) -> None:
-        super().__init__(f"{problem}\n  next: {next_step}")
+        super().__init__(f"{marked(problem)}\n  next: {one_line(next_step)}")
         self.problem = problem
         self.next_step = next_step
 
@@ -85,6 +91,10 @@ class BackupError(SopError):
 
 class SourceError(SopError):
     """A chart source, or another address on the network, does not answer, or offers what it must not."""
+
+
+class NotAsked(SourceError):
+    """An address was not asked: it is an internal one, and the operator has not named it."""
 
 
 class TargetError(SopError):

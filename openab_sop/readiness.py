@@ -18,6 +18,7 @@ from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
 from openab_sop.objects import at
 from openab_sop.releases.release import Release
+from openab_sop.shown import command
 
 SKEW = 60
 """Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""
@@ -125,12 +126,13 @@ def check_namespace(cluster: Cluster, stages: Sequence[str]) -> str:
     elif phase is None and not cluster.allowed(rights.MAKE_NAMESPACE):
         raise ClusterError(
             f"namespace {cluster.namespace} does not exist, and this caller may not: {rights.MAKE_NAMESPACE}",
-            f"have somebody run: kubectl create namespace {cluster.namespace}",
+            f"have somebody run: {command('kubectl', 'create', 'namespace', cluster.namespace)}",
         )
     elif phase == "Terminating":
         raise ClusterError(
             f"namespace {cluster.namespace} is being deleted",
-            f"wait for its end: kubectl wait --for=delete --timeout=10m namespace/{cluster.namespace}",
+            "wait for its end: "
+            + command("kubectl", "wait", "--for=delete", "--timeout=10m", f"namespace/{cluster.namespace}"),
         )
     return phase or "absent: the rebuild makes it"
 

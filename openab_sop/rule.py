@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from openab_sop.errors import SettingsError
 from openab_sop.shown import one_line
-from openab_sop.verdict import Finding
+from openab_sop.verdict import Finding, NotPassed
 
 
 class Severity(StrEnum):
@@ -74,7 +74,7 @@ class Harm:
         return self.rule.severity is Severity.BLOCKS and not self.accepted
 
     def __str__(self) -> str:
-        how = f"accepted: {self.accepted}" if self.accepted else str(self.rule.severity)
+        how = f"accepted: {one_line(self.accepted)}" if self.accepted else str(self.rule.severity)
         return (
             f"{self.id} ({how}): {one_line(self.finding.observed)}; expected {one_line(self.finding.expected)}\n"
             f"    why: {self.rule.why}\n    next: {one_line(self.finding.next_step)}"
@@ -108,6 +108,11 @@ class Harms:
     def passed(self) -> bool:
         """Whether nothing stops the run."""
         return not self.stopping
+
+    def require(self) -> None:
+        """Raise ``NotPassed`` if something stops the run."""
+        if not self.passed:
+            raise NotPassed(str(self), [harm.finding for harm in self.stopping])
 
     def __str__(self) -> str:
         return "\n  ".join([self.summary, *map(str, self.harms)])

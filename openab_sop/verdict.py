@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openab_sop.shown import one_line
+from openab_sop.errors import SopError
+from openab_sop.shown import marked, one_line
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,20 @@ class Finding:
 
     def __str__(self) -> str:
         seen = one_line(f"{self.subject}: {self.observed}")  # names and what tools said come from the pod
-        return f"{seen}; expected {self.expected}\n    next: {one_line(self.next_step)}"
+        return f"{seen}; expected {one_line(self.expected)}\n    next: {one_line(self.next_step)}"
+
+
+class NotPassed(SopError):
+    """A check has found something: its text names everything, its next step is that of the first finding.
+
+    Args:
+        told: the check in words, as its ``str`` says it.
+        findings: those for which it did not pass.
+    """
+
+    def __init__(self, told: str, findings: Sequence[Finding]) -> None:
+        super().__init__(told, findings[0].next_step)
+        self.args = (told,)  # each finding has said already what to do
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,13 @@ class Verdict:
         """Whether nothing was found."""
         return not self.findings
 
+    def require(self) -> None:
+        """Raise ``NotPassed`` if something was found."""
+        if not self.passed:
+            raise NotPassed(str(self), self.findings)
+
     def __str__(self) -> str:
+        checked = marked(self.checked)
         if self.passed:
-            return f"{self.checked}: good"
-        return "\n  ".join((f"{self.checked}: {len(self.findings)} found", *map(str, self.findings)))
+            return f"{checked}: good"
+        return "\n  ".join((f"{checked}: {len(self.findings)} found", *map(str, self.findings)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -54,8 +55,8 @@ class Server:
 
 
 @contextmanager
-def serving(answer: Callable[[Asked], Says]) -> Generator[Server]:
-    """Serve until the block is left, whatever hangs then."""
+def serving(answer: Callable[[Asked], Says], tls: ssl.SSLContext | None = None) -> Generator[Server]:
+    """Serve until the block is left, whatever hangs then; with TLS if a certificate is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -90,7 +91,12 @@ def serving(answer: Callable[[Asked], Says]) -> Generator[Server]:
     class Quiet(ThreadingHTTPServer):
         daemon_threads = True
 
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # a client that does not like the certificate
+
     with Quiet(("127.0.0.1", 0), Handler) as http:
+        if tls:
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
         server = Server(f"http://127.0.0.1:{http.server_address[1]}", threading.Event(), answer)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

@@ -12,6 +12,7 @@ from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, ReleaseError
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.shown import command
 
 _POD = ("spec", "template", "spec")
 RECENT = timedelta(minutes=10)
@@ -116,7 +117,8 @@ class Agent:
             seen = ", ".join(f"{p['metadata']['name']} {_state(p, self.container)}" for p in pods) or "no pod at all"
             raise PodError(
                 f"agent {self.deployment} needs one pod with a running container {self.container}; there is {seen}",
-                f"kubectl -n {cluster.namespace} describe pods -l '{self.selector}'; bring it up, then run again",
+                command("kubectl", "-n", cluster.namespace, "describe", "pods", "-l", self.selector)
+                + "; bring it up, then run again",
             )
         return Pod.of(cluster, running[0], self.container)
 

@@ -24,6 +24,7 @@ from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Broken, Forbidden, PodError, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import stream
+from openab_sop.shown import command
 from openab_sop.wait import wait
 
 LIFETIME = 6 * 3600
@@ -110,7 +111,7 @@ def helper_pod(
         cluster.delete("Pod", name, grace=0)
     raise PodError(
         f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
-        f"kubectl -n {cluster.namespace} get events shows why",
+        f"{command('kubectl', '-n', cluster.namespace, 'get', 'events')} shows why",
     )
 
 
@@ -299,7 +300,7 @@ def started(cluster: Cluster, name: str, container: str, patience: float) -> str
             unready,
             what=f"the start of helper pod {name}",
             timeout=START,
-            next_step=f"kubectl -n {cluster.namespace} describe pod {name} shows why",
+            next_step=f"{command('kubectl', '-n', cluster.namespace, 'describe', 'pod', name)} shows why",
         )
     except Broken:
         raise

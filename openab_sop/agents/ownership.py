@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, NotFound
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 RULE = "owned-elsewhere"
@@ -55,18 +56,19 @@ def owners(cluster: Cluster, deployment: Object) -> Iterator[Owner]:
         if name and namespace and _acts(cluster, kind, served, str(name), str(namespace)):
             yield Owner(
                 f"Flux's {kind} {namespace}/{name}",
-                f"flux suspend {'helmrelease' if kind == 'HelmRelease' else 'kustomization'} {name} -n {namespace}",
+                command("flux", "suspend", kind.lower(), str(name), "-n", str(namespace)),
             )
     application = str(notes.get(_ARGO) or "").partition(":")[0]
     if application:
         yield Owner(
             f"Argo CD's application {application}",
-            f"argocd app set {application.rpartition('_')[2]} --sync-policy none",
+            command("argocd", "app", "set", application.rpartition("_")[2], "--sync-policy", "none"),
         )
     for manager in scalers(deployment):
         yield Owner(
             f"{manager}, which manages spec.replicas",
-            f"kubectl -n {cluster.namespace} get hpa,scaledobjects shows what scales it: pause or delete that",
+            f"{command('kubectl', '-n', cluster.namespace, 'get', 'hpa,scaledobjects')} shows what scales it: pause or "
+            "delete that",
         )
 
 

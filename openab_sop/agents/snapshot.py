@@ -14,6 +14,7 @@ from openab_sop.cluster.kube import Cluster, quantity
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Forbidden, NotFound
 from openab_sop.objects import Object, at, part
+from openab_sop.shown import command
 from openab_sop.wait import wait
 
 READY = 300
@@ -58,7 +59,8 @@ def snapshot_pod(cluster: Cluster, agent: Agent, claim: str, class_name: str) ->
             failed=lambda: at(_status(cluster, name), "error", "message"),
             what=f"the snapshot of claim {claim}",
             timeout=READY,
-            next_step=f"kubectl -n {cluster.namespace} describe volumesnapshot {name}; or --snapshot-above=never",
+            next_step=command("kubectl", "-n", cluster.namespace, "describe", "volumesnapshot", name)
+            + "; or --snapshot-above=never",
         )
         cluster.create("PersistentVolumeClaim", _claim_from(cluster, claim, name, metadata))
 

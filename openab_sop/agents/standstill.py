@@ -15,6 +15,7 @@ from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Broken, ClusterError, NotFound
 from openab_sop.objects import at, part
+from openab_sop.shown import command
 from openab_sop.wait import wait
 
 STOPPED = f"{MANAGER}/replicas"
@@ -42,7 +43,7 @@ def stop(cluster: Cluster, agent: Agent) -> int:
         failed=lambda: f"{seen} meanwhile" if (seen := scaled(cluster, agent)) else None,
         what=f"the end of the pods of {agent.deployment}",
         timeout=grace + STOP,
-        next_step=f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'",
+        next_step=command("kubectl", "-n", cluster.namespace, "describe", "pods", "-l", agent.selector),
     )
     return replicas
 

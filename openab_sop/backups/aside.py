@@ -7,7 +7,6 @@ the backup is encrypted, archive and names are so too, to the same recipients.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from cattrs.errors import BaseValidationError
 from openab_sop import storage
 from openab_sop.backups import sealing
 from openab_sop.backups.archive import Archive
+from openab_sop.shown import command
 
 ARCHIVE, NAMES, INDEX = "aside.tar", "aside.txt", "aside.json"
 
@@ -53,12 +53,12 @@ class Aside:
         """
         words = ("kubectl", f"--context={self.context}", f"--namespace={self.namespace}", "exec", "--stdin")
         target = (f"deployment/{self.deployment}", f"--container={self.container}", "--")
-        extract = shlex.join((*words, *target, "tar", "--extract", f"--directory={self.home}", "--file=-"))
-        into = f"KUBECONFIG={shlex.quote(self.kubeconfig)} {extract}"
-        archive = shlex.quote(str(directory / ARCHIVE))
+        extract = command(*words, *target, "tar", "--extract", f"--directory={self.home}", "--file=-")
+        into = f"KUBECONFIG={command(self.kubeconfig)} {extract}"
+        archive = str(directory / ARCHIVE)
         if not self.sealed_to:
-            return f"{into} <{archive}"
-        return f"age --decrypt --identity=KEY {archive}{sealing.SUFFIX} | {into}"
+            return f"{into} <{command(archive)}"
+        return f"{command('age', '--decrypt', '--identity=KEY', archive + sealing.SUFFIX)} | {into}"
 
 
 def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str], recipients: Iterable[str]) -> Aside:

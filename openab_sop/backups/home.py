@@ -18,6 +18,7 @@ from openab_sop.backups.contents import Comparison, Entry, read
 from openab_sop.backups.tape import Member
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, Broken, SopError
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 ROUNDS = 4
@@ -304,7 +305,8 @@ class HomeCopy:
             f"{self.home}/{entry.path}",
             f"the agent's user may not read it (owner {owner})",
             "everything in the home can be read",
-            f"{self.pod.shell} ls -ld '{self.home}/{entry.path}'; mend its owner or mode, or remove it",
+            f"{self.pod.shell} {command('ls', '-ld', f'{self.home}/{entry.path}')}; "
+            "mend its owner or mode, or remove it",
         )
 
     def _restless(self, entry: Entry) -> Finding:

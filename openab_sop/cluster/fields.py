@@ -5,6 +5,7 @@ from __future__ import annotations
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Conflict
 from openab_sop.objects import part, parts
+from openab_sop.shown import command
 from openab_sop.wait import wait
 
 TIMEOUT = 60
@@ -20,11 +21,12 @@ def give_back(cluster: Cluster, kind: str, name: str, *, scale: bool = False) ->
     Raises:
         SopError: the object changes all the time.
     """
+    shown = ("get", kind, name, "--show-managed-fields", "--output=yaml")
     wait(
         lambda: _kept(cluster, kind, name, scale=scale),
         what=f"the return of the fields of {kind} {name} to Helm",
         timeout=TIMEOUT,
-        next_step=f"kubectl -n {cluster.namespace} get {kind} {name} --show-managed-fields --output=yaml shows by whom",
+        next_step=f"{command('kubectl', '-n', cluster.namespace, *shown)} shows by whom",
     )
 
 

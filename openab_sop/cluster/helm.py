@@ -22,6 +22,7 @@ from openab_sop.cluster.records import Record
 from openab_sop.errors import SourceError, ToolError, Unreachable
 from openab_sop.objects import Object, part
 from openab_sop.process import run
+from openab_sop.shown import command
 
 _UNHEARD = "cluster unreachable"
 """How helm says that it did not get through to the API, when it begins."""
@@ -102,7 +103,9 @@ def chart_at(path: Path) -> Chart:
         said = yaml.safe_load(run(["helm", "show", "chart", str(path)]).stdout)
         return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
     except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise SourceError(f"{path} is no Helm chart", f"look at it with: helm show chart {path}") from error
+        raise SourceError(
+            f"{path} is no Helm chart", f"look at it with: {command('helm', 'show', 'chart', str(path))}"
+        ) from error
 
 
 def defaults(chart: Path) -> Object:

@@ -24,6 +24,7 @@ from openab_sop.cluster.transport import Transport
 from openab_sop.errors import Broken, ClusterError, Conflict, Forbidden, NotFound, Stalled, Unreachable
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
+from openab_sop.shown import command
 
 T = TypeVar("T")
 MANAGER = "openab-sop"
@@ -520,7 +521,7 @@ def _made_of(there: Object, body: Object, *, since: datetime) -> bool:
 def _unreachable(reason: str, access: KubeConfig) -> Unreachable:
     return Unreachable(
         f"context {access.context}: the cluster at {access.server} does not answer: {reason}",
-        f"check it with: kubectl --context {access.context} version",
+        f"check it with: {command('kubectl', '--context', access.context, 'version')}",
         heard=not _UNHEARD.search(reason),
     )
 
@@ -538,7 +539,7 @@ def _failure(status: int, data: bytes, call: str, access: KubeConfig, *, begun: 
     if not by_api and status >= _FAILS and _FOR_GOOD.search(said) and not begun:
         return ClusterError(
             f"kubectl cannot speak to the cluster at {access.server}: {said}",
-            f"check it with: kubectl --context {access.context} version",
+            f"check it with: {command('kubectl', '--context', access.context, 'version')}",
         )
     handed_on = by_api and (_OF_A_WEBHOOK.search(said) or call.endswith("/log"))  # a webhook's word, or kubelet's
     if status == 401 and begun:
@@ -568,7 +569,8 @@ def _way_around(said: str, access: KubeConfig) -> str:
     if " cannot " in said and "resource" in said:
         return "ask for this right, or choose another context with --context=NAME"
     if "quota" in said:
-        return f"make room in the quota, or raise it: kubectl --context {access.context} describe quota"
+        describe = command("kubectl", "--context", access.context, "describe", "quota")
+        return f"make room in the quota, or raise it: {describe}"
     return "the cluster's admission refuses it, whoever asks: change what it names, or the rule"
 
 
@@ -581,7 +583,7 @@ def _parsed(body: bytes, access: KubeConfig) -> Object:
     if not isinstance(parsed, dict):
         raise ClusterError(
             f"context {access.context}: {access.server} does not answer as a Kubernetes API does",
-            f"check the address in the kubeconfig: kubectl --context {access.context} cluster-info",
+            f"check the address in the kubeconfig: {command('kubectl', '--context', access.context, 'cluster-info')}",
         )
     return cast(Object, parsed)
 

@@ -13,6 +13,7 @@ import yaml
 
 from openab_sop.errors import SettingsError
 from openab_sop.objects import Object, part, parts
+from openab_sop.shown import command
 
 DEFAULT = Path("~/.kube/config")
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -172,5 +173,6 @@ def _k3s_hint() -> str:
 
 def _unreadable(path: Path) -> str:
     if path == K3S:
-        return f"k3s keeps it for root: sudo cp {K3S} ~/.kube/config && sudo chown $USER ~/.kube/config"
-    return f"make it readable (ls -l {path}), or name another with --kubeconfig=FILE"
+        copy = command("sudo", "cp", str(K3S))
+        return f"k3s keeps it for root: {copy} ~/.kube/config && sudo chown $USER ~/.kube/config"
+    return f"make it readable ({command('ls', '-l', str(path))}), or name another with --kubeconfig=FILE"

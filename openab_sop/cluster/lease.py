@@ -19,6 +19,7 @@ from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound, Unreachable
 from openab_sop.objects import Object, at, part
+from openab_sop.shown import command
 
 DURATION = 60
 """Seconds after its last renewal at which anybody may take it over."""
@@ -55,9 +56,10 @@ class Board:
         try:
             return lzma.decompress(b64decode(packed)).decode() if packed else None
         except (ValueError, EOFError, lzma.LZMAError) as error:
+            take_away = ("annotate", "lease", self.name, f"{_RECORD}-")
             raise ClusterError(
                 f"what Lease {self.name} has on record cannot be read: {error}",
-                f"take it away: kubectl -n {self._cluster.namespace} annotate lease {self.name} {_RECORD}-; "
+                f"take it away: {command('kubectl', '-n', self._cluster.namespace, *take_away)}; "
                 "then the session file counts",
             ) from error
 
@@ -276,7 +278,8 @@ class Lease:
         self.refused = True
         return Held(
             f"another maintenance run holds the release: Lease {self.name}: {seen}",
-            f"wait until it has ended; kubectl -n {self._cluster.namespace} get lease {self.name} shows who it is",
+            "wait until it has ended; "
+            f"{command('kubectl', '-n', self._cluster.namespace, 'get', 'lease', self.name)} shows who it is",
         )
 
 

@@ -25,7 +25,7 @@ from openab_sop.cluster.shells import Shells
 from openab_sop.errors import CutOff, Disturbed, PodError, Stalled
 from openab_sop.objects import Object
 from openab_sop.process import Stream
-from openab_sop.shown import one_line
+from openab_sop.shown import command, one_line
 
 
 class ScriptFailed(PodError):
@@ -94,7 +94,7 @@ class Pod:
     @property
     def shell(self) -> str:
         """What an operator types to run a command in the container; the command follows."""
-        return f"kubectl -n {self.cluster.namespace} exec -it {self.name} -c {self.container} --"
+        return command("kubectl", "-n", self.cluster.namespace, "exec", "-it", self.name, "-c", self.container, "--")
 
     @contextmanager
     def open(

@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection
 
 from openab_sop.errors import ClusterError
 from openab_sop.process import Tied, find
+from openab_sop.shown import command
 
 AT_ONCE = 16
 """Connections that are kept for requests that come at once."""
@@ -78,7 +79,7 @@ class Transport(urllib3.PoolManager):
 
     @property
     def _by_hand(self) -> str:
-        return " ".join((*(word for word in self._proxy if word != "proxy"), "version"))
+        return command(*(word for word in self._proxy if word != "proxy"), "version")
 
 
 class _Connection(HTTPConnection):

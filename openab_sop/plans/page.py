@@ -6,6 +6,7 @@ from difflib import HtmlDiff
 from html import escape
 from typing import cast
 
+from openab_sop import policy
 from openab_sop.objects import Object, as_yaml, part
 from openab_sop.plans.judgement import Judgement
 from openab_sop.plans.plan import Plan
@@ -28,13 +29,13 @@ summary { cursor: pointer; font-family: monospace; margin: .5em 0 }
 def page(judgement: Judgement) -> str:
     """Return a self-contained HTML page; it holds no value of a Secret, and nothing that was learned to be secret."""
     first = judgement.plans[0]
-    title = f"Plan: {first.release} from {first.current.version} to {_targets(judgement)}"
+    title = mask(f"Plan: {first.release} from {first.current.version} to {_targets(judgement)}")
     findings = "".join(map(_row, judgement.harms)) or "<tr><td colspan='5'>nothing was found</td></tr>"
     head = "".join(f"<th>{name}</th>" for name in ("Finding", "Observed", "Expected", "Why it hurts", "Next"))
     objects = "".join(map(_objects, judgement.plans))
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1><p>{escape(judgement.summary)}</p>"
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{policy.meta(styles=[_STYLE])}"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1><p>{escape(judgement.summary)}</p>"
         f"<table id='findings'><tr>{head}</tr>{findings}</table>{objects}</body></html>\n"
     )
 
@@ -69,7 +70,7 @@ def _objects(plan: Plan) -> str:
         what = "is kept" if key not in plan.new and not plan.is_deleted(key) else "is deleted"
         how = "changes" if old and new else "is new" if new else what
         table = differ.make_table(old, new, "now", "then", context=True, numlines=2)
-        parts.append(f"<details open><summary>{escape(' '.join(key))} {how}</summary>{table}</details>")
+        parts.append(f"<details open><summary>{escape(mask(' '.join(key)))} {how}</summary>{table}</details>")
     return "".join(parts)
 
 

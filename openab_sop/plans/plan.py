@@ -87,7 +87,8 @@ class Plan:
         volumes: the PersistentVolume of each claim, by the claim's name; without those that may not be seen.
         classes: storage classes by name; None if they may not be seen.
         images: whether an image of the target can be had, by reference: "there" (a node has it), "offered" (its
-            registry has it), "missing" (it has not), "unknown".
+            registry has it), "missing" (it has not), "internal" (its registry has an internal address that nobody has
+            named, and was not asked), "unknown".
         running: Deployments of the agents whose container runs.
         present: paths in an agent's home that rules ask for and that are there with something in them, by Deployment.
         unwell: why an agent is not well now, by Deployment.

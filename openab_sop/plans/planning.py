@@ -34,6 +34,7 @@ class Planning:
         accepted: by id of a finding, why it is let pass.
         directory: where ``plan.html`` and ``plan.json`` are left.
         lease: the release's lock; it is not taken.
+        source: where charts come from, as ``--chart`` has it.
     """
 
     release: Release
@@ -43,6 +44,7 @@ class Planning:
     accepted: Mapping[str, str]
     directory: Path
     lease: Lease
+    source: str = ""
     _judgement: Judgement | None = field(default=None)
 
     @property
@@ -68,7 +70,7 @@ class Planning:
         """
         if not (self.course and self.course.changed):
             self.lease.require_free()
-            survey = Survey(self.release, self.values)
+            survey = Survey(self.release, self.values, self.source)
             charts = (self.target.prerelease_chart, self.target.chart)
             plans = [survey.plan(chart) for chart in charts if chart]
             if self.target.unvalidated:

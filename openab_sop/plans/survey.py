@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -17,7 +19,7 @@ from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.cluster.records import Record
-from openab_sop.errors import ClusterError, Conflict, Forbidden, NotFound, PodError, SourceError, ToolError
+from openab_sop.errors import ClusterError, Conflict, Forbidden, NotAsked, NotFound, PodError, SourceError, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
@@ -26,7 +28,9 @@ from openab_sop.plans.rules import data
 from openab_sop.releases import provenance, rebuild
 from openab_sop.releases.manifest import Manifest, ManifestObject
 from openab_sop.releases.release import Release
-from openab_sop.targets.registry import Registry
+from openab_sop.targets import reach
+from openab_sop.targets.reach import Origin, Reach
+from openab_sop.targets.registry import Registry, address_of
 from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
@@ -42,10 +46,12 @@ class Survey:
     Args:
         release: as it is now.
         values: what the target is rendered with; None for the release's own.
+        source: where charts come from, as ``--chart`` has it; its host may be asked for images too.
     """
 
     release: Release
     values: TargetValues | None = None
+    source: str = ""
 
     @cached_property
     def _record(self) -> Record:
@@ -151,7 +157,7 @@ class Survey:
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
             forbidden=dict(_forbidden(cluster, plan)),
-            images=dict(_images(cluster, plan)),
+            images=dict(_images(cluster, plan, registries(plan, self.source))),
             present=dict(_found(cluster, self.release.agents, plan)),
         )
 
@@ -261,7 +267,35 @@ def _quotas(cluster: Cluster) -> tuple[Object, ...]:
     return ()
 
 
-def _images(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
+def registries(plan: Plan, source: str) -> frozenset[Origin]:
+    """Return the registries that may be asked for an image wherever they are: no chart has brought them (issue 14).
+
+    They are the host that charts come from, those of the images that run now, and those that values name.
+    """
+    parts, hosts = urlsplit(source), set[str]()
+    hosts |= {parts.netloc} if parts.scheme in ("oci", "http", "https") else set()
+    hosts |= {_host(image.reference) for workload in plan.before.workloads for image in workload.images}
+    hosts |= {text.partition("/")[0] for text in _texts(plan.values)}
+    return frozenset(_origins(hosts))
+
+
+def _origins(hosts: Iterable[str]) -> Iterator[Origin]:
+    for host in hosts:
+        with suppress(ValueError):  # a text of the values that is no host
+            yield reach.origin(address_of(host))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(cast(dict[object, object], value).values())
+    if isinstance(value, list):
+        for inner in cast(list[object], value):
+            yield from _texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _images(cluster: Cluster, plan: Plan, named: frozenset[Origin]) -> Iterator[tuple[str, str]]:
     """Ask nodes and registries for each image of the target; kubelet pulls with rights that we may not have."""
     with suppress(Forbidden):
         nodes = cluster.all("Node")
@@ -269,16 +303,30 @@ def _images(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
             name for node in nodes for image in parts(node, "status", "images") for name in image.get("names") or ()
         }
         for image in {image.reference for _, image in plan.pulled}:
-            yield image, "there" if image in there else _offered(image)
+            yield image, "there" if image in there else offered(image, named)
 
 
-def _offered(image: str) -> str:
-    host, slash, path = repository(image).partition("/")
-    if not slash or not ("." in host or ":" in host):
-        return "unknown"  # a short name: what it means is the node's to say
-    digest = image.partition("@")[2]
+def _host(image: str) -> str:
+    """Return the registry in an image's name; empty if it is a short one: what it means is the node's to say."""
+    host, slash, _ = repository(image).partition("/")
+    return host if slash and ("." in host or ":" in host or host == "localhost") else ""
+
+
+def offered(image: str, named: frozenset[Origin]) -> str:
+    """Tell whether a registry has an image, as ``Plan.images`` says it.
+
+    Args:
+        named: registries that may be asked wherever they are; others only at public addresses.
+    """
+    host = _host(image)
+    if not host:
+        return "unknown"
+    path, digest = repository(image).removeprefix(f"{host}/"), image.partition("@")[2]
     try:
-        return "offered" if Registry.at(host).has(path, digest or tag(image) or "latest") else "missing"
+        registry = Registry.at(host, Reach(named))
+        return "offered" if registry.has(path, digest or tag(image) or "latest") else "missing"
+    except NotAsked:
+        return "internal"
     except SourceError:
         return "unknown"
 

@@ -23,6 +23,7 @@ from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden, PodError
 from openab_sop.objects import Object, part
+from openab_sop.shown import command
 from openab_sop.wait import wait
 
 REHEARSAL = f"{MANAGER}/rehearsal"
@@ -114,7 +115,7 @@ class Scratch:
             self._unready,
             what=f"the service account of namespace {name}",
             timeout=START,
-            next_step=f"kubectl -n {name} get serviceaccounts; then run again",
+            next_step=f"{command('kubectl', '-n', name, 'get', 'serviceaccounts')}; then run again",
         )
 
     @contextmanager
@@ -136,7 +137,8 @@ class Scratch:
         made = self.cluster.create(str(body["kind"]), {**body, "metadata": metadata})
         named = {"name": name, "uid": made["metadata"]["uid"]}
         self._leash = [{"apiVersion": body["apiVersion"], "kind": body["kind"], **named}]
-        show = f"kubectl -n {self.cluster.namespace} describe pods,jobs -l {REHEARSAL}={self.id} shows why"
+        of_ours = ("describe", "pods,jobs", "-l", f"{REHEARSAL}={self.id}")
+        show = f"{command('kubectl', '-n', self.cluster.namespace, *of_ours)} shows why"
         wait(
             lambda: None if self._leash_pods() else "there is none",
             what="the making of the rehearsal's first pod",

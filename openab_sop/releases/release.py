@@ -16,6 +16,7 @@ from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
+from openab_sop.shown import command
 
 _ENDED = ("Succeeded", "Failed")
 """Phases of pods that have no volume any more."""
@@ -114,7 +115,7 @@ def find(helm: Helm, name: str | None) -> Listed:
     if len(ours) > 1:
         raise ReleaseError(
             f"namespace {cluster.namespace} has {len(ours)} releases of the chart: {', '.join(r.name for r in ours)}",
-            f"choose one with --release=NAME, for example --release={ours[0].name}",
+            f"choose one with --release=NAME, for example {command(f'--release={ours[0].name}')}",
         )
     return ours[0]
 
@@ -136,7 +137,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
     if not agents:
         raise ReleaseError(
             f"release {listed.name} has no Deployment with a container {' or '.join(CONTAINERS)}",
-            f"helm get manifest {listed.name} shows what it has",
+            f"{command('helm', 'get', 'manifest', listed.name)} shows what it has",
         )
     secrets = _all(manifest, deployments, "Secret", "secret")
     _learn_secrets(helm.cluster, deployments, secrets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tomllib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from openab_sop.backups.items import AGENTS, STEERING
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, PodError
 from openab_sop.restores.volume import Volume
-from openab_sop.shown import one_line
+from openab_sop.shown import command, one_line
 from openab_sop.verdict import Finding
 
 VOLATILE = (
@@ -131,9 +130,9 @@ class VolumeSince:
         """Name by its path every file of the backup that is gone (SOP 3.5 +)."""
         expected = "every file that was there before is still there"
         found = {path: self._finding(path, "it is gone", expected) for path in self.gone()}
-        lifted = {path: shlex.quote(in_home(self.stored.inside, path)) for path in found}
+        lifted = {path: command(f"--may-vanish={in_home(self.stored.inside, path)}") for path in found}
         return {
-            path: replace(one, next_step=f"{one.next_step}; if it may be gone: --may-vanish={lifted[path]}")
+            path: replace(one, next_step=f"{one.next_step}; if it may be gone: {lifted[path]}")
             for path, one in found.items()
         }
 

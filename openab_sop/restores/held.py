@@ -21,6 +21,7 @@ from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.restores.volume import Change, Volume, packed
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 Progress = Callable[[str, int, int], None]
@@ -190,5 +191,5 @@ def in_use(cluster: Cluster, claim: str | None, pods: Iterable[Object]) -> Findi
         f"claim {claim}",
         f"it is in use by {', '.join(names)}",
         "no pod but ours has it",
-        f"kubectl -n {cluster.namespace} delete pod {' '.join(names)}, then run again",
+        f"{command('kubectl', '-n', cluster.namespace, 'delete', 'pod', *names)}, then run again",
     )

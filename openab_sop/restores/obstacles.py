@@ -21,6 +21,7 @@ from openab_sop.releases.manifest import Manifest
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 _NAMED = {
@@ -45,7 +46,7 @@ def foreign(plan: Blueprint, namespace: str, release: str | None) -> Iterator[Fi
             "backup",
             f"it is of namespace {plan.source.manifest.namespace}",
             f"one of namespace {namespace}, which this run is about",
-            f"run again with --namespace={plan.source.manifest.namespace}",
+            f"run again with {command(f'--namespace={plan.source.manifest.namespace}')}",
         )
     if release not in (None, plan.release):
         yield Finding("backup", f"it is of release {plan.release}", f"one of {release}", "leave out --release")
@@ -64,7 +65,9 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     added = provenance.additions(plan.manifest, lambda: rendered)
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
-            yield replace(finding, next_step=f"{finding.next_step}; or go without it: --accept={id} --reason=TEXT")
+            yield replace(
+                finding, next_step=f"{finding.next_step}; or go without it: {command(f'--accept={id}')} --reason=TEXT"
+            )
 
 
 def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:
@@ -81,7 +84,7 @@ def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:
                 f"claim {claim}",
                 f"it had {had}, and the backup's values make one of {made}: it was enlarged by hand",
                 "a claim as large as it was",
-                f"go on with the smaller one, and enlarge it as before: --accept={id} --reason=TEXT",
+                f"go on with the smaller one, and enlarge it as before: {command(f'--accept={id}')} --reason=TEXT",
             )
 
 
@@ -117,7 +120,8 @@ def absent(cluster: Cluster, workload: Workload, there: Collection[tuple[str, st
                     f"{kind} {name}",
                     f"pods of {workload.name} cannot start without it; {nowhere}",
                     "it is there before anything is changed",
-                    f"create it, then run again: kubectl -n {cluster.namespace} get {kind.lower()} {name}",
+                    "create it, then run again: "
+                    + command("kubectl", "-n", cluster.namespace, "get", kind.lower(), name),
                 )
 
 
@@ -159,7 +163,10 @@ def owned(cluster: Cluster, deployment: Object, accepted: Collection[str]) -> It
     """
     for finding in ownership.findings(cluster, deployment):
         if (id := f"{ownership.RULE}:{finding.subject}") not in accepted:
-            yield replace(finding, next_step=f"{finding.next_step}; or go on all the same: --accept={id} --reason=TEXT")
+            yield replace(
+                finding,
+                next_step=f"{finding.next_step}; or go on all the same: {command(f'--accept={id}')} --reason=TEXT",
+            )
 
 
 def needs(workload: Workload) -> Iterator[tuple[str, str]]:
@@ -181,7 +188,7 @@ def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
             f"release {listed.name}",
             f"it is there: {listed.chart} {listed.version}, revision {listed.revision}, {listed.status}",
             "no release, or one that a rebuild from this backup has begun",
-            f"bring its data back with: pytest suites/restore --backup={plan.source.manifest.name}",
+            f"bring its data back with: {_restore(plan)}",
         )
         return
     if listed is None:
@@ -204,7 +211,7 @@ def written(plan: Blueprint, held: Held) -> Iterator[Finding]:
             f"claim {claim}: {path}",
             "it is on the volume, and not in the backup",
             "a volume that nobody else has written to",
-            f"kubectl delete pvc {claim} if nobody needs it, then run again",
+            f"{command('kubectl', 'delete', 'pvc', claim)} if nobody needs it, then run again",
         )
 
 
@@ -240,9 +247,14 @@ def _taken(plan: Blueprint, claim: str) -> Finding:
         f"claim {claim}",
         "it is there, and it has been written to",
         "no claim, an empty one, or one that a rebuild from this backup has begun to fill",
-        f"bring the release back on it with the backup's chart and values (helm install {plan.release} "
-        f"{plan.chart.name} --values=values.yaml); then: pytest suites/restore --backup={plan.source.manifest.name}",
+        "bring the release back on it with the backup's chart and values "
+        f"({command('helm', 'install', plan.release, plan.chart.name, '--values=values.yaml')}); "
+        f"then: {_restore(plan)}",
     )
+
+
+def _restore(plan: Blueprint) -> str:
+    return command("pytest", "suites/restore", f"--backup={plan.source.manifest.name}")
 
 
 def _unfit_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent, claim: str) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, Holding, Progress, bears, hold
 from openab_sop.restores.installation import Installation
 from openab_sop.rollouts.start import await_start, runner
+from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 
@@ -153,7 +154,7 @@ class Reconstruction:
         claims = ", ".join(claim for _, _, claim in self._plan.with_claims)
         self._notes["half filled"] = (
             f"WARNING: {claims}: they are being filled from {self.source.place}, and no agent runs on them yet; "
-            f"pytest suites/rebuild --backup={self.source.place} goes on"
+            f"{command('pytest', 'suites/rebuild', f'--backup={self.source.place}')} goes on"
         )
         self._filling = True
         with self._holding.unbroken() as volumes:

@@ -28,6 +28,7 @@ from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Progress
 from openab_sop.restores.installation import Installation
 from openab_sop.restores.restore import Restoration
+from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
@@ -109,7 +110,7 @@ class Reinstall:
 
     def hold(self) -> str:
         """Take the lock of the release (SOP 5.1); returns in words how it was had."""
-        return self.lease.acquire(f"pytest suites/reinstall --backup={self._plan.source.place}")
+        return self.lease.acquire(command("pytest", "suites/reinstall", f"--backup={self._plan.source.place}"))
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.5); returns by agent what came of it."""
@@ -267,7 +268,7 @@ class Reinstall:
             lambda: ", ".join(self._leaving()) or None,
             what="the end of what the release was made of",
             timeout=GONE,
-            next_step=f"kubectl -n {self._cluster.namespace} get deployments,pods,pvc",
+            next_step=command("kubectl", "-n", self._cluster.namespace, "get", "deployments,pods,pvc"),
         )
 
     def _leaving(self) -> Iterator[str]:
@@ -295,7 +296,7 @@ class Reinstall:
             lambda: None if at(self._cluster.get(CLAIM, claim), "status", "phase") == "Bound" else "it is not bound",
             what=f"the binding of claim {claim} to volume {volume}",
             timeout=GONE,
-            next_step=f"kubectl -n {self._cluster.namespace} describe pvc {claim}",
+            next_step=command("kubectl", "-n", self._cluster.namespace, "describe", "pvc", claim),
         )
 
     def _claim(self, stored: StoredAgent, claim: str, volume: str) -> Object:

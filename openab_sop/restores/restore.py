@@ -31,6 +31,7 @@ from openab_sop.restores import obstacles
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.held import RESTORED, Held, Holding, Progress, bears, hold
 from openab_sop.rollouts.start import await_start
+from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.upstream import logins
 from openab_sop.verdict import Finding, Verdict
@@ -178,8 +179,10 @@ class Restoration:
     def hold(self) -> str:
         """Take the lock of the release (SOP 5.1); returns in words how it was had."""
         items = str(self.selection).replace(", ", ",")
-        logins = "" if self._keep_logins else " --logins=backup"
-        return self.lease.acquire(f"pytest suites/restore --backup={self.source.place} --items={items}{logins}")
+        logins = () if self._keep_logins else ("--logins=backup",)
+        return self.lease.acquire(
+            command("pytest", "suites/restore", f"--backup={self.source.place}", f"--items={items}", *logins)
+        )
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent that is to be stopped (SOP 5.1); returns by agent what came of it.
@@ -362,8 +365,8 @@ class Restoration:
         if half:
             self._notes["standing still"] = (
                 f"WARNING: {', '.join(sorted(half))}, since {self._since}: the data are neither as before nor as "
-                f"{self.source.place} says; nothing of the volume was lost, what was set aside is named here; pytest "
-                f"suites/restore --backup={self.source.place} goes on"
+                f"{self.source.place} says; nothing of the volume was lost, what was set aside is named here; "
+                f"{command('pytest', 'suites/restore', f'--backup={self.source.place}')} goes on"
             )
             raise BackupError(
                 f"{', '.join(sorted(half))} stays stopped: a volume is neither as it was nor as the backup says",

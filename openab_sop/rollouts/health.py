@@ -16,6 +16,7 @@ from openab_sop.rollouts import logs, rollout
 from openab_sop.rollouts.concern import Baseline, Concern, Limits, Look, Symptom, concern
 from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.rollout import Observation
+from openab_sop.shown import command
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.wait import LOOK
 
@@ -261,14 +262,14 @@ class _Watch:
         pod = self.seen.pod if self.seen else None
         said = f"; its log: {last_words}" if last_words else ""
         if pod and found.symptom in _LOGGED:
-            command = f"logs {pod.name} -c {found.container or self.agent.container}"
+            words = ("logs", pod.name, "-c", found.container or self.agent.container)
         else:
-            command = f"describe pods -l '{self.agent.selector}'"
+            words = ("describe", "pods", "-l", self.agent.selector)
         return Finding(
             self.agent.deployment,
             f"{found.symptom.value}: {found.observed}{said}",
             found.expected,
-            f"kubectl -n {self.cluster.namespace} {command}",
+            command("kubectl", "-n", self.cluster.namespace, *words),
         )
 
 

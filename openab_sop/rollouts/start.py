@@ -16,6 +16,7 @@ from openab_sop.objects import Object
 from openab_sop.rollouts import rollout
 from openab_sop.rollouts.concern import Concern, Limits, hindrance, state
 from openab_sop.rollouts.rollout import Observation
+from openab_sop.shown import command
 from openab_sop.wait import wait
 
 START = 300
@@ -40,7 +41,7 @@ def await_start(cluster: Cluster, started: Runner) -> None:
         start.unready,
         what=f"the start of {started.deployment}",
         timeout=START,
-        next_step=f"kubectl -n {cluster.namespace} describe pods -l '{started.selector}'",
+        next_step=command("kubectl", "-n", cluster.namespace, "describe", "pods", "-l", started.selector),
         failed=start.failed,
         every=_EVERY,
     )

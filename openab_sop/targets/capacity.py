@@ -36,6 +36,10 @@ class Room:
         """Return what must not be overlooked, by what it is."""
         return {"room on the nodes": f"warning: {self.warning}"} if self.warning else {}
 
+    def require(self) -> None:
+        """Raise ``NotPassed`` if there is no room."""
+        self.verdict.require()
+
     def __str__(self) -> str:
         return self.warning or str(self.verdict)
 

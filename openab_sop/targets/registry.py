@@ -19,6 +19,7 @@ from openab_sop import redact
 from openab_sop.errors import SourceError
 from openab_sop.objects import Object, at
 from openab_sop.targets import web
+from openab_sop.targets.reach import Reach
 
 PAGE = 1000
 """Tags asked for at once; a registry may give fewer."""
@@ -37,6 +38,18 @@ _MANIFESTS = ", ".join(
 )
 """Kinds of manifests that an image has; a registry tells one that is not accepted as not found."""
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
+_REFERENCE = re.compile(r"\w[\w.-]{0,127}|[A-Za-z][A-Za-z0-9+._-]{0,31}:[0-9a-fA-F]{32,128}", re.ASCII)
+"""What a registry takes for a repository, a tag and a digest: a path to nothing else of its host.
+
+Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md (pulling manifests).
+"""
+_IP = re.compile(r"[\d.]+|.*:.*")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+_NO_PLACE = re.compile(r"(?:ac|co|com|edu|gob|go|gov|ne|net|nom|or|org)\.[a-z]{2}")
+"""Domains below which strangers have theirs."""
+_SHARED = frozenset({"amazonaws.com", "azurecr.io", "jfrog.io", "pkg.dev"})
+"""Domains below which strangers have registries."""
 _NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 
 
@@ -46,16 +59,28 @@ class Registry:
 
     Attributes:
         address: its base, ``https://ghcr.io``.
+        reach: which hosts may be asked, for a token too.
     """
 
     address: str
+    reach: Reach
     _authorization: str = field(default="", repr=False)
 
     @classmethod
-    def at(cls, host: str) -> Registry:
-        """Return the registry at ``host`` (with its port); one on this machine is spoken to without TLS."""
-        scheme = "http" if web.is_loopback(urlsplit(f"//{host}").hostname) else "https"
-        return cls(f"{scheme}://{host}")
+    def at(cls, host: str, reach: Reach | None = None) -> Registry:
+        """Return the registry at ``host`` (with its port).
+
+        Args:
+            reach: which hosts may be asked; without it the operator has named this one.
+
+        Raises:
+            SourceError: that is no host.
+        """
+        try:
+            address = address_of(host)
+            return cls(address, reach or Reach.of([address]))
+        except ValueError as error:
+            raise SourceError(f"{host!r} is no host of a registry", "check the address") from error
 
     def tags(self, repository: str) -> list[str]:
         """Return every tag of a repository.
@@ -81,8 +106,11 @@ class Registry:
         """Tell whether a repository has what a tag or digest names.
 
         Raises:
-            SourceError: it may not be read, or the registry answers with something else.
+            NotAsked: the registry is an internal host that nobody has named.
+            SourceError: it may not be read, or the registry answers with something else; or there are no such names.
         """
+        if not _REPOSITORY.fullmatch(repository) or not _REFERENCE.fullmatch(reference):
+            raise SourceError(f"{repository}, {reference}: no registry has such names", "check the image's name")
         answer = self._authorized(f"{self.address}/v2/{repository}/manifests/{reference}", _MANIFESTS)
         if answer.status not in (200, 404):
             raise _refusal(answer)
@@ -103,10 +131,13 @@ class Registry:
 
     def _ask(self, url: str, accepted: str) -> web.Answer:
         wanted = {"Accept": accepted} if accepted else {}
-        return web.get(url, _with(self._authorization) | wanted, largest=LARGEST)
+        return web.get(url, _with(self._authorization) | wanted, largest=LARGEST, reach=self.reach)
 
     def _authorize(self, challenge: str) -> str:
-        """Return what to send with a request: a token that the registry's own server gives, or name and password."""
+        """Return what to send with a request: a token that the registry's own server gives, or name and password.
+
+        These go to the registry, and to a server for tokens that belongs to it; another one is asked as anybody asks.
+        """
         basic = _credentials(urlsplit(self.address).netloc)
         kind, _, rest = challenge.partition(" ")
         if kind.lower() != "bearer":
@@ -118,7 +149,8 @@ class Registry:
                 f"{self.address} sends its caller to {web.shown(realm)} for a token", "name another source with --chart"
             )
         wanted = {name: asked[name] for name in ("service", "scope") if name in asked}
-        answer = web.get(f"{realm}?{urlencode(wanted)}", _with(basic), largest=LARGEST)
+        login = _with(basic) if belongs(urlsplit(realm).hostname or "", urlsplit(self.address).hostname or "") else {}
+        answer = web.get(f"{realm}?{urlencode(wanted)}", login, largest=LARGEST, reach=self.reach)
         if answer.status != 200:
             raise _refusal(answer)
         said = _object(answer)
@@ -127,6 +159,30 @@ class Registry:
             raise SourceError(f"{web.shown(realm)} gives no token", "name another source with --chart")
         redact.learn(token)
         return f"Bearer {token}"
+
+
+def address_of(host: str) -> str:
+    """Return the base of the registry at a host; one on this machine is spoken to without TLS.
+
+    Raises:
+        ValueError: that is no host.
+    """
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is no host")
+    return f"{'http' if web.is_loopback(urlsplit(f'//{host}').hostname) else 'https'}://{host}"
+
+
+def belongs(realm: str, registry: str) -> bool:
+    """Tell whether a server for tokens is a registry's own: the same host, or one of the same domain.
+
+    As auth.docker.io is of registry-1.docker.io, and gitlab.example.org of registry.example.org's.
+    """
+    if realm == registry:
+        return True
+    domain = registry.partition(".")[2]
+    if "." not in domain or _IP.fullmatch(registry) or _NO_PLACE.fullmatch(domain) or domain in _SHARED:
+        return False
+    return realm == domain or realm.endswith(f".{domain}")
 
 
 def _with(authorization: str) -> dict[str, str]:

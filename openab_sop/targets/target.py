@@ -16,6 +16,7 @@ from openab_sop import storage
 from openab_sop.errors import NothingToDo, SettingsError, TargetError
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
+from openab_sop.shown import command
 from openab_sop.targets.chart_source import ChartSource
 from openab_sop.targets.notes import Notes
 from openab_sop.targets.values import TargetValues
@@ -108,7 +109,8 @@ def choose(
         what = "is" if wanted else f"is the newest stable version of {source}, and"
         raise TargetError(
             f"{version} {what} older than {current}, which runs",
-            f"to go back: --target-version={version} --allow-downgrade; if the source lags behind: another --chart",
+            f"to go back: {command(f'--target-version={version}')} --allow-downgrade; "
+            "if the source lags behind: another --chart",
         )
     return version
 

@@ -18,6 +18,7 @@ import yaml
 from openab_sop import redact, storage
 from openab_sop.errors import SettingsError
 from openab_sop.objects import Object
+from openab_sop.shown import command
 
 OTHERS = 0o077
 """Bits of a file's mode by which others may do something with it."""
@@ -113,7 +114,9 @@ def _read(file: Path) -> Object:
     mapping = cast(Object, values)
     redact.learn_values(mapping)
     if file.stat().st_mode & OTHERS and _holds_secret(mapping):
-        raise SettingsError(f"--values={file} holds secrets, and others may read it", f"chmod 600 {file}")
+        raise SettingsError(
+            f"--values={file} holds secrets, and others may read it", command("chmod", "600", str(file))
+        )
     return mapping
 
 

@@ -22,6 +22,7 @@ from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import Blueprint
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.targets.announce import Announcer
 from openab_sop.targets.values import TargetValues
@@ -138,7 +139,7 @@ class Maintenance:
             raise ReleaseError(
                 f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
                 f"upgrade {course.id} has left it at revision {course.last}, deployed",
-                f"find out who changed it: helm history {listed.name}",
+                f"find out who changed it: {command('helm', 'history', listed.name)}",
             )
         return listed
 

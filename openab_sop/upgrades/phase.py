@@ -22,6 +22,7 @@ from openab_sop.releases.release import Release
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
+from openab_sop.shown import one_line
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
 from openab_sop.upgrades.judging import judge
@@ -316,8 +317,10 @@ class Phase:
         self._watch = None
 
     def _question(self) -> str:
-        back = f" The way back takes {self._course.way_back}." if self._course.way_back else ""
-        since = f" Since this version settled, the agent changed its files: {self._later}." if self._later else ""
+        back = f" The way back takes {one_line(self._course.way_back)}." if self._course.way_back else ""
+        since = (
+            f" Since this version settled, the agent changed its files: {one_line(self._later)}." if self._later else ""
+        )
         words = "\n".join(f"  {answer.value}: {meaning}" for answer, meaning in MEANINGS.items())
         return (
             f"{self._m.name} runs {self.version}. Send a test message in the chat: does the bot answer, "

@@ -10,6 +10,7 @@ from openab_sop.backups.items import Selection
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.restores.restore import Restoration
+from openab_sop.shown import command
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
@@ -34,7 +35,7 @@ def restart(cluster: Cluster, agent: Agent) -> list[str]:
         ),
         what=f"the end of the pods of {agent.deployment}",
         timeout=ENDED,
-        next_step=f"kubectl -n {cluster.namespace} describe pods -l '{agent.selector}'",
+        next_step=command("kubectl", "-n", cluster.namespace, "describe", "pods", "-l", agent.selector),
     )
     return list(old.values())
 

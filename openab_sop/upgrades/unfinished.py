@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+
 from openab_sop.agents.standstill import STOPPED
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import at, part
 from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
+from openab_sop.shown import command
+
+_BEGUN = {"suites/restore", "suites/reinstall", "suites/rollback"}
+_WITH = {"--backup", "--items", "--logins", "--abandon"}
+"""Stages that hold the lock and leave on it how they are run again, and with which options."""
 
 
 def closed_elsewhere(course: Course, release: Release) -> str:
@@ -39,18 +46,34 @@ def require_running(release: Release, board: Board) -> None:
             still[agent.deployment] = str(noted)
     if still:
         begun = board.doing()
-        kubectl = f"kubectl --context {cluster.access.context} -n {cluster.namespace}"
+        kubectl = ("kubectl", "--context", cluster.access.context, "-n", cluster.namespace)
         by_hand = " && ".join(
-            f"{kubectl} scale deploy {name} --replicas={replicas} && {kubectl} annotate deploy {name} {STOPPED}-"
+            f"{command(*kubectl, 'scale', 'deploy', name, f'--replicas={replicas}')} && "
+            f"{command(*kubectl, 'annotate', 'deploy', name, f'{STOPPED}-')}"
             for name, replicas in still.items()
         )
-        again = begun if begun.startswith("pytest ") else "pytest suites/rollback" if begun else ""
+        again = again_by(begun)
         raise ReleaseError(
             f"{', '.join(still)} stands still: a run that did not end has stopped it"
             + (f" ({begun})" if begun else ""),
             (f"do again what it did, which ends it: {again}; or, " if again else "")
             + f"if the data are as they should be, start it: {by_hand}",
         )
+
+
+def again_by(begun: str) -> str:
+    """Return the command that a note on the lock names, if it is one as a run of ours begins it; else the rollback.
+
+    Others than us may write that note, and what is returned is pasted into a shell (issue 14).
+    """
+    try:
+        words = shlex.split(begun)
+    except ValueError:
+        words = []
+    ours = words[:1] == ["pytest"] and {*words[1:2]} & _BEGUN and {w.partition("=")[0] for w in words[2:]} <= _WITH
+    if ours:
+        return command(*words)
+    return "pytest suites/rollback" if begun else ""
 
 
 def require_well(release: Release) -> list[str]:
@@ -68,7 +91,7 @@ def require_well(release: Release) -> list[str]:
             raise ReleaseError(
                 f"{release.version} is deployed already, and {agent.deployment} does not run: "
                 f"{ready} of {wanted} replicas are ready",
-                f"kubectl -n {release.namespace} describe pods -l '{agent.selector}' shows why; "
+                f"{command('kubectl', '-n', release.namespace, 'describe', 'pods', '-l', agent.selector)} shows why; "
                 "--force applies the version once more",
             )
     return paused

@@ -20,6 +20,7 @@ from openab_sop.rehearsals import outcome
 from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
+from openab_sop.shown import command
 from openab_sop.targets import target as targets
 from openab_sop.targets import values
 from openab_sop.targets.target import Target
@@ -91,7 +92,7 @@ class Upgrade:
         if course.target != str(self.target.version):
             raise ReleaseError(
                 f"an upgrade to {course.target} is under way since {course.begun} (id {course.id})",
-                f"go on with it: --target-version={course.target}; or back: pytest suites/rollback",
+                f"go on with it: {command(f'--target-version={course.target}')}; or back: pytest suites/rollback",
             )
         if reply:
             self._said = reply.word
@@ -137,7 +138,8 @@ class Upgrade:
                 f"backup {m.course.backup}",
                 why,
                 "the baseline of the upgrade that waits: without it nothing leads back",
-                f"bring it back, then answer; or answer without it: --accept={BASELINE_GONE} --reason=TEXT",
+                "bring it back, then answer; or answer without it: "
+                + command(f"--accept={BASELINE_GONE}", "--reason=TEXT"),
             )
             return Verdict(f"backup {m.course.backup}", (finding,))
         m.without_baseline = why
@@ -286,7 +288,9 @@ class Upgrade:
             raise ReleaseError(
                 f"upgrade {course.id} goes by way of {course.prerelease or 'no pre-release'}, not of "
                 f"{self.target.prerelease or 'none'}",
-                f"name it: --prerelease-version={course.prerelease}" if course.prerelease else "go on without one",
+                f"name it: {command(f'--prerelease-version={course.prerelease}')}"
+                if course.prerelease
+                else "go on without one",
             )
         if course.options.get("post_renderer", "") != self.maintenance.helm.post_renderer:
             began = course.options.get("post_renderer") or "none"

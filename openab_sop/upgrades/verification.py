@@ -13,6 +13,7 @@ from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import VolumeSince, names, volume_since
+from openab_sop.shown import command
 from openab_sop.upgrades import fingerprint
 from openab_sop.verdict import Finding, Verdict
 
@@ -53,7 +54,15 @@ class Seen:
 
     def told(self) -> str:
         """Return the findings as a verdict's text."""
-        return str(Verdict(f"{self.release} runs {self.version}", tuple(self.findings)))
+        return str(self._verdict)
+
+    def require(self) -> None:
+        """Raise ``NotPassed`` if something was found."""
+        self._verdict.require()
+
+    @property
+    def _verdict(self) -> Verdict:
+        return Verdict(f"{self.release} runs {self.version}", tuple(self.findings))
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ def verify(release: Release, version: str, host_of: HostOf, course: Course, volu
     seen.findings += _version(release, version)
     seen.lost += fingerprint.lost(release, course)
     for agent in release.agents:
-        name, describe = agent.deployment, f"kubectl -n {release.namespace} describe deployment {agent.deployment}"
+        name, describe = agent.deployment, _describe(release, agent.deployment)
         pod, wanted = agent.pod(release.cluster), rendered.image(name)
         seen.images[name] = f"{wanted}, {pod.image_id}"
         live = release.cluster.get("Pod", pod.name)
@@ -154,7 +163,7 @@ def verify(release: Release, version: str, host_of: HostOf, course: Course, volu
     for key, uid in course.claims.items():
         if key in seen.lost:
             now = fingerprint.claim(release.cluster, mounted[key]) if key in mounted else "of none"
-            where = f"kubectl -n {release.namespace} describe deployment {key.partition('/')[0]}"
+            where = _describe(release, key.partition("/")[0])
             seen.findings.append(Finding(f"claim of {key}", f"UID {now}", f"UID {uid}, as before", where))
         elif looked := volumes.get(key):
             seen.changes[key] = looked.changes
@@ -183,5 +192,9 @@ def _version(release: Release, version: str) -> Iterator[Finding]:
             f"release {release.name}",
             f"{release.version}, {release.status}",
             f"{version}, deployed",
-            f"helm history {release.name}",
+            command("helm", "history", release.name),
         )
+
+
+def _describe(release: Release, deployment: str) -> str:
+    return command("kubectl", "-n", release.namespace, "describe", "deployment", deployment)

@@ -14,6 +14,7 @@ from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
 from openab_sop.releases.course import Course, End, now
+from openab_sop.shown import command
 from openab_sop.upgrades.maintenance import Maintenance
 from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
 
@@ -110,7 +111,7 @@ class WayBack:
         if half:
             self._m.notes["standing still"] = (
                 f"WARNING: {', '.join(sorted(half))}: data are half written; "
-                f"pytest suites/restore --backup={course.backup} brings them back"
+                f"{command('pytest', 'suites/restore', f'--backup={course.backup}')} brings them back"
             )
         told = f"upgrade {course.id} from {course.version} to {course.target} is closed as it is: {reason}"
         return told + (f"; started: {', '.join(started)}" if started else "")

@@ -25,6 +25,7 @@ from openab_sop.errors import SopError
 from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
+from openab_sop.shown import command
 from openab_sop.upgrades import unfinished
 
 collecting = pytest.mark.collecting
@@ -132,7 +133,7 @@ def test_rebuild(draft: Draft, evidence: Evidence) -> None:
 def test_verification_gate(draft: Draft, evidence: Evidence) -> None:
     """2.9 Everything is there, equals what the pod has by SHA-256, and can be read back in full."""
     verdict = draft.verify()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -156,5 +157,5 @@ def test_backup_is_complete(
         audit.facts |= draft.doubts(encrypted_before=bool(earlier and earlier.manifest.sealed_to and not recipients))
     if draft.uncovered:
         audit.facts["not in the backup"] = f"WARNING: {'; '.join(draft.uncovered)}"
-    audit.next_step = f"keep it; it comes back by: pytest suites/restore --backup={backup.place}"
+    audit.next_step = f"keep it; it comes back by: {command('pytest', 'suites/restore', f'--backup={backup.place}')}"
     evidence("backup", f"{backup.place}, {backup.size} bytes")

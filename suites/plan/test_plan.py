@@ -19,7 +19,7 @@ def test_volumes_are_kept(planning: Planning, evidence: Evidence) -> None:
     """3.1 Every agent keeps its claim, and finds its files in it."""
     found = planning.about("volumes")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -27,7 +27,7 @@ def test_workloads_stay(planning: Planning, evidence: Evidence) -> None:
     """3.1 Deployments keep their names, selectors, strategy and number of pods."""
     found = planning.about("workloads")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -35,7 +35,7 @@ def test_images_move(planning: Planning, evidence: Evidence) -> None:
     """3.1 Each agent gets the image of the version, of its own flavour, and one that can be had."""
     found = planning.about("images")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -43,7 +43,7 @@ def test_configuration_keeps_its_meaning(planning: Planning, evidence: Evidence)
     """3.1 Adapters stay on, tokens and variables are there, and every value that had an effect still has one."""
     found = planning.about("configuration")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -51,7 +51,7 @@ def test_pods_follow_their_configuration(planning: Planning, evidence: Evidence)
     """3.1 A pod whose configuration changes is replaced."""
     found = planning.about("restarts")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -59,7 +59,7 @@ def test_edits_by_hand_are_known(planning: Planning, evidence: Evidence) -> None
     """3.1 Nothing that was edited by hand is overwritten, or stops Helm."""
     found = planning.about("drift")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -67,7 +67,7 @@ def test_cluster_takes_it(planning: Planning, evidence: Evidence) -> None:
     """3.1 The release is well, and the cluster takes each object and each pod of the target."""
     found = planning.about("cluster")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -75,7 +75,7 @@ def test_data_are_found(planning: Planning, evidence: Evidence) -> None:
     """3.1 What is on the volumes is where the version looks for it, not covered, and readable."""
     found = planning.about("data")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.collecting
@@ -83,7 +83,7 @@ def test_path_is_a_way(planning: Planning, evidence: Evidence) -> None:
     """3.1 The way leads forward, and past no version that asked for something."""
     found = planning.about("path")
     evidence("findings", found)
-    assert found.passed, str(found)
+    found.require()
 
 
 @pytest.mark.gate

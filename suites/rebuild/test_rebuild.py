@@ -15,7 +15,7 @@ from openab_sop.restores.reconstruction import Reconstruction
 def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
     """5.1 The backup is read back in full before anything is touched."""
     verdict = prove(backup)
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("backup", backup.place)
 
 
@@ -23,7 +23,7 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 def test_nothing_is_in_the_way(reconstruction: Reconstruction, evidence: Evidence) -> None:
     """5.1 The release is not there, and its claims are not, or empty."""
     verdict = reconstruction.fits()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -52,7 +52,7 @@ def test_claims_are_made(reconstruction: Reconstruction, evidence: Evidence) -> 
 def test_volumes_may_be_filled(reconstruction: Reconstruction, evidence: Evidence) -> None:
     """5.1 Each volume is empty but for this backup, in nobody's use, and large enough."""
     verdict = reconstruction.preflight()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -65,7 +65,7 @@ def test_volumes_are_filled(reconstruction: Reconstruction, progress: Progress, 
 def test_volumes_are_proved(reconstruction: Reconstruction, evidence: Evidence) -> None:
     """5.2 The digests in the helper pods equal the backup's, file by file, before any agent runs."""
     verdict = reconstruction.verify()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 

@@ -31,7 +31,7 @@ def test_backup_is_restored(rehearsal: Rehearsal, progress: Progress, evidence: 
 def test_restore_is_proved(rehearsal: Rehearsal, evidence: Evidence) -> None:
     """5.2 Every file of the copy is as the backup says, by digests: this backup can be restored."""
     verdict = rehearsal.prove()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -88,5 +88,5 @@ def test_rehearsal_passes(rehearsal: Rehearsal, audit: Audit, evidence: Evidence
     """3.2 Gate: the new version does nothing bad that the old one does not, or it was accepted with a reason."""
     judged = rehearsal.judge()
     audit.facts |= rehearsal.highlights(judged)
-    assert judged.passed, str(judged)
+    judged.require()
     evidence("verdict", judged)

@@ -16,7 +16,7 @@ from openab_sop.restores.reinstall import Reinstall
 def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
     """4.5 The backup is read back in full before anything is touched."""
     verdict = prove(backup)
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("backup", backup.directory)
 
 
@@ -24,7 +24,7 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 def test_backup_belongs_here(reinstall: Reinstall, consent: Consent, evidence: Evidence) -> None:
     """4.5 The backup is of this namespace, what follows is wanted, and no other run maintains its release."""
     verdict = reinstall.fits()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("wanted", consent(reinstall.intent))
     evidence("lock", reinstall.hold())
 
@@ -48,7 +48,7 @@ def test_agents_are_stopped(reinstall: Reinstall, evidence: Evidence) -> None:
 def test_volumes_may_be_restored_into(reinstall: Reinstall, evidence: Evidence) -> None:
     """4.5 Each claim is the backup's own, and large enough."""
     verdict = reinstall.preflight()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -61,7 +61,7 @@ def test_volumes_are_restored(reinstall: Reinstall, progress: Progress, evidence
 def test_volumes_are_proved(reinstall: Reinstall, evidence: Evidence) -> None:
     """4.5 The pod's own digests equal the backup's, file by file."""
     verdict = reinstall.verify()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 

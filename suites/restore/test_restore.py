@@ -16,7 +16,7 @@ from openab_sop.restores.restore import Restoration
 def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
     """5.1 The backup is read back in full before anything is touched."""
     verdict = prove(backup)
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("backup", backup.place)
 
 
@@ -24,7 +24,7 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 def test_backup_is_of_this_release(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 The backup is of this release, and of agents that it has."""
     verdict = restoration.fits()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("to restore", restoration.selection)
 
 
@@ -52,7 +52,7 @@ def test_agents_are_stopped(restoration: Restoration, evidence: Evidence) -> Non
 def test_volumes_may_be_restored_into(restoration: Restoration, evidence: Evidence) -> None:
     """5.1 Each claim is the backup's own, or new and empty, and large enough."""
     verdict = restoration.preflight()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -75,7 +75,7 @@ def test_secrets_are_restored(restoration: Restoration, evidence: Evidence) -> N
 def test_volumes_are_proved(restoration: Restoration, evidence: Evidence) -> None:
     """5.2 The pod's own digests equal the backup's, file by file."""
     verdict = restoration.verify()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 

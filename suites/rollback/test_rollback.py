@@ -107,7 +107,7 @@ def test_old_version_is_verified(rollback: Rollback, host_of: HostOf, audit: Aud
     audit.facts |= seen.highlights
     if left := rollback.left_over():
         audit.facts["left behind"] = f"WARNING: the version that was taken back has made {', '.join(left)}"
-    assert not seen.findings, seen.told()
+    seen.require()
     audit.facts["version now"] = str(rollback.now)
 
 

@@ -26,7 +26,7 @@ def test_upgrade_is_taken_up(upgrade: Upgrade, reply: Reply | None, audit: Audit
 def test_backup_is_valid(upgrade: Upgrade, evidence: Evidence) -> None:
     """3.0 A valid backup of this release, at the revision that the upgrade starts from, exists."""
     verdict = upgrade.require_backup()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -34,7 +34,7 @@ def test_backup_is_valid(upgrade: Upgrade, evidence: Evidence) -> None:
 def test_dry_run_passes(upgrade: Upgrade, evidence: Evidence) -> None:
     """3.1 Helm renders each version, and the API takes each object of it by dryRun=All."""
     verdict = upgrade.dry_run()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 

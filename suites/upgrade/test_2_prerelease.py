@@ -20,7 +20,7 @@ def test_prerelease_is_applied(prerelease: Phase, evidence: Evidence) -> None:
 def test_prerelease_runs_well(prerelease: Phase, evidence: Evidence) -> None:
     """3.2 Rollout, Ready, connected, no panic in the log, and so for a while."""
     verdict = prerelease.judge()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -37,7 +37,7 @@ def test_prerelease_is_verified(prerelease: Phase, host_of: HostOf, audit: Audit
     evidence("volumes", seen.changes)
     evidence("since it settled", seen.later or "nothing changed")
     audit.facts |= seen.highlights
-    assert not seen.findings, seen.told()
+    seen.require()
 
 
 @pytest.mark.gate

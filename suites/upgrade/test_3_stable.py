@@ -20,7 +20,7 @@ def test_stable_is_applied(stable: Phase, evidence: Evidence) -> None:
 def test_stable_runs_well(stable: Phase, evidence: Evidence) -> None:
     """3.4 Rollout, Ready, connected, no panic in the log, and so for a while."""
     verdict = stable.judge()
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -37,7 +37,7 @@ def test_stable_is_verified(stable: Phase, host_of: HostOf, audit: Audit, eviden
     evidence("volumes", seen.changes)
     evidence("since it settled", seen.later or "nothing changed")
     audit.facts |= seen.highlights
-    assert not seen.findings, seen.told()
+    seen.require()
 
 
 @pytest.mark.gate

@@ -22,7 +22,7 @@ def test_backup_is_one(named_backup: Backup, audit: Audit, evidence: Evidence) -
 def test_backup_is_of_this_release(named_backup: Backup, settings: Settings, evidence: Evidence) -> None:
     """2.9 The backup is of the release that --namespace and --release name."""
     verdict = proof.belongs(named_backup, settings.namespace, settings.release)
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -30,7 +30,7 @@ def test_backup_is_of_this_release(named_backup: Backup, settings: Settings, evi
 def test_encrypted_files_are_as_written(named_backup: Backup, evidence: Evidence) -> None:
     """2.9 Every file of an encrypted backup is as it was written; that takes no key."""
     verdict = proof.sealed_files(named_backup)
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)
 
 
@@ -38,5 +38,5 @@ def test_encrypted_files_are_as_written(named_backup: Backup, evidence: Evidence
 def test_backup_is_sound(backup: Backup, settings: Settings, evidence: Evidence) -> None:
     """2.9 Every file is as it was written, every home reads back as its Contents say, every database is sound."""
     verdict = proof.prove(backup, quick=settings.quick)
-    assert verdict.passed, str(verdict)
+    verdict.require()
     evidence("verdict", verdict)

@@ -12,6 +12,7 @@ from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.plan import Plan
 from openab_sop.releases.manifest import HOOK
 from openab_sop.rule import blocks, warns
+from openab_sop.shown import command
 from openab_sop.targets.capacity import requests
 from openab_sop.verdict import Finding
 
@@ -59,7 +60,12 @@ def release_not_deployed(plan: Plan) -> Iterator[Finding]:
 def agent_unwell(plan: Plan) -> Iterator[Finding]:
     """An agent does not run well before anything was done."""
     for name, seen in plan.unwell.items():
-        yield Finding(name, seen, "an agent that runs well now", f"kubectl describe deployment {name}; mend it first")
+        yield Finding(
+            name,
+            seen,
+            "an agent that runs well now",
+            f"{command('kubectl', 'describe', 'deployment', name)}; mend it first",
+        )
 
 
 @blocks(

@@ -12,6 +12,7 @@ from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.rule import blocks, warns
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")
@@ -99,7 +100,7 @@ def reference_missing(plan: Plan) -> Iterator[Finding]:
                         f"{agent.name}.{where}",
                         f"{who} needs {kind} {where}: {problem}",
                         "it is there",
-                        f"kubectl get {kind} {name}",
+                        command("kubectl", "get", kind, name),
                     )
 
 

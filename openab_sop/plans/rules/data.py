@@ -10,6 +10,7 @@ from openab_sop.agents.workload import Workload
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules.configuration import configuration, settings
 from openab_sop.rule import blocks, warns
+from openab_sop.shown import command
 from openab_sop.targets.version import Version
 from openab_sop.upstream.configuration import outside
 from openab_sop.verdict import Finding
@@ -48,8 +49,8 @@ def file_moved(plan: Plan) -> Iterator[Finding]:
                     f"{new.name}.{move.old}",
                     f"it is on the volume; from {move.since} on it is read from {move.new}",
                     f"{move.new} in the home",
-                    f"copy it there before the upgrade: kubectl exec deploy/{old.name} -- sh -c "
-                    f"'cd && mkdir -p {PurePosixPath(move.new).parent} && cp -a {move.old} {move.new}'",
+                    "copy it there before the upgrade: "
+                    + command("kubectl", "exec", f"deploy/{old.name}", "--", "sh", "-c", _copy(move)),
                 )
 
 
@@ -141,3 +142,9 @@ def _named(plan: Plan, agent: Workload) -> Iterator[Move]:
         path = settings(plan.old, agent).get(move.setting)
         if isinstance(path, str) and path and not PurePosixPath(path).is_absolute():
             yield replace(move, old=move.old.format(path), new=move.new.format(path))
+
+
+def _copy(move: Move) -> str:
+    """Return what a shell in the container copies the file with."""
+    parent = str(PurePosixPath(move.new).parent)
+    return f"cd && {command('mkdir', '-p', '--', parent)} && {command('cp', '-a', '--', move.old, move.new)}"

@@ -10,6 +10,7 @@ from openab_sop.objects import Object
 from openab_sop.plans.plan import Key, Plan
 from openab_sop.releases import provenance
 from openab_sop.rule import blocks, warns
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 _FATEFUL = (("data",), ("stringData",), ("binaryData",), ("spec", "template", "spec"), ("spec", "replicas"))
@@ -85,7 +86,7 @@ def _finding(key: Key, fields: list[str]) -> Finding:
         "/".join(key),
         f"edited by hand since the revision: {', '.join(fields[:_SHOWN])}{more}",
         "what Helm's record says",
-        f"put it into the values; helm get manifest and kubectl get {key[0]} {key[1]} show both",
+        f"put it into the values; helm get manifest and {command('kubectl', 'get', *key)} show both",
     )
 
 

@@ -79,6 +79,14 @@ def image_untold(plan: Plan) -> Iterator[Finding]:
     for name, image in _told(plan, "unknown"):
         seen = f"{image} is on no node, and its registry does not answer this machine"
         yield Finding(name, seen, _PULLABLE, "pytest suites/upgrade pulls it while the old version serves")
+    for name, image in _told(plan, "internal"):
+        seen = f"{image} is on no node, and its registry was not asked: internal address, which only the chart names"
+        yield Finding(
+            name,
+            seen,
+            _PULLABLE,
+            "if you know this registry, name the image in the values; else ask the chart's authors",
+        )
 
 
 RULES = (image_unchanged, image_cached, image_floats, image_flavour, image_missing, image_untold)

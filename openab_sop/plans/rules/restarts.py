@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import warns
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 
@@ -25,7 +26,7 @@ def not_restarted(plan: Plan) -> Iterator[Finding]:
                         f"{kind} {name} changes, and the pod is not replaced",
                         "a pod that starts with what it was given",
                         "pytest suites/upgrade restarts and judges it; after a plain helm upgrade: "
-                        f"kubectl rollout restart deployment/{new.name}",
+                        + command("kubectl", "rollout", "restart", f"deployment/{new.name}"),
                     )
 
 

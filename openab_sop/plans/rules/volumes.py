@@ -9,10 +9,11 @@ from openab_sop.agents.workload import Workload
 from openab_sop.objects import at
 from openab_sop.plans.plan import Plan, is_kept
 from openab_sop.rule import blocks, warns
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 CLAIM = "PersistentVolumeClaim"
-_KEEP = "kubectl annotate pvc {claim} helm.sh/resource-policy=keep keeps it; then bring it into the target's values"
+_KEEP = "helm.sh/resource-policy=keep"
 
 
 @blocks("claim-deleted", "Helm deletes a claim that left the chart, and what the agent knows goes with it.")
@@ -26,7 +27,8 @@ def claim_deleted(plan: Plan) -> Iterator[Finding]:
                 f"the claim of {agents.get(claim, plan.release)} leaves the release and is deleted; "
                 f"{_fate(plan, claim)}",
                 "a claim that stays",
-                _KEEP.format(claim=claim) + " (persistence.existingClaim)",
+                f"{command('kubectl', 'annotate', 'pvc', claim, _KEEP)} keeps it; then bring it into the target's "
+                "values (persistence.existingClaim)",
             )
 
 
@@ -55,7 +57,7 @@ def claim_lost(plan: Plan) -> Iterator[Finding]:
                 claim,
                 f"the claim of {agent} is gone, is being deleted, or has lost its volume",
                 "a claim that is Bound",
-                f"find out who did that: kubectl describe pvc {claim}",
+                f"find out who did that: {command('kubectl', 'describe', 'pvc', claim)}",
             )
 
 
@@ -122,7 +124,7 @@ def claim_missing(plan: Plan) -> Iterator[Finding]:
                     f"{change.name}.{claim}",
                     f"it would mount claim {claim}, which is not there",
                     "a claim that exists",
-                    f"check persistence.existingClaim; kubectl get pvc {claim}",
+                    f"check persistence.existingClaim; {command('kubectl', 'get', 'pvc', claim)}",
                 )
 
 
@@ -136,7 +138,7 @@ def protection_lost(plan: Plan) -> Iterator[Finding]:
                 claim,
                 "the target has no keep policy for it",
                 "helm.sh/resource-policy: keep",
-                f"after the upgrade: kubectl annotate pvc {claim} helm.sh/resource-policy=keep",
+                f"after the upgrade: {command('kubectl', 'annotate', 'pvc', claim, _KEEP)}",
             )
 
 

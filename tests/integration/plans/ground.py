@@ -44,9 +44,9 @@ class Ground:
         return self.world.kubectl("--namespace", self.namespace, *arguments)
 
     def judge(self, chart: Path) -> Judgement:
-        """What the plan says of an upgrade to a chart."""
+        """What the plan says of an upgrade to a chart that is said to come from the world's registry."""
         release = releases.resolve(self.helm_cli, releases.find(self.helm_cli, None))
-        return judge([Survey(release).plan(chart)], {})
+        return judge([Survey(release, source=self.world.registry()).plan(chart)], {})
 
     def helm(self, action: str, chart: Path, *arguments: str, helm: Path | None = None) -> str:
         """What helm, or the one given, says to an action of the release if it refuses; empty if it does not."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from openab_sop import redact
-from openab_sop.errors import SourceError
+from openab_sop.errors import NotAsked, SourceError
 from openab_sop.targets import registry
 from openab_sop.targets.registry import Registry
 from tests.served import Asked, Says, Server, serving
@@ -89,6 +89,87 @@ def test_a_login_goes_to_its_own_registry_only(no_logins: Path) -> None:
     with serving(guarded(paged)) as server:
         tags(server)
         assert "Authorization" not in server.asked[1].headers
+
+
+def test_a_login_goes_to_no_server_for_tokens_but_the_registry_s_own(no_logins: Path) -> None:
+    """Whoever can change the answer of a registry names where its readers get a token."""
+    with serving(guarded(paged)) as other:
+        realm = f"http://localhost:{other.host.rpartition(':')[2]}/token"
+        with serving(guarded(paged, realm)) as server:
+            no_logins.write_text(json.dumps({"auths": {server.host: {"auth": "bWU6czNjcmV0LXdvcmQ="}}}))
+            assert tags(server) == TAGS, "it is asked as anybody asks"
+        assert other.paths() == ["/token"]
+        assert "Authorization" not in other.asked[0].headers
+
+
+def test_a_login_does_not_follow_a_redirect(no_logins: Path) -> None:
+    def leads_away(asked: Asked) -> Says:
+        if asked.path == "/token":
+            return Says(status=307, headers={"Location": f"{other.url}/token"})
+        return guarded(paged)(asked)
+
+    with serving(guarded(paged)) as other, serving(leads_away) as server:
+        no_logins.write_text(json.dumps({"auths": {server.host: {"auth": "bWU6czNjcmV0LXdvcmQ="}}}))
+        assert tags(server) == TAGS
+        assert server.asked[1].headers["Authorization"] == "Basic bWU6czNjcmV0LXdvcmQ="
+        assert "Authorization" not in other.asked[0].headers
+
+
+@pytest.mark.parametrize(
+    ("realm", "at", "its_own"),
+    [
+        ("ghcr.io", "ghcr.io", True),
+        ("auth.docker.io", "registry-1.docker.io", True),
+        ("gitlab.com", "registry.gitlab.com", True),
+        ("gitlab.example.org", "registry.example.org", True),
+        ("auth.docker.io", "docker.io", False),  # below a name alone, io, are strangers
+        ("evil.io", "ghcr.io", False),
+        ("ghcr.io.evil.example", "ghcr.io", False),
+        ("evildocker.io", "registry-1.docker.io", False),
+        ("evil.co.uk", "registry.co.uk", False),
+        ("evil.azurecr.io", "mine.azurecr.io", False),
+        ("10.0.0.6", "10.0.0.5", False),
+        ("1.0.0.5", "10.0.0.5", False),
+        ("fd00::1", "fd00::2", False),
+        ("", "localhost", False),
+    ],
+)
+def test_whose_server_for_tokens_it_is(realm: str, at: str, its_own: bool) -> None:
+    assert registry.belongs(realm, at) == its_own
+
+
+@pytest.mark.parametrize("realm", ["http://169.254.169.254/latest", "http://10.0.0.1/token"])
+def test_no_registry_has_this_machine_ask_others_inside(realm: str) -> None:
+    with serving(guarded(paged, realm)) as server, pytest.raises(NotAsked, match="not asked: internal address"):
+        tags(server)
+
+
+@pytest.mark.parametrize(
+    ("repository", "reference"),
+    [
+        ("../../admin", "x"),
+        ("x/../../admin", "x"),
+        ("x?y", "z"),
+        ("x", "y/../../z"),
+        ("x", "?a=b"),
+        ("x", ""),
+        ("", "x"),
+        ("x y", "z"),
+        ("x", "sha256:../.."),
+        ("X", "y"),
+    ],
+)
+def test_a_name_of_an_image_is_no_path_to_something_else(repository: str, reference: str) -> None:
+    with serving(lambda _: Says()) as server:
+        with pytest.raises(SourceError, match="no registry has such names"):
+            Registry.at(server.host).has(repository, reference)
+        assert server.asked == []
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a/b", "me@host", "host#", "host?", "host:x", "[::1", "-x", "host\n"])
+def test_what_is_no_host_is_no_registry(host: str) -> None:
+    with pytest.raises(SourceError, match="is no host"):
+        Registry.at(host)
 
 
 def test_basic_authentication(no_logins: Path) -> None:

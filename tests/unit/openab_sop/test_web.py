@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
+import subprocess
 import time
 from collections.abc import Callable
 from http.client import HTTPMessage
 from io import BytesIO
+from pathlib import Path
 from urllib.request import Request
 
 import pytest
@@ -104,3 +107,22 @@ def test_a_message_shows_no_password_and_no_query() -> None:
 )
 def test_this_machine_is_known(host: str, local: bool) -> None:
     assert web.is_loopback(host) == local
+
+
+def test_tls_is_proved_by_name_although_an_address_is_connected_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    out = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "certificate")]
+    subprocess.run(["openssl", *made, *names, *out], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    with serving(lambda _: Says(b"there"), context) as server:
+        port = server.url.rpartition(":")[2]
+        with pytest.raises(SourceError, match="CERTIFICATE_VERIFY_FAILED"):
+            web.get(f"https://localhost:{port}/")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate"))
+        assert web.get(f"https://localhost:{port}/").body == b"there"
+        with pytest.raises(SourceError, match="CERTIFICATE_VERIFY_FAILED"):
+            web.get(f"https://127.0.0.1:{port}/")

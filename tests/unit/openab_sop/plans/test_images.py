@@ -96,6 +96,7 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
     # image-missing, image-untold
     "nobody has it": (found_to_be("missing"), ["image-missing:rel-kiro"]),
     "nobody can say": (found_to_be("unknown"), ["image-untold:rel-kiro"]),
+    "nobody was asked": (found_to_be("internal"), ["image-untold:rel-kiro"]),
     "a node has it": (found_to_be("there"), []),
     "its registry offers it": (found_to_be("offered"), []),
     "a companion's is missing": (gateway(), ["companion-appears:rel-gateway", "image-missing:rel-gateway.gateway"]),

@@ -10,6 +10,7 @@ from openab_sop import redact
 from openab_sop.plans.judgement import judge
 from openab_sop.plans.page import page
 from openab_sop.plans.plan import Plan
+from tests.unit.fixtures.pages import HARMLESS, HOSTILE, digest, seen
 from tests.unit.openab_sop.plans.drawn import claim, config, drawn, now, secret, then, thing
 
 OLD, NEW, KEPT = "old-t0ken-of-the-chat", "new-t0ken-of-the-chat", "same-t0ken-of-the-chat"
@@ -134,3 +135,22 @@ def test_a_browser_obeys_nothing_of_it() -> None:
     assert f"ConfigMap {evil}".replace("<", "&lt;").replace(">", "&gt;") in html
     assert "<script" not in html
     assert "\x1b" not in shown(drawn(unwell={"x\x1b[2J": "y\x1b[2J"}))
+
+
+def test_names_and_values_become_no_elements() -> None:
+    """A chart, its values and who edits the namespace choose all of this (issue 14)."""
+    evil = drawn(
+        now(config(f"a: {HOSTILE}"), thing("ConfigMap", HOSTILE, data={HOSTILE: HOSTILE}), pvc=claim()),
+        then(config(f"b: {HOSTILE}"), replicas=0, image=f"evil{HOSTILE}:1"),
+        unwell={HOSTILE: HOSTILE},
+    )
+    plain = drawn(now(config("a: 1"), thing("ConfigMap", "x", data={"y": "z"})), then(config("b: 1"), replicas=0))
+    before, after = seen(page(judge([plain], {}))), seen(page(judge([evil], {})))
+    assert after.tags <= {*before.tags, "br"}
+    assert after.attributes <= {*before.attributes, *HARMLESS}
+    assert after.text.count("<script>") > 4
+    (style,) = after.contents["style"]
+    assert "script" not in after.contents
+    assert after.values["meta.content"][0] == (
+        f"default-src 'none'; style-src {digest(style)}; base-uri 'none'; form-action 'none'"
+    )
