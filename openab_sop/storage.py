@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISLNK, S_ISREG
 from tempfile import NamedTemporaryFile
 from typing import IO
 
@@ -88,6 +90,32 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def regular(directory: Path, name: str) -> Path:
+    """Return the path of a file below a directory, if it is one and no link leads there (issue 14).
+
+    Args:
+        name: relative to the directory; never ``..`` or absolute.
+
+    Raises:
+        BackupError: it is missing, is not a file, or a symbolic link is on the way.
+    """
+    path, mode = directory, 0
+    for part in name.split("/"):
+        path /= part
+        try:
+            mode = path.lstat().st_mode
+        except (OSError, ValueError) as error:
+            raise BackupError(f"{name} is missing in {directory}", "use another backup") from error
+        if S_ISLNK(mode):
+            raise BackupError(
+                f"{name} in {directory} is a symbolic link: a backup has none",
+                f"do not use it: somebody else has changed it; where it leads: {shlex.join(['ls', '-l', str(path)])}",
+            )
+    if not S_ISREG(mode):
+        raise BackupError(f"{name} in {directory} is not a file", "do not use it: somebody else has changed it")
+    return path
 
 
 def free(path: Path) -> int:

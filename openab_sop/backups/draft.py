@@ -18,6 +18,7 @@ from openab_sop.backups import backup, coverage, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
+from openab_sop.backups.kept_objects import is_clusters_own, is_helms_own
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, Broken, NotFound, NotNeeded, SopError
@@ -188,7 +189,8 @@ class Draft:
         """Write every Secret and ConfigMap of the release and its pods (SOP 2.6).
 
         Returns:
-            Their file names; "absent: Secret x" for one that a pod refers to and runs without.
+            Their file names; "absent: Secret x" for one that a pod refers to and runs without, "left out: Secret x"
+            for one that the cluster or Helm makes itself.
         """
         kept: list[str] = []
         for kind, names in (("Secret", self.release.secrets), ("ConfigMap", self.release.config_maps)):
@@ -200,6 +202,9 @@ class Draft:
                     continue
                 if kind == "Secret":
                     redact.learn_secret(found)
+                if is_clusters_own(found) or is_helms_own(found):
+                    kept.append(f"left out: {kind} {name}")
+                    continue
                 kept.append(f"{kind.lower()}-{name}.yaml")
                 self._write(kept[-1], as_yaml(found))
         return kept

@@ -17,7 +17,7 @@ from pathlib import Path
 from secrets import randbelow, token_hex
 
 from openab_sop import storage
-from openab_sop.backups import backup
+from openab_sop.backups import backup, schema
 from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, TAKE, Backup, Manifest, StoredFile
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.sealing import opened
@@ -62,12 +62,19 @@ class RemoteBackup:
             BackupError: there is none, or it is damaged, of a newer tool, or of another backup.
         """
         place = f"{store.url}/{name}"
-        if MANIFEST not in store.files(name):
+        size = store.files(name).get(MANIFEST)
+        if size is None:
             raise BackupError(f"{place} is not a backup: it has no {MANIFEST}", "name one with --backup=URL")
+        schema.require_size(size, f"{place}/{MANIFEST}")
         manifest = Manifest.parse(store.read(f"{name}/{MANIFEST}"), place)
         if manifest.name != name:
             raise BackupError(f"{place}/{MANIFEST} is of backup {manifest.name}", RETAKE)
         return cls(store, name, manifest)
+
+    def strangers(self) -> tuple[str, ...]:
+        """Return what is in its directory and is not listed, but for claims; nothing of it is ever fetched."""
+        listed = {MANIFEST, *(file.path for file in self.manifest.contents)}
+        return tuple(path for path in self.store.files(self.name) if path not in listed and not path.startswith(CLAIM))
 
     def damage(self, *, quick: bool) -> str:
         """Tell what of its files is not as it was written, in words; empty if all is.
@@ -191,7 +198,7 @@ def fetched(
             if file.path in there:
                 _fetch(found, file, copy.path / file.path, arrived)
         place = f"{found.store.url}/{found.name}"
-        yield Backup(copy.path, replace(found.manifest, contents=contents), place)
+        yield Backup(copy.path, replace(found.manifest, contents=contents), place, strangers=found.strangers())
     finally:
         copy.discard()
 
@@ -239,7 +246,7 @@ def upload(store: Store, source: Path, manifest: Manifest, journal: Journal, pro
         raise
     with suppress(BackupError):  # it is complete: the next run removes the claim
         store.remove([claim])
-    return Backup(source, manifest, f"{store.url}/{name}")
+    return Backup(source, manifest, f"{store.url}/{name}", strangers=())
 
 
 def delete(store: Store, name: str) -> None:

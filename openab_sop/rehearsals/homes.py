@@ -191,10 +191,11 @@ class Homes:
         return (path for path in held.since(self.may_vanish).gone() if path not in ours)
 
     def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
-        directory, scratch = self.source.directory / stored.key, kept / stored.key
+        archive, contents = (self.source.file(f"{stored.key}/{name}") for name in (HOME, CONTENTS))
+        scratch = kept / stored.key
         scratch.mkdir(mode=0o700, parents=True)
-        with (directory / CONTENTS).open() as lines:
-            return treat(directory / HOME, read(lines), stored.databases, scratch, stored.inside)
+        with contents.open() as lines:
+            return treat(archive, read(lines), stored.databases, scratch, stored.inside)
 
     def _seen(self) -> dict[str, Traces]:
         """Tell by agent what was left on all of its volumes."""

@@ -39,6 +39,7 @@ class Held:
     """A volume that no agent writes to, and what must change on it.
 
     Attributes:
+        archive: the backup's, as it was when it was backed up.
         since: tells what had become of it.
         kept: paths of logins that are newer on it, and stay.
     """
@@ -109,12 +110,11 @@ def hold(
     helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
     place = TemporaryDirectory(prefix="openab-sop-")
     with place as name, helper as reached, reached.held() as pod, comparison(scratch := Path(name)) as table:
-        directory = source.directory / stored.key
-        volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
+        volume = Volume(pod, agent.home, agent.foreign, table, source.file(f"{stored.key}/{CONTENTS}"), below)
         volume.look()
-        since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
+        since = partial(VolumeSince, volume, stored, source, scratch, table)
         kept = volume.keep_newer_logins(agent.inside) if keep_logins and not below else ()
-        yield Held(agent, stored, directory / HOME, volume, volume.change(), since, kept)
+        yield Held(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
 
 
 class Holding:

@@ -241,7 +241,7 @@ def _taken(plan: Blueprint, claim: str) -> Finding:
         "it is there, and it has been written to",
         "no claim, an empty one, or one that a rebuild from this backup has begun to fill",
         f"bring the release back on it with the backup's chart and values (helm install {plan.release} "
-        f"{plan.chart.name} --values=values.yaml); then: pytest suites/restore --backup={plan.source.manifest.name}",
+        f"{plan.chart_file} --values=values.yaml); then: pytest suites/restore --backup={plan.source.manifest.name}",
     )
 
 

@@ -203,7 +203,7 @@ class Maintenance:
         """Return the file of values that a version of the target is rendered with and sent."""
         if self.values and self.values.given:
             return self.values.store(self.file.path.parent)
-        return self.baseline().directory / "values.yaml"
+        return self.baseline().file("values.yaml")
 
     def known(self) -> Collection[str]:
         """Return the names of the release's Deployments before the upgrade; none where the baseline is gone."""
