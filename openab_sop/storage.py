@@ -15,6 +15,7 @@ from stat import S_ISLNK, S_ISREG
 from tempfile import NamedTemporaryFile
 from typing import IO
 
+from openab_sop import trusted
 from openab_sop.errors import BackupError
 
 CHUNK = 1 << 20
@@ -24,9 +25,12 @@ ANOTHER = "another directory with --backup-root=DIR (with --staging=DIR, if back
 def private_directory(path: Path) -> None:
     """Create a directory for its owner alone (0700), with its parents.
 
+    One that is there keeps its mode: others may read names in it, and nothing that we make there is readable to them.
+
     Raises:
-        BackupError: it cannot be created or written.
+        BackupError: it cannot be created or written, or is not ours alone (``trusted``).
     """
+    trusted.require(path, ANOTHER)
     try:
         for directory in reversed([parent for parent in path.parents if not parent.exists()]):
             directory.mkdir(mode=0o700, exist_ok=True)

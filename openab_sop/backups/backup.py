@@ -270,6 +270,14 @@ class Backup:
         return tuple(name for name in names_below(self.directory) if name not in listed and not _is_ours(name))
 
     @property
+    def scratch(self) -> Path | None:
+        """Where what is taken out of it may be written meanwhile: into a private copy, which goes when the run ends.
+
+        None if it is no copy: what it holds is on the disk as it is, and the system's temporary directory will do.
+        """
+        return self.directory if self.strangers is not None else None
+
+    @property
     def place(self) -> str:
         """Where it is kept: its URL or its directory, as ``--backup`` takes it."""
         return self.url or str(self.directory)

@@ -6,9 +6,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from openab_sop import storage
+from openab_sop import storage, temporary
 from openab_sop.backups import database
 from openab_sop.backups.archive import extract, read_back
 from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, StoredAgent, StoredFile
@@ -27,8 +26,8 @@ def prove(backup: Backup, *, quick: bool = False, every_name: bool = False) -> V
         quick: read a sample of each home, not the whole of it. What a sample misses it cannot name.
         every_name: name whatever is there and is not listed; else only what passes for a part of the backup.
     """
-    with TemporaryDirectory(prefix="openab-sop-") as scratch:
-        verdict = verify(backup, Path(scratch), quick=quick)
+    with temporary.scratch(backup.scratch) as scratch:
+        verdict = verify(backup, scratch, quick=quick)
     found = (_stranger(name) for name in backup.unlisted() if every_name or _passes_for_ours(name))
     return Verdict(verdict.checked, (*verdict.findings, *found))
 

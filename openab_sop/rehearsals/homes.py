@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import read
@@ -121,7 +121,7 @@ class Homes:
     def make_harmless(self) -> dict[str, Treated]:
         """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
         if not self.harmless:
-            kept = Path(self._kept.enter_context(TemporaryDirectory(prefix="openab-sop-")))
+            kept = self._kept.enter_context(temporary.scratch(self.source.scratch))
             self.harmless |= {held.stored.key: self._treated(held.stored, kept) for held in self._held}
         for held in self._held:
             if (treated := self.harmless[held.stored.key]).changed:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import in_home
 from openab_sop.backups import database
@@ -262,13 +263,12 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
     Raises:
         PodError: the pod was cut off.
     """
-    scratch = TemporaryDirectory(prefix="openab-sop-")
-    with scratch as name, comparison(Path(name)) as table, pod.held() as held:
+    with temporary.scratch(backup.scratch) as scratch, comparison(scratch) as table, pod.held() as held:
         stored = next(stored for stored in backup.manifest.stored if stored.key == agent.key)
         contents = backup.file(f"{stored.key}/{CONTENTS}")
         volume = Volume(held, agent.home, agent.foreign, table, contents, ())
         volume.look()
-        yield VolumeSince(volume, stored, backup, Path(name), table, may_vanish)
+        yield VolumeSince(volume, stored, backup, scratch, table, may_vanish)
 
 
 def _is_configuration(path: str) -> bool:

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.workload import claims_of
@@ -108,8 +108,8 @@ def hold(
         PodError: no helper can be started.
     """
     helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
-    place = TemporaryDirectory(prefix="openab-sop-")
-    with place as name, helper as reached, reached.held() as pod, comparison(scratch := Path(name)) as table:
+    place = temporary.scratch(source.scratch)
+    with place as scratch, helper as reached, reached.held() as pod, comparison(scratch) as table:
         volume = Volume(pod, agent.home, agent.foreign, table, source.file(f"{stored.key}/{CONTENTS}"), below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source, scratch, table)

@@ -117,10 +117,21 @@ class Restoration:
                 )
         findings += self._other_secrets()
         if self.selection.touches_volumes:
+            findings += self.unfit_for_keeping()
             findings += self._without_claim()
             findings += self._other_users()
             findings += self._in_the_way()
         return Verdict("the backup belongs to this release", tuple(findings))
+
+    def unfit_for_keeping(self) -> list[Finding]:
+        """Say why nothing can be set aside beside the backup, before anything is stopped (SOP 5.1 +)."""
+        place = self.source.directory.parent
+        try:
+            storage.private_directory(place)
+        except BackupError as error:
+            expected = "a directory of this user's own, where what is newer is set aside"
+            return [Finding(str(place), error.problem, expected, error.next_step)]
+        return []
 
     def _without_claim(self) -> Iterator[Finding]:
         """Name agents whose home was on a claim, and is on none now."""
