@@ -194,7 +194,7 @@ class Backup:
         """
         path = directory / MANIFEST
         try:
-            if path.is_symlink():
+            if os.path.lexists(path):
                 storage.regular(directory, MANIFEST)
             schema.require_size(path.stat().st_size, path)
             return cls(directory, Manifest.parse(path.read_bytes(), path))
@@ -218,7 +218,7 @@ class Backup:
         Raises:
             BackupError: as ``path``; or its content is another one.
         """
-        path = self.path(name)
+        path = self._of_its_size(name)
         state = _state(path)
         if self._intact.get(name) != state:
             self.require_intact(name, storage.digest(path))
@@ -231,11 +231,18 @@ class Backup:
         Raises:
             BackupError: as ``file``; or it cannot be read.
         """
-        path = self.path(name)
+        path = self._of_its_size(name)
+        schema.require_size(self.manifest.listed(name).size, path)
         with storage.told(path):
             content = path.read_bytes()
         self.require_intact(name, hashlib.sha256(content).hexdigest())
         return content
+
+    def _of_its_size(self, name: str) -> Path:
+        path = self.path(name)
+        if path.stat().st_size != self.manifest.listed(name).size:
+            raise _changed(name)
+        return path
 
     def deployed(self) -> list[int]:
         """Return the revisions that were deployed when it was taken, as ``helm-history.json`` has them (SOP 4.2).
@@ -256,7 +263,7 @@ class Backup:
             BackupError: it has.
         """
         if digest != self.manifest.listed(name).sha256:
-            raise BackupError(f"the content of {name} has changed since it was backed up", RETAKE)
+            raise _changed(name)
 
     def vouch_for(self, name: str) -> None:
         """Take down that a file was read just now and has its digest: ``file`` need not read it again."""
@@ -326,6 +333,10 @@ def newest(root: Path, cluster: str, namespace: str, release: str) -> Backup | N
 def is_home(path: str) -> bool:
     """Tell whether a file of a backup holds a home or its Contents; encrypted ones too."""
     return "/pvc-data/" in path
+
+
+def _changed(name: str) -> BackupError:
+    return BackupError(f"the content of {name} has changed since it was backed up", RETAKE)
 
 
 def _is_ours(name: str) -> bool:

@@ -17,7 +17,7 @@ from openab_sop.shown import harmless, one_line
 Check = Callable[[Any], bool]
 
 LARGEST = 64 << 20
-"""Bytes of a ``backup.json`` that is read; one with 100,000 files has 20 MB."""
+"""Bytes of a file that is read as a whole; a ``backup.json`` of 100,000 files has 20 MB."""
 BITS = 63
 """A number of files or bytes has no more."""
 
@@ -53,14 +53,14 @@ def check(data: object) -> None:
 
 
 def require_size(size: int, path: object) -> None:
-    """Refuse a ``backup.json`` that is too large to be one.
+    """Refuse a file that is too large to be read as a whole.
 
     Raises:
         BackupError: it has more than ``LARGEST`` bytes.
     """
     if size > LARGEST:
         raise BackupError(
-            f"{path} has {size} bytes; a backup's list has at most {LARGEST}",
+            f"{path} has {size} bytes; such a file of a backup has at most {LARGEST}",
             "do not use it: we have not written it; use another backup",
         )
 

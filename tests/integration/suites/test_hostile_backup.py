@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,33 @@ def test_a_word_of_the_list_is_no_option_and_no_path(
     run = ground.run(stage, copy)
     assert run.status == 1, run.output
     assert f"this tool has not written it: {field} is '{value}'" in " ".join(run.output.split())
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o1777, 0), (0o700, 54321)], ids=["all", "sticky", "theirs"])
+def test_a_backup_root_that_others_could_fill(ground: Ground, tmp_path: Path, mode: int, owner: int) -> None:
+    """Nothing is written there: no home, no Secret, no session."""
+    root = tmp_path / "root"
+    root.mkdir()
+    root.chmod(mode)
+    os.chown(root, owner, 0)
+    suites = replace(ground.tiny.suites, backup_root=root)
+    run = suites.run("suites/backup", f"--namespace={ground.tiny.namespace}")
+    assert run.status == 1, run.output
+    told = f"{root} belongs to 54321" if owner else f"{root} may be written by others"
+    assert told in " ".join(run.output.split())
+    assert f"next: {f'if it is yours: sudo chown root {root}' if owner else f'chmod go-w {root}'}" in run.output
+    assert list(root.iterdir()) == []
+
+
+def test_a_backup_that_others_could_exchange_stops_no_agent(ground: Ground, copy: Path) -> None:
+    """What is newer would be set aside beside it, where others could take its place."""
+    copy.parent.chmod(0o777)
+    before = ground.pods()
+    run = ground.run("restore", copy)
+    assert run.status == 1, run.output
+    assert f"{copy.parent} may be written by others (mode 0777)" in " ".join(run.output.split())
+    assert ground.pods() == before
+    assert run.verdicts()["test_agents_are_stopped"] == "not run"
 
 
 def test_a_pod_in_the_place_of_a_secret_is_not_made(ground: Ground, copy: Path, tmp_path: Path) -> None:

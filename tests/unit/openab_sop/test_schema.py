@@ -113,7 +113,7 @@ def test_a_list_beyond_all_measure(backup: Backup) -> None:
     """It is refused by its size, and not read."""
     with (backup.directory / MANIFEST).open("r+b") as file:
         file.truncate(schema.LARGEST + 1)
-    with pytest.raises(BackupError, match="bytes; a backup's list has at most"):
+    with pytest.raises(BackupError, match="bytes; such a file of a backup has at most"):
         Backup.load(backup.directory)
 
 
