@@ -117,7 +117,7 @@ def holders(place: Path) -> list[Path]:
 def test_a_database_of_an_encrypted_backup_never_lies_in_the_temporary_directory(
     elsewhere: Path, tmp_path: Path
 ) -> None:
-    """A run is killed while it has one extracted; what it leaves is below the backup root, and the next run clears it."""
+    """A run is killed while it has one extracted: what it leaves is below the backup root, and goes with the next."""
     pair, root = age_pair(tmp_path, "key"), tmp_path / "root"
     backup = sealed(root, pair.public)
     shutil.rmtree(root / f".home-of-{backup.name}")
