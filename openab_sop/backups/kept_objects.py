@@ -130,7 +130,7 @@ def _is_base64(found: Any) -> bool:
     if not _is_text(found):
         return False
     try:
-        for text in (found or {}).values():
+        for text in cast(dict[str, str], found or {}).values():
             b64decode(text, validate=True)
     except ValueError:
         return False

@@ -36,6 +36,10 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal.close()
 
 
+def quiet(*_: object) -> None:
+    """Listens to nothing."""
+
+
 def to_shadow(path: Path) -> None:
     path.unlink()
     path.symlink_to("/etc/shadow")
@@ -103,7 +107,11 @@ def test_what_has_changed_is_not_read(backup: Backup) -> None:
 def test_an_archive_is_digested_once(backup: Backup, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was proved is not read again, until somebody has written to it."""
     assert prove(backup).passed
-    monkeypatch.setattr("openab_sop.storage.digest", lambda path: pytest.fail(f"{path} is read again"))
+
+    def digest(path: Path) -> str:
+        pytest.fail(f"{path} is read again")
+
+    monkeypatch.setattr("openab_sop.storage.digest", digest)
     backup.file(ARCHIVE)
     (backup.directory / ARCHIVE).touch()
     with pytest.raises(pytest.fail.Exception, match="is read again"):
@@ -145,7 +153,7 @@ def test_what_is_not_listed_in_a_store_is_named_and_not_fetched(
 ) -> None:
     (tmp_path / "store").mkdir()
     store = Store(f"file://{tmp_path}/store")
-    place = upload(store, backup.directory, backup.manifest, journal, lambda *_: None)
+    place = upload(store, backup.directory, backup.manifest, journal, quiet)
     store.write(f"{place.name}/secret-x.yaml", b"kind: Pod")
     with fetched(RemoteBackup.load(store, place.name), tmp_path / "root", journal) as copy:
         assert not (copy.directory / "secret-x.yaml").exists()
