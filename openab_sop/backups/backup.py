@@ -30,6 +30,8 @@ PLAIN = 1
 PARTIAL = ".partial"
 """End of the hidden name of what is not, or no longer, a backup; the next run removes it."""
 MANIFEST = "backup.json"
+SIGNATURE = "backup.json.sig"
+"""An SSH signature over ``backup.json``, where one was wanted."""
 HISTORY = "helm-history.json"
 HOME = "pvc-data/home.tar"
 CONTENTS = "pvc-data/contents.jsonl"
@@ -341,7 +343,7 @@ def _changed(name: str) -> BackupError:
 
 def _is_ours(name: str) -> bool:
     """Tell whether a name that is not listed is this tool's: earlier versions listed no ``backup.json`` of a home."""
-    return name.rpartition("/")[2] == MANIFEST
+    return name == SIGNATURE or name.rpartition("/")[2] == MANIFEST
 
 
 def _state(path: Path) -> tuple[int, ...]:
@@ -369,12 +371,12 @@ def names_below(directory: Path) -> list[str]:
 
 
 def files_below(directory: Path, apply: Apply = map) -> Iterator[StoredFile]:
-    """Yield every file of a backup's directory but ``backup.json`` itself, by its path.
+    """Yield every file of a backup's directory but ``backup.json`` and its signature, by its path.
 
     Args:
         apply: as ``map``; an executor's digests them beside what else is done. Which files there are is seen at once.
     """
-    files = [storage.regular(directory, name) for name in names_below(directory) if name != MANIFEST]
+    files = [storage.regular(directory, name) for name in names_below(directory) if name not in (MANIFEST, SIGNATURE)]
     return apply(
         lambda path: StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path)), files
     )

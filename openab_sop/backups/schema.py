@@ -172,7 +172,7 @@ _VOLUME: Mapping[str, Check] = {
     "inside?": lambda value: value in ("", ".") or is_below(value),
 }
 _FILE: Mapping[str, Check] = {
-    "path": lambda value: is_below(value) and value != "backup.json",
+    "path": lambda value: is_below(value) and value not in ("backup.json", "backup.json.sig"),
     "size": _number(0),
     "sha256": _matches(r"[0-9a-f]{64}", 64),
 }

@@ -180,6 +180,30 @@ def test_a_backup_that_others_could_exchange_stops_no_agent(ground: Ground, copy
     assert run.verdicts()["test_agents_are_stopped"] == "not run"
 
 
+def test_a_backup_that_nobody_of_us_has_signed(ground: Ground, copy: Path, tmp_path: Path) -> None:
+    """It is whole, and all its digests are right; but who wrote them is not proved."""
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    (tmp_path / "signers").write_text(f"us@example.org {key.with_suffix('.pub').read_text()}")
+    demand = ("--items=secret", f"--require-signature={tmp_path / 'signers'}")
+    login = secret(ground.tiny.namespace, DEPLOYMENT, type="Opaque")
+    put(copy, f"secret-{DEPLOYMENT}.yaml", login, listed=True)
+    before = ground.secret(DEPLOYMENT)
+    run = ground.run("restore", copy, *demand)
+    assert run.status == 1, run.output
+    assert "is not signed, and --require-signature demands it" in " ".join(run.output.split())
+    _, signed = ground.tiny.backup(f"--sign-with={key}")
+    put(signed, f"secret-{DEPLOYMENT}.yaml", login, listed=True)
+    run = ground.run("restore", signed, *demand)
+    assert run.status == 1, run.output
+    assert "is not signed by anybody in" in " ".join(run.output.split())
+    assert ground.secret(DEPLOYMENT) == before
+    _, sound = ground.tiny.backup(f"--sign-with={key}")
+    run = ground.run("restore", sound, *demand)
+    assert run.status == 0, run.output
+    assert "signed by: us@example.org" in run.output
+
+
 def test_a_pod_in_the_place_of_a_secret_is_not_made(ground: Ground, copy: Path, tmp_path: Path) -> None:
     """The namespace is gone: nothing of it is made, not even the namespace."""
     put(copy, "secret-evil.yaml", privileged(ground.tiny.namespace), listed=False)
