@@ -25,6 +25,8 @@ class Settings:
         delete: names of the backups that cleanup deletes (SOP 6.1).
         encrypt_to: recipients of new backups: public keys, or files with some.
         identity: file with the secret key that opens encrypted ones.
+        sign_with: file of the SSH key that signs new backups.
+        require_signature: file of those who may have signed a backup that is used.
         snapshot_above: bytes above which a home is read from a snapshot (SOP 2.8).
         chart: where charts come from (SOP 1.3).
         target_version, prerelease_version: what to upgrade to, and what to validate first (SOP 1.3, 1.5).
@@ -66,6 +68,8 @@ class Settings:
     delete: tuple[str, ...]
     encrypt_to: tuple[str, ...]
     identity: str | None
+    sign_with: str | None
+    require_signature: str | None
     snapshot_above: int
     chart: str
     target_version: str | None

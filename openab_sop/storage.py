@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISLNK, S_ISREG
 from tempfile import NamedTemporaryFile
 from typing import IO
 
+from openab_sop import trusted
 from openab_sop.errors import BackupError
 
 CHUNK = 1 << 20
@@ -22,9 +25,12 @@ ANOTHER = "another directory with --backup-root=DIR (with --staging=DIR, if back
 def private_directory(path: Path) -> None:
     """Create a directory for its owner alone (0700), with its parents.
 
+    One that is there keeps its mode: others may read names in it, and nothing that we make there is readable to them.
+
     Raises:
-        BackupError: it cannot be created or written.
+        BackupError: it cannot be created or written, or is not ours alone (``trusted``).
     """
+    trusted.require(path, ANOTHER)
     try:
         for directory in reversed([parent for parent in path.parents if not parent.exists()]):
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -88,6 +94,32 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def regular(directory: Path, name: str) -> Path:
+    """Return the path of a file below a directory, if it is one and no link leads there (issue 14).
+
+    Args:
+        name: relative to the directory; never ``..`` or absolute.
+
+    Raises:
+        BackupError: it is missing, is not a file, or a symbolic link is on the way.
+    """
+    path, mode = directory, 0
+    for part in name.split("/"):
+        path /= part
+        try:
+            mode = path.lstat().st_mode
+        except (OSError, ValueError) as error:
+            raise BackupError(f"{name} is missing in {directory}", "use another backup") from error
+        if S_ISLNK(mode):
+            raise BackupError(
+                f"{name} in {directory} is a symbolic link: a backup has none",
+                f"do not use it: somebody else has changed it; where it leads: {shlex.join(['ls', '-l', str(path)])}",
+            )
+    if not S_ISREG(mode):
+        raise BackupError(f"{name} in {directory} is not a file", "do not use it: somebody else has changed it")
+    return path
 
 
 def free(path: Path) -> int:

@@ -212,10 +212,22 @@ class AgentBackup:
         for stored in self._base.manifest.stored if self._base else ():
             if stored.key == self.agent.key and stored.claim_uid == self._claim_uid:
                 assert self._base is not None
-                directory = self._base.directory / stored.key
-                listed = {file.path: file.sha256 for file in self._base.manifest.contents}
-                return Base(directory / HOME, listed.get(f"{stored.key}/{HOME}", ""), directory / CONTENTS)
+                return self._base_of(self._base, stored.key)
         return None
+
+    @staticmethod
+    def _base_of(base: Backup, key: str) -> Base | None:
+        """The copy of a volume in an earlier backup, if that lists it."""
+        archive, contents = f"{key}/{HOME}", f"{key}/{CONTENTS}"
+        digests = {file.path: file.sha256 for file in base.manifest.contents}
+        if not {archive, contents} <= digests.keys():
+            return None
+
+        def check() -> None:
+            base.path(archive)
+            base.file(contents)
+
+        return Base(base.directory / archive, digests[archive], base.directory / contents, check)
 
     def _extract(self, item: Item, files: tuple[Entry, ...]) -> None:
         target = self._directory / item.name

@@ -7,9 +7,11 @@ pvc-data/, which holds the whole home (``home.tar``) and its Contents (``content
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cattrs
@@ -17,6 +19,8 @@ from cattrs.errors import BaseValidationError
 
 from openab_sop import storage
 from openab_sop.agents.workload import volume_key
+from openab_sop.backups import schema
+from openab_sop.backups.schema import Refused
 from openab_sop.errors import BackupError
 
 SCHEMA = 2
@@ -26,6 +30,9 @@ PLAIN = 1
 PARTIAL = ".partial"
 """End of the hidden name of what is not, or no longer, a backup; the next run removes it."""
 MANIFEST = "backup.json"
+SIGNATURE = "backup.json.sig"
+"""An SSH signature over ``backup.json``, where one was wanted."""
+HISTORY = "helm-history.json"
 HOME = "pvc-data/home.tar"
 CONTENTS = "pvc-data/contents.jsonl"
 PREFIX = "openab-backup-"
@@ -127,31 +134,37 @@ class Manifest:
         """Read ``backup.json``, which is at ``path``.
 
         Raises:
-            BackupError: it is damaged, or of a newer tool.
+            BackupError: it is damaged, of a newer tool, or has a value that may not be there (``schema``).
         """
+        schema.require_size(len(text), path)
         try:
             data = json.loads(text)
-            if (schema := int(data["schema"])) > SCHEMA:
+            if (number := int(data["schema"])) > SCHEMA:
                 raise BackupError(
-                    f"{path} has schema {schema}; this tool knows {SCHEMA}",
+                    f"{path} has schema {number}; this tool knows {SCHEMA}",
                     "use the version of openab-sop that wrote it",
                 )
-            manifest = cattrs.structure(data, cls)
-            inside = all(_is_below(name) for name in manifest.names())
-        except (ValueError, TypeError, KeyError, BaseValidationError) as error:
+            schema.check(data)
+            return cattrs.structure(data, cls)
+        except Refused as error:
+            raise BackupError(f"{path} is damaged, or this tool has not written it: {error}", RETAKE) from error
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
-        if not inside:
-            raise BackupError(f"{path} names files outside its directory", RETAKE)
-        return manifest
 
     def is_of(self, cluster: str, namespace: str, release: str) -> bool:
         """Tell whether the backup is of a release."""
         return (self.cluster, self.namespace, self.release) == (cluster, namespace, release)
 
-    def names(self) -> Iterator[str]:
-        """Yield every name of a file or directory in it."""
-        yield from (file.path for file in self.contents)
-        yield from (stored.key for stored in self.stored)
+    def listed(self, path: str) -> StoredFile:
+        """Return what is said of a file.
+
+        Raises:
+            BackupError: nothing is.
+        """
+        for file in self.contents:
+            if file.path == path:
+                return file
+        raise BackupError(f"backup.json does not list {path}", "use another backup: only files that it lists count")
 
 
 @dataclass(frozen=True)
@@ -161,12 +174,18 @@ class Backup:
     Attributes:
         url: where it is kept, if the directory is but a copy.
         recipients: public keys of those to whom it is encrypted, if the directory is an opened copy.
+        strangers: names that are where it is kept and are not listed, if the directory is but a copy.
+
+    Only files that ``backup.json`` lists are its own, and only as long as they have the digests that it lists: whatever
+    acts on a file takes it from ``path``, ``file`` or ``read``, never from the directory (issue 14).
     """
 
     directory: Path
     manifest: Manifest
     url: str = ""
     recipients: tuple[str, ...] = ()
+    strangers: tuple[str, ...] | None = None
+    _intact: dict[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]], compare=False, repr=False)
 
     @classmethod
     def load(cls, directory: Path) -> Backup:
@@ -177,11 +196,95 @@ class Backup:
         """
         path = directory / MANIFEST
         try:
+            if os.path.lexists(path):
+                storage.regular(directory, MANIFEST)
+            schema.require_size(path.stat().st_size, path)
             return cls(directory, Manifest.parse(path.read_bytes(), path))
         except OSError as error:
             raise BackupError(
                 f"{directory} is not a backup: {path.name}: {error.strerror}", "name one with --backup=DIR"
             ) from error
+
+    def path(self, name: str) -> Path:
+        """Return where a listed file is; its content may be another one (``file``).
+
+        Raises:
+            BackupError: it is not listed, not there, not a file, or behind a symbolic link.
+        """
+        self.manifest.listed(name)
+        return storage.regular(self.directory, name)
+
+    def file(self, name: str) -> Path:
+        """Return where a listed file is, whose content has the digest that is listed; it is read once a run.
+
+        Raises:
+            BackupError: as ``path``; or its content is another one.
+        """
+        path = self._of_its_size(name)
+        state = _state(path)
+        if self._intact.get(name) != state:
+            self.require_intact(name, storage.digest(path))
+            self._intact[name] = state
+        return path
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a small listed file; its digest is that of what is returned.
+
+        Raises:
+            BackupError: as ``file``; or it cannot be read.
+        """
+        path = self._of_its_size(name)
+        schema.require_size(self.manifest.listed(name).size, path)
+        with storage.told(path):
+            content = path.read_bytes()
+        self.require_intact(name, hashlib.sha256(content).hexdigest())
+        return content
+
+    def _of_its_size(self, name: str) -> Path:
+        path = self.path(name)
+        if path.stat().st_size != self.manifest.listed(name).size:
+            raise _changed(name)
+        return path
+
+    def deployed(self) -> list[int]:
+        """Return the revisions that were deployed when it was taken, as ``helm-history.json`` has them (SOP 4.2).
+
+        Raises:
+            BackupError: the file has not what it was made of.
+        """
+        try:
+            rows = json.loads(self.read(HISTORY))
+            return [int(row["revision"]) for row in rows if row["status"] == "deployed"]
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
+            raise BackupError(f"{HISTORY} of backup {self.name} is no history of a release", RETAKE) from error
+
+    def require_intact(self, name: str, digest: str) -> None:
+        """Stop if a file that was read has another digest than the one that is listed.
+
+        Raises:
+            BackupError: it has.
+        """
+        if digest != self.manifest.listed(name).sha256:
+            raise _changed(name)
+
+    def vouch_for(self, name: str) -> None:
+        """Take down that a file was read just now and has its digest: ``file`` need not read it again."""
+        self._intact[name] = _state(self.path(name))
+
+    def unlisted(self) -> tuple[str, ...]:
+        """Return what is where it is kept and is not listed: nobody acts on it."""
+        if self.strangers is not None:
+            return self.strangers
+        listed = {file.path for file in self.manifest.contents}
+        return tuple(name for name in names_below(self.directory) if name not in listed and not _is_ours(name))
+
+    @property
+    def scratch(self) -> Path | None:
+        """Where what is taken out of it may be written meanwhile: into a private copy, which goes when the run ends.
+
+        None if it is no copy: what it holds is on the disk as it is, and the system's temporary directory will do.
+        """
+        return self.directory if self.strangers is not None else None
 
     @property
     def place(self) -> str:
@@ -234,18 +337,46 @@ def is_home(path: str) -> bool:
     return "/pvc-data/" in path
 
 
-def _is_below(name: str) -> bool:
-    """Tell whether a name leads below a directory: somebody else may have written ``backup.json``."""
-    return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
+def _changed(name: str) -> BackupError:
+    return BackupError(f"the content of {name} has changed since it was backed up", RETAKE)
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a name that is not listed is this tool's: earlier versions listed no ``backup.json`` of a home."""
+    return name == SIGNATURE or name.rpartition("/")[2] == MANIFEST
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What is another one as soon as somebody has written to a file."""
+    found = path.lstat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def names_below(directory: Path) -> list[str]:
+    """Return the name of whatever is below a directory and is not a directory itself, sorted; links are not followed.
+
+    Raises:
+        BackupError: a directory cannot be read.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    found: list[str] = []
+    with storage.told(directory):
+        for parent, directories, files in os.walk(directory, onerror=stop):
+            links = [name for name in directories if Path(parent, name).is_symlink()]
+            found += [str(Path(parent, name).relative_to(directory)) for name in (*files, *links)]
+    return sorted(found)
 
 
 def files_below(directory: Path, apply: Apply = map) -> Iterator[StoredFile]:
-    """Yield every file of a backup's directory but ``backup.json`` itself, by its path.
+    """Yield every file of a backup's directory but ``backup.json`` and its signature, by its path.
 
     Args:
         apply: as ``map``; an executor's digests them beside what else is done. Which files there are is seen at once.
     """
-    files = sorted(path for path in directory.rglob("*") if path.is_file() and path.name != MANIFEST)
+    files = [storage.regular(directory, name) for name in names_below(directory) if name not in (MANIFEST, SIGNATURE)]
     return apply(
         lambda path: StoredFile(str(path.relative_to(directory)), path.stat().st_size, storage.digest(path)), files
     )

@@ -56,10 +56,11 @@ def survey(root: Path) -> list[Kept]:
     """Read every backup below a root in full, oldest first, and mark the newest good one of each release.
 
     Raises:
-        BackupError: there is no such root.
+        BackupError: there is no such root, or others may write to it.
     """
     if not root.is_dir():
         raise BackupError(f"{root} is not a directory", "name the backup root with --backup-root=DIR")
+    storage.private_directory(root)
     found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir() and not path.is_symlink()]
     newest = {kept.release: kept.name for kept in found if not kept.damage}
     return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]

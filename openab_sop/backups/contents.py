@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +16,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
+
+from openab_sop.backups.schema import is_below
+from openab_sop.errors import BackupError
 
 Side = Literal["pod", "copy", "before", "base"]
 
@@ -59,7 +63,7 @@ class Entry:
         """Refuse what no file system has: who sends it is not to be trusted.
 
         Raises:
-            ValueError: a number does not fit into 64 bits.
+            ValueError: a number does not fit into 64 bits. TypeError: it is none.
         """
         numbers = (self.mode, self.uid, self.gid, self.size, self.mtime_ns, self.ctime_ns, self.offset)
         if max(numbers) >= 1 << 63 or min(numbers) < -(1 << 63):
@@ -76,18 +80,31 @@ class Entry:
 
     @classmethod
     def from_line(cls, line: str) -> Self:
-        """Read such a line.
+        """Read such a line; whoever can write the backup writes it.
 
         Raises:
-            ValueError, TypeError: it is none.
+            ValueError, TypeError: it is none, or has a value that no file has.
         """
-        return cls(**json.loads(line))
+        entry = cls(**json.loads(line))
+        if not (
+            (entry.path == "." or is_below(entry.path))
+            and (not entry.hard_link or is_below(entry.hard_link))
+            and entry.type in _TYPES
+            and all(type(number) is int for number in _NUMBERS(entry))
+            and _is_text(entry.link, entry.inode, entry.sha256, entry.note)
+            and (not entry.sha256 or _DIGEST.fullmatch(entry.sha256))
+        ):
+            raise ValueError(f"{entry.path!r} is no entry of a home")
+        return entry
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Entry) if field.default is not MISSING}
 _COLUMNS = [field.name for field in fields(Entry)]
 _VALUES = attrgetter(*_COLUMNS[1:])
 _READABLE = _COLUMNS.index("readable") - 1
+_TYPES = frozenset("fdlpcbs")
+_NUMBERS = attrgetter("mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "offset")
+_DIGEST = re.compile("[0-9a-f]{64}")
 _MARKS = ", ".join("?" * len(_COLUMNS))
 _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
 
@@ -256,9 +273,20 @@ def read(lines: Iterable[str]) -> Iterator[Entry]:
     """Read the lines of a ``contents.jsonl``.
 
     Raises:
-        ValueError, TypeError: a line is none of ours.
+        BackupError: a line is none of ours.
     """
-    return (Entry.from_line(line) for line in lines)
+    try:
+        for line in lines:
+            yield Entry.from_line(line)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BackupError(
+            f"the Contents of a home have a line that is not ours: {str(error)[:200]}",
+            "do not use this backup: take a new one, or use another",
+        ) from error
+
+
+def _is_text(*values: object) -> bool:
+    return all(isinstance(value, str) and "\0" not in value for value in values)
 
 
 def _parent(path: bytes) -> bytes:

@@ -18,7 +18,9 @@ from openab_sop.backups import backup, coverage, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
+from openab_sop.backups.kept_objects import is_clusters_own, is_helms_own
 from openab_sop.backups.partial import Partial
+from openab_sop.backups.signing import Signer
 from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, Broken, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
@@ -38,6 +40,7 @@ class Draft:
         cluster_id: what tells the cluster from others, for the record.
         base: an earlier backup; what has not changed since is taken from it. This one is complete in itself.
         store: where the backup is kept, if that is not the root.
+        signer: who signs it; None if nobody does.
 
     Attributes:
         uncovered: what of the release's data it will not have, in words.
@@ -51,6 +54,7 @@ class Draft:
         journal: Journal,
         base: Backup | None = None,
         store: Store | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.release = release
         self._root = root
@@ -58,6 +62,7 @@ class Draft:
         self._journal = journal
         self._base = base
         self._store = store
+        self._sign = signer.sign if signer else None
         self._partial: Partial | None = None
         self._agents: tuple[AgentBackup, ...] = ()
         self.uncovered: tuple[str, ...] = ()
@@ -188,7 +193,8 @@ class Draft:
         """Write every Secret and ConfigMap of the release and its pods (SOP 2.6).
 
         Returns:
-            Their file names; "absent: Secret x" for one that a pod refers to and runs without.
+            Their file names; "absent: Secret x" for one that a pod refers to and runs without, "left out: Secret x"
+            for one that the cluster or Helm makes itself.
         """
         kept: list[str] = []
         for kind, names in (("Secret", self.release.secrets), ("ConfigMap", self.release.config_maps)):
@@ -200,6 +206,9 @@ class Draft:
                     continue
                 if kind == "Secret":
                     redact.learn_secret(found)
+                if is_clusters_own(found) or is_helms_own(found):
+                    kept.append(f"left out: {kind} {name}")
+                    continue
                 kept.append(f"{kind.lower()}-{name}.yaml")
                 self._write(kept[-1], as_yaml(found))
         return kept
@@ -267,8 +276,8 @@ class Draft:
         """
         sound = self._sound
         if self._store:
-            return remote.upload(self._store, self._created.path, sound, self._journal, progress)
-        return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json()))
+            return remote.upload(self._store, self._created.path, sound, self._journal, progress, self._sign)
+        return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json(), self._sign))
 
     @property
     def _created(self) -> Partial:

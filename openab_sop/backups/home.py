@@ -40,11 +40,16 @@ SOME = f'head -c "$1" | {TAR}; {_JUDGED}'
 
 @dataclass(frozen=True)
 class Base:
-    """An earlier copy of the same home: its archive with the digest that it must have, and its Contents."""
+    """An earlier copy of the same home: its archive with the digest that it must have, and its Contents.
+
+    Attributes:
+        check: raises BackupError if one of them is not what its backup lists; the archive is digested meanwhile.
+    """
 
     archive: Path
     sha256: str
     contents: Path
+    check: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -130,8 +135,9 @@ class HomeCopy:
         with self.pod.held() as other, ThreadPoolExecutor(2) as beside:
             self.table.add_all("pod", listing.listed(other, self.home, self.foreign))
             digested = beside.submit(self._digest, other)
-            read = beside.submit(storage.digest, base.archive)
             try:
+                base.check()
+                read = beside.submit(storage.digest, base.archive)
                 is_worth_it = self._take_over(base)
                 if read.result() != base.sha256:
                     raise BackupError(f"the content of {base.archive} has changed", "do not use it; take a new backup")

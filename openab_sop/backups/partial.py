@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from openab_sop import storage
-from openab_sop.backups.backup import ASIDE, MANIFEST, MOMENT, PARTIAL, PREFIX
+from openab_sop.backups.backup import ASIDE, MANIFEST, MOMENT, PARTIAL, PREFIX, SIGNATURE
 from openab_sop.journal import Journal
 
 
@@ -44,24 +44,30 @@ class Partial:
             self._lock = os.open(self.path, os.O_RDONLY)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
-    def complete(self, manifest: Callable[[str], bytes] | None = None) -> Path:
+    def complete(
+        self, manifest: Callable[[str], bytes] | None = None, sign: Callable[[bytes], bytes] | None = None
+    ) -> Path:
         """Give the directory its name: from here on it is what it is called, and all of it is on disk.
 
         Args:
             manifest: returns the content of ``backup.json`` for the name that a backup gets.
+            sign: returns a signature over that, which is kept beside it.
 
         Returns:
             Its path.
 
         Raises:
-            BackupError: the disk is full.
+            BackupError: the disk is full. ToolError: it cannot be signed.
         """
         with storage.told(self.path):
             storage.sync_tree(self.path)
             with storage.alone(self._root):
                 target = self._free_name()
                 if manifest:
-                    storage.write(self.path / MANIFEST, manifest(target.name))
+                    text = manifest(target.name)
+                    if sign:
+                        storage.replace(self.path / SIGNATURE, sign(text))
+                    storage.write(self.path / MANIFEST, text)
                 storage.sync(self.path)
                 with self._journal.action("complete backup" if manifest else "set aside", directory=str(target)):
                     self.path.rename(target)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from openab_sop import storage
+from openab_sop import storage, temporary
 from openab_sop.backups import database
 from openab_sop.backups.archive import extract, read_back
-from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, Manifest, StoredAgent, StoredFile
+from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, StoredAgent, StoredFile
 from openab_sop.backups.contents import Comparison, Entry, comparison, read
 from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.verdict import Finding, Verdict
@@ -19,14 +19,17 @@ SAMPLE = 100
 """Files of each home that a quick check reads."""
 
 
-def prove(backup: Backup, *, quick: bool = False) -> Verdict:
+def prove(backup: Backup, *, quick: bool = False, every_name: bool = False) -> Verdict:
     """Read a backup back and name every damage; the backup itself is only read.
 
     Args:
         quick: read a sample of each home, not the whole of it. What a sample misses it cannot name.
+        every_name: name whatever is there and is not listed; else only what passes for a part of the backup.
     """
-    with TemporaryDirectory(prefix="openab-sop-") as scratch:
-        return verify(backup.directory, backup.manifest, Path(scratch), quick=quick)
+    with temporary.scratch(backup.scratch) as scratch:
+        verdict = verify(backup, scratch, quick=quick)
+    found = (_stranger(name) for name in backup.unlisted() if every_name or _passes_for_ours(name))
+    return Verdict(verdict.checked, (*verdict.findings, *found))
 
 
 def belongs(backup: Backup, namespace: str | None, release: str | None) -> Verdict:
@@ -60,21 +63,22 @@ def sealed_files(backup: Backup) -> Verdict:
     """
     if not backup.manifest.sealed_to:
         raise NotNeeded("the backup is not encrypted: the next step reads its files")
-    return prove(backup)
+    return prove(backup, every_name=True)
 
 
-def verify(directory: Path, manifest: Manifest, scratch: Path, *, quick: bool = False) -> Verdict:
-    """Read what a manifest lists back from a directory; of a sealed backup, the encrypted files are all there is.
+def verify(backup: Backup, scratch: Path, *, quick: bool = False) -> Verdict:
+    """Read what a backup lists back from its directory; of a sealed one, the encrypted files are all there is.
 
     Args:
         scratch: a private directory for what has to be written meanwhile.
     """
-    findings = list(_damaged_files(directory, manifest))
+    directory, manifest = backup.directory, backup.manifest
+    findings = list(_damaged_files(backup))
     damaged = {finding.subject for finding in findings}
     for agent in manifest.stored if not manifest.sealed_to else ():
         parts = {f"{agent.key}/{name}" for name in (HOME, CONTENTS)}
         if not parts & damaged:
-            findings += _damaged_home(directory, manifest, agent, scratch, quick=quick)
+            findings += _damaged_home(directory, backup, agent, scratch, quick=quick)
     if findings and directory.name != manifest.name and not directory.name.startswith("."):
         swapped = Finding("backup.json", f"it is of backup {manifest.name}", f"the one of {directory.name}", RETAKE)
         findings.insert(0, swapped)
@@ -87,31 +91,51 @@ def read_back_homes(directory: Path, agents: Iterable[StoredAgent], scratch: Pat
     return [finding for agent in agents for finding in _damaged_home(directory, None, agent, scratch)]
 
 
-def _damaged_files(directory: Path, manifest: Manifest) -> Iterator[Finding]:
+def _stranger(name: str) -> Finding:
+    return Finding(
+        name,
+        "it is there, and backup.json does not list it",
+        "nothing but the files that it lists",
+        "find out who has put it there, and move it out of the backup's directory",
+    )
+
+
+def _passes_for_ours(name: str) -> bool:
+    """Tell whether a name at the top is one that a restore or a rebuild looks for."""
+    return name.startswith(("secret-", "configmap-")) and name.endswith((".yaml", ".yaml.age"))
+
+
+def _damaged_files(backup: Backup) -> Iterator[Finding]:
     """Check every file but the archives' content, which is read member by member."""
-    for file in manifest.contents:
-        path = directory / file.path
-        if not path.is_file():
+    for file in backup.manifest.contents:
+        if not os.path.lexists(backup.directory / file.path):
             yield Finding(file.path, "missing", "as when it was written", RETAKE)
-        elif (size := path.stat().st_size) != file.size:
+            continue
+        try:
+            path = storage.regular(backup.directory, file.path)
+        except BackupError as error:
+            yield Finding(file.path, error.problem, "as when it was written", error.next_step)
+            continue
+        if (size := path.stat().st_size) != file.size:
             yield Finding(file.path, f"{size} bytes long", f"{file.size} bytes", RETAKE)
         elif not _is_archive(file) and storage.digest(path) != file.sha256:
             yield _changed(file)
 
 
 def _damaged_home(
-    directory: Path, manifest: Manifest | None, agent: StoredAgent, scratch: Path, *, quick: bool = False
+    directory: Path, backup: Backup | None, agent: StoredAgent, scratch: Path, *, quick: bool = False
 ) -> Iterator[Finding]:
     """Compare a home's archive with its Contents, and open its databases."""
     archive = directory / agent.key / HOME
     try:
         with comparison(scratch) as table:
-            with (directory / agent.key / CONTENTS).open() as lines:
+            contents = backup.file(f"{agent.key}/{CONTENTS}") if backup else directory / agent.key / CONTENTS
+            with contents.open() as lines:
                 table.add_all("pod", read(lines))
             if quick:
                 yield from _sampled(archive, agent, table, scratch)
             else:
-                yield from _read_through(archive, agent, table, manifest)
+                yield from _read_through(archive, agent, table, backup)
             for path in agent.databases:
                 parts = (table.get("pod", part) for part in database.parts(path))
                 database.check(archive, path, filter(None, parts), scratch)
@@ -119,15 +143,17 @@ def _damaged_home(
         yield Finding(f"{agent.key}/{HOME}", error.problem, "as when it was written", RETAKE)
 
 
-def _read_through(archive: Path, agent: StoredAgent, table: Comparison, manifest: Manifest | None) -> Iterator[Finding]:
-    file = _listed(manifest, f"{agent.key}/{HOME}") if manifest else None
+def _read_through(archive: Path, agent: StoredAgent, table: Comparison, backup: Backup | None) -> Iterator[Finding]:
+    file = backup.manifest.listed(f"{agent.key}/{HOME}") if backup else None
     whole = hashlib.sha256()
     members = read_back(archive, whole if file else None)
     table.add_all("copy", (table.linked("copy", member.entry) for member in members))
     for entry in table.differing():
         if entry.path != ".":
             yield _otherwise(agent, entry)
-    if file and whole.hexdigest() != file.sha256:
+    if backup and file and whole.hexdigest() == file.sha256:
+        backup.vouch_for(file.path)
+    elif file:
         yield _changed(file)
 
 
@@ -146,13 +172,6 @@ def _otherwise(agent: StoredAgent, entry: Entry) -> Finding:
 
 def _changed(file: StoredFile) -> Finding:
     return Finding(file.path, "its content has changed", f"SHA-256 {file.sha256}", RETAKE)
-
-
-def _listed(manifest: Manifest, path: str) -> StoredFile:
-    for file in manifest.contents:
-        if file.path == path:
-            return file
-    raise BackupError(f"backup.json does not list {path}", RETAKE)
 
 
 def _is_archive(file: StoredFile) -> bool:

@@ -17,8 +17,8 @@ from pathlib import Path
 from secrets import randbelow, token_hex
 
 from openab_sop import storage
-from openab_sop.backups import backup
-from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, TAKE, Backup, Manifest, StoredFile
+from openab_sop.backups import backup, schema
+from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, SIGNATURE, TAKE, Backup, Manifest, StoredFile
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.sealing import opened
 from openab_sop.backups.store import Store, parse
@@ -54,6 +54,11 @@ class RemoteBackup:
     name: str
     manifest: Manifest
 
+    @property
+    def place(self) -> str:
+        """Where it is kept, as ``--backup`` takes it."""
+        return f"{self.store.url}/{self.name}"
+
     @classmethod
     def load(cls, store: Store, name: str) -> RemoteBackup:
         """Read its ``backup.json``.
@@ -62,12 +67,19 @@ class RemoteBackup:
             BackupError: there is none, or it is damaged, of a newer tool, or of another backup.
         """
         place = f"{store.url}/{name}"
-        if MANIFEST not in store.files(name):
+        size = store.files(name).get(MANIFEST)
+        if size is None:
             raise BackupError(f"{place} is not a backup: it has no {MANIFEST}", "name one with --backup=URL")
+        schema.require_size(size, f"{place}/{MANIFEST}")
         manifest = Manifest.parse(store.read(f"{name}/{MANIFEST}"), place)
         if manifest.name != name:
             raise BackupError(f"{place}/{MANIFEST} is of backup {manifest.name}", RETAKE)
         return cls(store, name, manifest)
+
+    def strangers(self) -> tuple[str, ...]:
+        """Return what is in its directory and is not listed, but for claims; nothing of it is ever fetched."""
+        listed = {MANIFEST, SIGNATURE, *(file.path for file in self.manifest.contents)}
+        return tuple(path for path in self.store.files(self.name) if path not in listed and not path.startswith(CLAIM))
 
     def damage(self, *, quick: bool) -> str:
         """Tell what of its files is not as it was written, in words; empty if all is.
@@ -191,7 +203,7 @@ def fetched(
             if file.path in there:
                 _fetch(found, file, copy.path / file.path, arrived)
         place = f"{found.store.url}/{found.name}"
-        yield Backup(copy.path, replace(found.manifest, contents=contents), place)
+        yield Backup(copy.path, replace(found.manifest, contents=contents), place, strangers=found.strangers())
     finally:
         copy.discard()
 
@@ -213,11 +225,22 @@ def readable(
         yield backup
 
 
-def upload(store: Store, source: Path, manifest: Manifest, journal: Journal, progress: Progress) -> Backup:
+def upload(
+    store: Store,
+    source: Path,
+    manifest: Manifest,
+    journal: Journal,
+    progress: Progress,
+    sign: Callable[[bytes], bytes] | None = None,
+) -> Backup:
     """Send a backup that was made on the local disk; it is one in the store when this returns, not before (SOP 2.10).
+
+    Args:
+        sign: as ``Partial.complete`` has it.
 
     Raises:
         BackupError: the store cannot be used, or has something else than was sent; nothing of it stays there.
+        ToolError: it cannot be signed.
     """
     clear(store, journal)
     name, claim = _claim_name(store, datetime.fromisoformat(manifest.created))
@@ -230,6 +253,8 @@ def upload(store: Store, source: Path, manifest: Manifest, journal: Journal, pro
                 if _digest(store, name, file, sent) != file.sha256:
                     raise _otherwise(store, name, file.path)
             _still_whole(store, name, claim, manifest)
+            if sign:
+                store.write(f"{name}/{SIGNATURE}", sign(manifest.as_json()))
             store.write(f"{name}/{MANIFEST}", manifest.as_json())
             if RemoteBackup.load(store, name).manifest != manifest:
                 raise _otherwise(store, name, MANIFEST)
@@ -239,7 +264,7 @@ def upload(store: Store, source: Path, manifest: Manifest, journal: Journal, pro
         raise
     with suppress(BackupError):  # it is complete: the next run removes the claim
         store.remove([claim])
-    return Backup(source, manifest, f"{store.url}/{name}")
+    return Backup(source, manifest, f"{store.url}/{name}", strangers=())
 
 
 def delete(store: Store, name: str) -> None:

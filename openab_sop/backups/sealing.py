@@ -6,6 +6,7 @@ backup root, which is gone again when the look is over, and by the next run if t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 import pyrage
 
 from openab_sop import storage
-from openab_sop.backups.backup import Backup, files_below
+from openab_sop.backups.backup import RETAKE, Backup, StoredFile, files_below
 from openab_sop.backups.partial import Partial
 from openab_sop.errors import BackupError, SettingsError
 from openab_sop.journal import Journal
@@ -114,16 +115,21 @@ def opened(backup: Backup, identity: str | None, root: Path, journal: Journal) -
     copy = Partial(root, journal)
     try:
         for file in backup.manifest.contents:
-            _open_one(backup.directory / file.path, copy.path / file.path.removesuffix(SUFFIX), keys)
+            source = storage.regular(backup.directory, file.path)
+            _open_one(source, file, copy.path / file.path.removesuffix(SUFFIX), keys)
         plain = replace(backup.manifest, sealed_to=(), contents=tuple(files_below(copy.path)))
-        yield replace(backup, directory=copy.path, manifest=plain, recipients=backup.manifest.sealed_to)
+        yield Backup(copy.path, plain, backup.url, backup.manifest.sealed_to, backup.unlisted())
     finally:
         copy.discard()
 
 
-def _open_one(source: Path, target: Path, keys: list[Any]) -> None:
+def _open_one(source: Path, listed: StoredFile, target: Path, keys: list[Any]) -> None:
+    """Decrypt a file that has the digest that is listed: by itself encryption does not prove which file it is."""
     storage.private_directory(target.parent)
     with storage.told(target), source.open("rb") as sealed, storage.private_file(target) as plain:
+        if hashlib.file_digest(sealed, "sha256").hexdigest() != listed.sha256:
+            raise BackupError(f"the content of {listed.path} has changed since it was backed up", RETAKE)
+        sealed.seek(0)
         try:
             _age.decrypt_io(sealed, plain, keys)
         except (_age.DecryptError, OSError) as error:

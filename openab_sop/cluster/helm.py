@@ -100,7 +100,7 @@ def chart_at(path: Path) -> Chart:
         SourceError: it is none.
     """
     try:
-        said = yaml.safe_load(run(["helm", "show", "chart", str(path)]).stdout)
+        said = yaml.safe_load(run(["helm", "show", "chart", "--", str(path)]).stdout)
         return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
     except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SourceError(
@@ -126,17 +126,19 @@ def pull(*chart: str, version: str, directory: Path) -> None:
     Args:
         chart: what helm takes to name it: an address, or a name and ``--repo``.
     """
-    run(["helm", "pull", *chart, "--version", version, "--destination", str(directory)], timeout=PULL)
+    run(["helm", "pull", *chart, f"--version={version}", "--destination", str(directory)], timeout=PULL)
 
 
 def package(chart: Path, directory: Path) -> None:
     """Put the archive of a chart's directory into another directory (SOP 1.3)."""
-    run(["helm", "package", str(chart), "--destination", str(directory)])
+    run(["helm", "package", "--destination", str(directory), "--", str(chart)])
 
 
 @dataclass(frozen=True)
 class Helm:
     """Helm against one cluster and namespace.
+
+    Names of releases and paths come behind ``--``: none of them is ever an option (issue 14).
 
     Args:
         post_renderer: what every rendering passes through, as helm takes it: a program (Helm 3), a plugin (Helm 4).
@@ -173,7 +175,7 @@ class Helm:
 
     def values(self, release: str, revision: int) -> str:
         """Return the user-supplied values as helm writes them in YAML (SOP 2.1)."""
-        return self._run("get", "values", release, f"--revision={revision}", "--output=yaml", repeatable=True)
+        return self._run("get", "values", f"--revision={revision}", "--output=yaml", "--", release, repeatable=True)
 
     def dry_run(self, release: str, chart: Path, values: Path) -> str:
         """Return the objects that an upgrade would render, hooks included, as a stream of YAML documents (SOP 3.1).
@@ -187,7 +189,8 @@ class Helm:
         Raises:
             ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
         """
-        text = self._run(*self._upgrade(release, chart, values), "--dry-run=server", "--output=json", repeatable=True)
+        given = self._upgrade(release, chart, values, "--dry-run=server", "--output=json")
+        text = self._run(*given, repeatable=True)
         rendered = json.loads(text)
         hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
         return "".join((rendered["manifest"], *hooks))
@@ -198,12 +201,12 @@ class Helm:
         Args:
             mark: variables that tell later runs whose helm this is, should it outlive this one.
         """
-        given = self._upgrade(release, chart, values)
-        self._run(*given, "--output=json", _VALIDATED, timeout=CHANGE, env=mark)
+        given = self._upgrade(release, chart, values, "--output=json", _VALIDATED)
+        self._run(*given, timeout=CHANGE, env=mark)
 
     def rollback(self, release: str, revision: int, mark: Mapping[str, str]) -> None:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
-        self._run("rollback", release, str(revision), timeout=CHANGE, env=mark)
+        self._run("rollback", "--", release, str(revision), timeout=CHANGE, env=mark)
 
     def forget(self, release: str, revision: int) -> None:
         """Throw a revision's record away: of a change that was cut off, and would be in the next one's way."""
@@ -212,7 +215,7 @@ class Helm:
 
     def uninstall(self, release: str) -> None:
         """Remove a release, its history and its objects but those that its manifest keeps (SOP 4.5)."""
-        self._run("uninstall", release, timeout=CHANGE)
+        self._run("uninstall", "--", release, timeout=CHANGE)
 
     def template(self, release: str, chart: Path, values: str) -> str:
         """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
@@ -220,7 +223,7 @@ class Helm:
         Args:
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
         """
-        given = ("template", release, str(chart), "--is-upgrade", "--values=-", *self._through)
+        given = ("template", "--is-upgrade", "--values=-", *self._through, "--", release, str(chart))
         return self._run(*given, stdin=values.encode(), repeatable=True)
 
     def install(
@@ -235,15 +238,15 @@ class Helm:
                 until anything runs.
         """
         given = [f"--values={values}", f"--labels={label[0]}={label[1]}", "--dry-run=server" if dry_run else _VALIDATED]
-        self._run("install", release, str(chart), *given, *self._through, timeout=CHANGE, repeatable=dry_run)
+        self._run("install", *given, *self._through, "--", release, str(chart), timeout=CHANGE, repeatable=dry_run)
 
     @property
     def _through(self) -> tuple[str, ...]:
         return (f"--post-renderer={self.post_renderer}",) if self.post_renderer else ()
 
-    def _upgrade(self, release: str, chart: Path, values: Path) -> tuple[str, ...]:
+    def _upgrade(self, release: str, chart: Path, values: Path, *more: str) -> tuple[str, ...]:
         """``--reset-values``, Helm's default where ``-f`` is given, is said aloud: never the stored ones (SOP 3.2)."""
-        return ("upgrade", release, str(chart), f"--values={values}", "--reset-values", *self._through)
+        return ("upgrade", f"--values={values}", "--reset-values", *more, *self._through, "--", release, str(chart))
 
     def _run(
         self,

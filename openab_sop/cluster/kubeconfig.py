@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, cast
 
 import yaml
 
+from openab_sop import storage
 from openab_sop.errors import SettingsError
 from openab_sop.objects import Object, part, parts
 from openab_sop.shown import command
@@ -119,8 +122,29 @@ def _of_account() -> Path | None:
         "contexts": [{**names, "context": {"cluster": "in-cluster", "user": "in-cluster", "namespace": _namespace()}}],
         "current-context": "in-cluster",
     }
-    directory = Path(tempfile.mkdtemp(prefix="openab-sop-"))  # nobody else's; it holds no secret
-    (path := directory / "kubeconfig").write_text(json.dumps(document))
+    path = _own_directory() / "kubeconfig"  # it holds no secret
+    storage.replace(path, json.dumps(document).encode())
+    return path
+
+
+def _own_directory() -> Path:
+    """Return a private directory that is the same in each run: sessions name the file in it, and none is left over.
+
+    Raises:
+        SettingsError: somebody else has taken its name.
+    """
+    path = Path(tempfile.gettempdir(), f"openab-sop-account-{os.geteuid()}")
+    try:
+        with suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        found = path.lstat()
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}", "name a kubeconfig with --kubeconfig=FILE") from error
+    if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise SettingsError(
+            f"{path} is not this user's own directory: somebody else has made it",
+            "remove it, or name a kubeconfig with --kubeconfig=FILE",
+        )
     return path
 
 

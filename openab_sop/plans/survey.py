@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 from urllib.parse import urlsplit
 
 import yaml
 
+from openab_sop import temporary
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
 from openab_sop.agents.workload import repository, tag
@@ -73,8 +73,8 @@ class Survey:
     def _added(self) -> dict[Key, tuple[str, ...]]:
         """What of the release its own chart does not make."""
         release = self.release
-        with TemporaryDirectory(prefix="openab-sop-") as name:
-            chart, values = Path(name, "current.tgz"), Path(name, "values.yaml")
+        with temporary.scratch() as scratch:
+            chart, values = scratch / "current.tgz", scratch / "values.yaml"
             chart.write_bytes(rebuild.chart_archive(self._record))
             values.touch(mode=0o600)
             values.write_text(self._values)
@@ -119,11 +119,11 @@ class Survey:
         """
         release = self.release
         drawn = replace(self._present, target=chart_of(archive))
-        with TemporaryDirectory(prefix="openab-sop-") as name:
-            current = Path(name, "current.tgz")
+        with temporary.scratch() as scratch:
+            current = scratch / "current.tgz"
             current.write_bytes(rebuild.chart_archive(self._record))
             try:
-                rendered, refused = self._render(archive, Path(name))
+                rendered, refused = self._render(archive, scratch)
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
             own: Object = yaml.safe_load(self._values) or {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from openab_sop import policy
 from openab_sop.proposals.steps import Move, Situation
 from openab_sop.redact import mask
 from openab_sop.rule import Harm, Harms
@@ -27,8 +28,8 @@ def page(situation: Situation, moves: Sequence[Move], harms: Harms, out: Path) -
     verdict = f"<p class='{'ready' if harms.passed else 'not-ready'}'>{ready}. {_text(str(out))}</p>"
     decide, moved = [m for m in moves if m.decide], [m for m in moves if not m.decide]
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{_text(title)}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>{verdict}"
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{policy.meta(styles=[_STYLE])}"
+        f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>{verdict}"
         f"<h2>To decide</h2>{_moves(decide, 'decide')}"
         f"<h2>Not proved equal</h2>{_table(('Finding', 'Would be', 'Is', 'Next'), map(_harm, harms.harms))}"
         f"<h2>What went where</h2>{_moves(moved, '')}</body></html>\n"

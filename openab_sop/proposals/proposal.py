@@ -5,12 +5,10 @@ Nothing on the cluster is changed.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from openab_sop import redact, storage
@@ -29,8 +27,10 @@ from openab_sop.releases import rebuild
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.rule import Harm, Harms, blocks, weighed
+from openab_sop.shown import command
 from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
+from openab_sop.temporary import scratch
 from openab_sop.verdict import Finding
 
 PAGE = "values.html"
@@ -147,8 +147,8 @@ class Proposal:
         """Remove what has an effect now and would have none: tried by rendering with and without each value."""
         _, own, archive = self._record
         texts = {agent.key: agent.configuration or "" for agent in self.situation.agents}
-        with TemporaryDirectory(prefix="openab-sop-") as name:
-            current = Path(name, "current.tgz")
+        with scratch() as directory:
+            current = directory / "current.tgz"
             current.write_bytes(archive)
             proposed = TargetValues(str(document)).tree
             found = probe(self.release.helm, self.release.name, (current, own), (self.chart, proposed))
@@ -197,7 +197,7 @@ class Proposal:
         """The command that upgrades with these values."""
         source = [f"--chart={self.source}"] if self.source else []
         values = [f"--values={self.out}"] if self.moves else []
-        return shlex.join(["pytest", "suites", *source, f"--target-version={self.situation.target}", *values])
+        return command("pytest", "suites", *source, f"--target-version={self.situation.target}", *values)
 
     def write(self) -> Path:
         """Write the proposed values, for their owner alone; returns where.

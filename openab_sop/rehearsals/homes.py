@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import read
@@ -121,7 +121,7 @@ class Homes:
     def make_harmless(self) -> dict[str, Treated]:
         """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
         if not self.harmless:
-            kept = Path(self._kept.enter_context(TemporaryDirectory(prefix="openab-sop-")))
+            kept = self._kept.enter_context(temporary.scratch(self.source.scratch))
             self.harmless |= {held.stored.key: self._treated(held.stored, kept) for held in self._held}
         for held in self._held:
             if (treated := self.harmless[held.stored.key]).changed:
@@ -191,10 +191,11 @@ class Homes:
         return (path for path in held.since(self.may_vanish).gone() if path not in ours)
 
     def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
-        directory, scratch = self.source.directory / stored.key, kept / stored.key
+        archive, contents = (self.source.file(f"{stored.key}/{name}") for name in (HOME, CONTENTS))
+        scratch = kept / stored.key
         scratch.mkdir(mode=0o700, parents=True)
-        with (directory / CONTENTS).open() as lines:
-            return treat(directory / HOME, read(lines), stored.databases, scratch, stored.inside)
+        with contents.open() as lines:
+            return treat(archive, read(lines), stored.databases, scratch, stored.inside)
 
     def _seen(self) -> dict[str, Traces]:
         """Tell by agent what was left on all of its volumes."""

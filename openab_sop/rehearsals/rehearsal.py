@@ -167,7 +167,7 @@ class Rehearsal(Copied):
                 raise NotNeeded(self.target.why_no_prerelease or "the release itself gets it: --prerelease=live")
             chart, name = self.target.prerelease_chart, str(self.target.prerelease)
         if name not in self._versions:
-            values = self.source.directory / "values.yaml"
+            values = self.source.file("values.yaml")
             if self.values and self.values.given:
                 values = self.values.store(self.directory)
             manifest = dryrun.render(self.release.helm, self.release.name, chart, values).manifest

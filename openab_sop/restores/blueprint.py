@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import yaml
 
 from openab_sop import redact
 from openab_sop.agents.agent import Agent, learn_environment
+from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.errors import BackupError
 from openab_sop.objects import Object
 from openab_sop.releases.manifest import Manifest
 
 CLAIM = "PersistentVolumeClaim"
+VALUES = "values.yaml"
 
 
 class Blueprint:
@@ -25,7 +26,7 @@ class Blueprint:
         manifest: what helm had sent; ``deployments``: those of it, by name.
         agents: those that were backed up; ``volumes``: each with its home, and with each further volume that the
             chart mounts.
-        chart, values: paths of the chart's archive and of the user-supplied values.
+        chart_file: name of the chart's archive.
 
     Raises:
         BackupError: the backup has not what a rebuild needs.
@@ -34,14 +35,27 @@ class Blueprint:
     def __init__(self, source: Backup) -> None:
         self.source = source
         self.release = source.manifest.release
-        self.chart = source.directory / f"{source.manifest.chart}-{source.manifest.version}.tgz"
-        self.values = source.directory / "values.yaml"
-        self.manifest = Manifest.parse(_read(source.directory / "manifest.yaml"))
+        self.chart_file = f"{source.manifest.chart}-{source.manifest.version}.tgz"
+        self.manifest = Manifest.parse(self._text("manifest.yaml"))
         self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)
         found = ((self._volume(stored), stored) for stored in source.manifest.stored)
         self.volumes = tuple((volume, stored) for volume, stored in found if volume)
         self._learn_secrets()
+
+    @property
+    def chart(self) -> Path:
+        """Path of the chart's archive.
+
+        Raises:
+            BackupError: it is not as it was when it was backed up, like ``values``.
+        """
+        return self.source.file(self.chart_file)
+
+    @property
+    def values(self) -> Path:
+        """Path of the user-supplied values."""
+        return self.source.file(VALUES)
 
     @property
     def with_claims(self) -> Iterator[tuple[Agent, StoredAgent, str]]:
@@ -54,14 +68,13 @@ class Blueprint:
 
     def claim(self, stored: StoredAgent) -> Object:
         """Return a volume's claim as its old cluster had it."""
-        return _parsed(self.source.directory / stored.key / "claim.yaml")
+        return kept_objects.claim(self.source, stored)
 
     def references(self, *, rendered: bool) -> Iterator[Object]:
         """Yield the Secrets and ConfigMaps that the chart renders, or those that it only refers to."""
-        for pattern in ("secret-*.yaml", "configmap-*.yaml"):
-            for path in sorted(self.source.directory.glob(pattern)):
-                stored = _parsed(path)
-                if bool(self.rendered(stored["kind"], stored["metadata"]["name"])) == rendered:
+        for kind in kept_objects.KINDS:
+            for stored in kept_objects.references(self.source, kind):
+                if bool(self.rendered(kind, stored["metadata"]["name"])) == rendered:
                     yield stored
 
     def _agent(self, stored: StoredAgent) -> Agent:
@@ -73,19 +86,19 @@ class Blueprint:
         return next((volume for volume in self._agent(stored).volumes if volume.key == stored.key), None)
 
     def _learn_secrets(self) -> None:
-        redact.learn_values(yaml.safe_load(_read(self.values)))
-        for path in self.source.directory.glob("secret-*.yaml"):
-            redact.learn_secret(_parsed(path))
+        try:
+            redact.learn_values(yaml.safe_load(self._text(VALUES)))
+        except (yaml.YAMLError, RecursionError) as error:
+            raise BackupError(f"{VALUES} of the backup is not YAML", "use another backup") from error
+        for stored in kept_objects.references(self.source, "Secret"):
+            redact.learn_secret(stored)
         for deployment in self.deployments.values():
             learn_environment(deployment)
 
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise BackupError(f"the backup has no {path.name}", "a rebuild needs it: use another backup") from error
-
-
-def _parsed(path: Path) -> Object:
-    return cast(Object, yaml.safe_load(_read(path)))
+    def _text(self, name: str) -> str:
+        if name not in {file.path for file in self.source.manifest.contents}:
+            raise BackupError(f"the backup has no {name}", "a rebuild needs it: use another backup")
+        try:
+            return self.source.read(name).decode()
+        except UnicodeDecodeError as error:
+            raise BackupError(f"{name} of the backup is not text", "use another backup") from error

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import in_home
 from openab_sop.backups import database
@@ -87,7 +88,7 @@ class VolumeSince:
     Args:
         volume: what was looked at last.
         stored: the agent as the backup knows it.
-        directory: the backup's.
+        source: the backup.
         table: the volume's.
         may_vanish: patterns of names, beside those of databases' logs, that may be gone without harm.
     """
@@ -96,15 +97,14 @@ class VolumeSince:
         self,
         volume: Volume,
         stored: StoredAgent,
-        directory: Path,
+        source: Backup,
         scratch: Path,
         table: Comparison,
         may_vanish: Sequence[str],
     ) -> None:
         self._pod = volume.pod
         self._home = volume.home
-        self._directory = directory / stored.key
-        self._backup = directory.name
+        self._source = source
         self._scratch = scratch
         self._table = table
         self._may_vanish = (*VOLATILE, *may_vanish)
@@ -215,7 +215,7 @@ class VolumeSince:
                 limit = 4 * sum(entry.size for entry in stored) + ROOM
                 theirs = database.copy(self._pod, self._home, path, archive, limit)
                 now = database.shape(archive.path, path, theirs, Path(name))
-                before = database.shape(self._directory / HOME, path, stored, Path(name))
+                before = database.shape(self._archive, path, stored, Path(name))
         except BackupError as error:
             return one_line(error.problem)
         return before.unlike(now)
@@ -235,12 +235,16 @@ class VolumeSince:
             return False
         with TemporaryDirectory(dir=self._scratch) as name:
             target = Path(name, "before")
-            extract(self._directory / HOME, self._table.content("copy", entry).offset, target)
+            extract(self._archive, self._table.content("copy", entry).offset, target)
             try:
                 _parse(path, target.read_bytes())
             except (ValueError, yaml.YAMLError, RecursionError):
                 return False
         return True
+
+    @property
+    def _archive(self) -> Path:
+        return self._source.file(f"{self.stored.key}/{HOME}")
 
     def _is_changed(self, ours: Entry) -> bool:
         theirs = self._table.get("pod", ours.path)
@@ -248,7 +252,7 @@ class VolumeSince:
 
     def _finding(self, path: str, observed: str, expected: str) -> Finding:
         where = f"{self.stored.deployment}:{self._home}/{path}"
-        return Finding(where, observed, expected, f"compare with backup {self._backup}")
+        return Finding(where, observed, expected, f"compare with backup {self._source.directory.name}")
 
 
 @contextmanager
@@ -258,13 +262,12 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
     Raises:
         PodError: the pod was cut off.
     """
-    scratch = TemporaryDirectory(prefix="openab-sop-")
-    with scratch as name, comparison(Path(name)) as table, pod.held() as held:
+    with temporary.scratch(backup.scratch) as scratch, comparison(scratch) as table, pod.held() as held:
         stored = next(stored for stored in backup.manifest.stored if stored.key == agent.key)
-        contents = backup.directory / stored.key / CONTENTS
+        contents = backup.file(f"{stored.key}/{CONTENTS}")
         volume = Volume(held, agent.home, agent.foreign, table, contents, ())
         volume.look()
-        yield VolumeSince(volume, stored, backup.directory, Path(name), table, may_vanish)
+        yield VolumeSince(volume, stored, backup, scratch, table, may_vanish)
 
 
 def _is_configuration(path: str) -> bool:

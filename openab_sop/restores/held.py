@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.workload import claims_of
@@ -40,6 +40,7 @@ class Held:
     """A volume that no agent writes to, and what must change on it.
 
     Attributes:
+        archive: the backup's, as it was when it was backed up.
         since: tells what had become of it.
         kept: paths of logins that are newer on it, and stay.
     """
@@ -108,14 +109,13 @@ def hold(
         PodError: no helper can be started.
     """
     helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
-    place = TemporaryDirectory(prefix="openab-sop-")
-    with place as name, helper as reached, reached.held() as pod, comparison(scratch := Path(name)) as table:
-        directory = source.directory / stored.key
-        volume = Volume(pod, agent.home, agent.foreign, table, directory / CONTENTS, below)
+    place = temporary.scratch(source.scratch)
+    with place as scratch, helper as reached, reached.held() as pod, comparison(scratch) as table:
+        volume = Volume(pod, agent.home, agent.foreign, table, source.file(f"{stored.key}/{CONTENTS}"), below)
         volume.look()
-        since = partial(VolumeSince, volume, stored, source.directory, scratch, table)
+        since = partial(VolumeSince, volume, stored, source, scratch, table)
         kept = volume.keep_newer_logins(agent.inside) if keep_logins and not below else ()
-        yield Held(agent, stored, directory / HOME, volume, volume.change(), since, kept)
+        yield Held(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
 
 
 class Holding:

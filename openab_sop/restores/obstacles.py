@@ -248,7 +248,7 @@ def _taken(plan: Blueprint, claim: str) -> Finding:
         "it is there, and it has been written to",
         "no claim, an empty one, or one that a rebuild from this backup has begun to fill",
         "bring the release back on it with the backup's chart and values "
-        f"({command('helm', 'install', plan.release, plan.chart.name, '--values=values.yaml')}); "
+        f"({command('helm', 'install', plan.release, plan.chart_file, '--values=values.yaml')}); "
         f"then: {_restore(plan)}",
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import AbstractContextManager
 
+from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
 from openab_sop.cluster.helm import Helm
@@ -81,7 +82,7 @@ class Reconstruction:
             ToolError: it does not render, or something is in its way.
         """
         self._installation.try_out()
-        return self._plan.chart.name
+        return self._plan.chart_file
 
     def make_namespace(self) -> str:
         """Make the namespace (SOP 5.1); returns its name.
@@ -101,7 +102,8 @@ class Reconstruction:
         Raises:
             NotNeeded: there is none.
         """
-        done: dict[str, str] = {}
+        own = kept_objects.left_out(self.source)
+        done = {f"Secret {name}": "left out: the cluster itself makes such a one" for name in own}
         for stored in self._plan.references(rendered=False):
             kind, name = str(stored["kind"]), str(stored["metadata"]["name"])
             if live := self._cluster.find(kind, name):
@@ -191,7 +193,7 @@ class Reconstruction:
         if before and before.status == "deployed":
             raise NotNeeded(f"release {before.name} is installed: {before.chart} {before.version}")
         self._touched = True
-        with self._journal.action("install release", release=self._plan.release, chart=self._plan.chart.name):
+        with self._journal.action("install release", release=self._plan.release, chart=self._plan.chart_file):
             self._installation.make()
         told = self.source.manifest.revision
         return f"{self._installation.listed()}; revisions begin anew, the backup was of {told} (helm-history.txt)"

@@ -91,6 +91,7 @@ class Reinstall:
     def fits(self) -> Verdict:
         """Check that the backup is of this namespace, and brings all of the release back (SOP 5.1)."""
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
+        findings += self._restoration.unfit_for_keeping()
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
         findings += obstacles.lacking(self._plan, self._cluster)
         for name in self._plan.deployments:

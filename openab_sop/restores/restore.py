@@ -6,15 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-import yaml
-
 from openab_sop import redact, storage
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.guard import Guard
 from openab_sop.agents.helper_pod import try_helpers
 from openab_sop.agents.workload import Workload, deployment_of
-from openab_sop.backups import aside
+from openab_sop.backups import aside, kept_objects
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import Aside
 from openab_sop.backups.backup import ASIDE, Backup, StoredAgent
@@ -119,11 +117,23 @@ class Restoration:
                         "bring the release back to the version of the backup first (helm rollback), then run again",
                     )
                 )
+        findings += self._other_secrets()
         if self.selection.touches_volumes:
+            findings += self.unfit_for_keeping()
             findings += self._without_claim()
             findings += self._other_users()
             findings += self._in_the_way()
         return Verdict("the backup belongs to this release", tuple(findings))
+
+    def unfit_for_keeping(self) -> list[Finding]:
+        """Say why nothing can be set aside beside the backup, before anything is stopped (SOP 5.1 +)."""
+        place = self.source.directory.parent
+        try:
+            storage.private_directory(place)
+        except BackupError as error:
+            expected = "a directory of this user's own, where what is newer is set aside"
+            return [Finding(str(place), error.problem, expected, error.next_step)]
+        return []
 
     def _without_claim(self) -> Iterator[Finding]:
         """Name agents whose home was on a claim, and is on none now."""
@@ -137,23 +147,46 @@ class Restoration:
         """Name what would keep an agent down that was stopped, and who else writes to its volumes."""
         cluster = self.release.cluster
         bodies = {agent.deployment: cluster.get("Deployment", agent.deployment) for agent in self._agents()}
-        brought = [path.stem.removeprefix("secret-") for path in self._secrets()]
+        brought = [str(secret["metadata"]["name"]) for secret in self._secrets()]
         for agent in self._agents():
             claims = {str(volume.claim) for volume, _ in self._concerned() if volume.deployment == agent.deployment}
             yield from obstacles.before_a_stop(
                 cluster, bodies[agent.deployment], sorted(claims), brought, self._accepted, list(bodies.values())
             )
 
-    def _secrets(self) -> list[Path]:
-        """The files of the Secrets that are to be restored."""
-        return sorted(self.source.directory.glob("secret-*.yaml")) if self.selection.secrets else []
+    def _secrets(self) -> list[Object]:
+        """The Secrets that are to be restored: of those in the backup, what this release uses."""
+        if not self.selection.secrets:
+            return []
+        kept = kept_objects.references(self.source, "Secret")
+        return [secret for secret in kept if secret["metadata"]["name"] in self.release.secrets]
+
+    def _secrets_not_used(self) -> list[str]:
+        kept = kept_objects.references(self.source, "Secret")
+        others = [str(secret["metadata"]["name"]) for secret in kept]
+        return [name for name in others if name not in self.release.secrets] + kept_objects.left_out(self.source)
+
+    def _other_secrets(self) -> Iterator[Finding]:
+        """Name Secrets that are of another type now: what is in the backup is not what such a one holds."""
+        for stored in self._secrets():
+            name = str(stored["metadata"]["name"])
+            live = self.release.cluster.find("Secret", name)
+            now, had = (str((body or {}).get("type") or "Opaque") for body in (live, stored))
+            if live and now != had:
+                yield Finding(
+                    f"Secret {name}",
+                    f"it is of type {now} now",
+                    f"type {had}, as in the backup",
+                    "leave the Secrets out (--items=home), and bring this one back by hand",
+                )
 
     def _other_users(self) -> Iterator[Finding]:
         """Name agents that run as another user than when they were backed up: what one writes, the other does not own.
 
         Nothing is mapped: files would come back with other owners than the backup says, and could not be proved.
         """
-        had = {w.name: w.user for w in Manifest.parse((self.source.directory / "manifest.yaml").read_text()).workloads}
+        manifest = self.source.read("manifest.yaml").decode(errors="replace")
+        had = {w.name: w.user for w in Manifest.parse(manifest).workloads}
         for agent in self._agents():
             now = Workload(self.release.cluster.get("Deployment", agent.deployment)).user
             for what, old, new in zip(_OWNERS, had.get(agent.deployment, now), now, strict=True):
@@ -323,9 +356,12 @@ class Restoration:
         if not self.selection.secrets:
             raise NotNeeded("Secrets were not asked for (--items=secret)")
         changed: list[str] = []
-        for path in self._secrets():
-            stored: Object = yaml.safe_load(path.read_text())
-            name = str(at(stored, "metadata", "name"))
+        if unused := self._secrets_not_used():
+            self._notes["Secrets left as they are"] = (
+                f"{', '.join(unused)}: in the backup, and this release does not use them"
+            )
+        for stored in self._secrets():
+            name = str(stored["metadata"]["name"])
             redact.learn_secret(stored)
             with self._journal.action("restore secret", secret=name):
                 changed += [name] if self._restore_secret(name, stored) else []

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openab_sop.backups import remote
+from openab_sop.backups import remote, signing
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
+from openab_sop.backups.signing import Signer
 from openab_sop.backups.store import Store
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.lease import Lease
@@ -43,7 +44,8 @@ class Policy:
         limits, patterns: how health is judged.
         may_vanish: patterns of names in a home that may be gone after an upgrade.
         keep_logins: whether logins that are newer on a volume stay where a whole home is restored (``--logins``).
-        backup_root, store, identity, recipients, snapshot_above: as for a backup.
+        backup_root, store, identity, recipients, snapshot_above, signer: as for a backup.
+        signers: file of those who may have signed the baseline; None if it need not be signed.
         options: what of this is kept with an upgrade, by the option's name.
         accepted, reason: ids of findings that are let pass, and why.
     """
@@ -59,6 +61,8 @@ class Policy:
     identity: str | None
     recipients: Mapping[str, Any]
     snapshot_above: int
+    signer: Signer | None = None
+    signers: Path | None = None
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     accepted: Collection[str] = ()
     reason: str = ""
@@ -164,7 +168,8 @@ class Maintenance:
         name = self.course.backup
         if name not in self._opened:
             policy = self.policy
-            readable = remote.readable(self.stored(), policy.backup_root, policy.identity, self.journal)
+            stored = signing.checked(self.stored(), policy.signers)
+            readable = remote.readable(stored, policy.backup_root, policy.identity, self.journal)
             self._opened[name] = self._stack.enter_context(readable)
         return self._opened[name]
 
@@ -204,7 +209,7 @@ class Maintenance:
         """Return the file of values that a version of the target is rendered with and sent."""
         if self.values and self.values.given:
             return self.values.store(self.file.path.parent)
-        return self.baseline().directory / "values.yaml"
+        return self.baseline().file("values.yaml")
 
     def known(self) -> Collection[str]:
         """Return the names of the release's Deployments before the upgrade; none where the baseline is gone."""

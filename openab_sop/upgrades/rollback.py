@@ -191,7 +191,7 @@ class Rollback:
                 m.helm.rollback(m.name, course.revision, orphans.mark())
         else:  # pruned or deleted: what the baseline keeps of it comes in its place
             kept = m.blueprint()
-            with m.journal.action("helm upgrade", release=m.name, chart=kept.chart.name, backup=course.backup):
+            with m.journal.action("helm upgrade", release=m.name, chart=kept.chart_file, backup=course.backup):
                 m.helm.upgrade(m.name, kept.chart, kept.values, orphans.mark())
         revision = m.listed().revision
         m.file.mark("rolled back", acting="", revisions=_each_once(course.revisions, [revision]))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from openab_sop import storage
 from openab_sop.backups.contents import read
+from openab_sop.errors import BackupError
 from openab_sop.restores.changes import VolumeSince
 
 
@@ -42,7 +43,7 @@ class Settled:
         try:
             with self._path(key).open() as lines:
                 changes, grown = since.compared_with(read(lines))
-        except (OSError, ValueError, TypeError):  # of an earlier version, or damaged: it is only told
+        except (OSError, BackupError):  # of an earlier version, or damaged: it is only told
             return ""
         return f"{changes}; {grown:+,} bytes" if changes.added or changes.changed or changes.removed else ""
 

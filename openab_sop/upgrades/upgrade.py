@@ -201,7 +201,13 @@ class Upgrade:
         earlier, policy = m.baseline(), m.policy
         recipients = policy.recipients or sealing.parse_recipients(m.stored().manifest.sealed_to)
         draft = Draft(
-            policy.backup_root, self.release, self.release.cluster.identity(), m.journal, earlier, policy.store
+            policy.backup_root,
+            self.release,
+            self.release.cluster.identity(),
+            m.journal,
+            earlier,
+            policy.store,
+            policy.signer,
         )
         backup = draft.take(policy.snapshot_above, progress, recipients)
         if draft.uncovered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -193,8 +192,7 @@ class WayBack:
                 "somebody has changed the release since; --backup=DIR goes back to what that backup was taken from, "
                 "whoever has",
             )
-        history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
-        deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+        deployed = self._m.baseline().deployed()
         if deployed[-1:] != [course.revision]:
             raise BackupError(
                 f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",

@@ -41,6 +41,6 @@ def test_values_are_written(proposal: Proposal, audit: Audit, evidence: Evidence
 @pytest.mark.gate
 def test_values_are_ready(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
     """3.2 Gate: the target is proved to mean what runs now, or what differs was accepted with a reason."""
-    assert proposal.harms.passed, str(proposal.harms)
+    proposal.harms.require()
     audit.facts |= proposal.harms.accepted
     evidence("verdict", proposal.harms.summary)

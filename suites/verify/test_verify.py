@@ -36,7 +36,7 @@ def test_encrypted_files_are_as_written(named_backup: Backup, evidence: Evidence
 
 @pytest.mark.gate
 def test_backup_is_sound(backup: Backup, settings: Settings, evidence: Evidence) -> None:
-    """2.9 Every file is as it was written, every home reads back as its Contents say, every database is sound."""
-    verdict = proof.prove(backup, quick=settings.quick)
+    """2.9 Every file is as it was written and listed, homes read back as their Contents say, databases are sound."""
+    verdict = proof.prove(backup, quick=settings.quick, every_name=True)
     verdict.require()
     evidence("verdict", verdict)

@@ -66,10 +66,15 @@ def made(root: Path, name: str = "openab-backup-20260101-000000", *, release: st
         bytes=1,
         databases=(DATABASE,),
     )
+    return written(of_agent(directory, agent, release=release))
+
+
+def of_agent(directory: Path, agent: StoredAgent, *, release: str = "openab") -> Backup:
+    """Take what is in a directory for a backup of one agent; it lists what is there."""
     manifest = Manifest(
         schema=SCHEMA,
         tool="0",
-        name=name,
+        name=directory.name,
         sealed_to=(),
         created="2026-01-01T00:00:00+00:00",
         cluster="cluster-of-tests",
@@ -82,7 +87,7 @@ def made(root: Path, name: str = "openab-backup-20260101-000000", *, release: st
         agents=(agent,),
         contents=tuple(files_below(directory)),
     )
-    return written(Backup(directory, manifest))
+    return Backup(directory, manifest)
 
 
 def written(backup: Backup) -> Backup:

@@ -13,7 +13,7 @@ from openab_sop.errors import BackupError
 from openab_sop.redact import mask
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.obstacles import foreign, smaller
-from tests.unit.openab_sop.stored import AGENT, made
+from tests.unit.openab_sop.stored import AGENT, made, written
 
 
 def named(kind: str, name: str, **more: object) -> dict[str, Any]:
@@ -37,7 +37,8 @@ def backup(tmp_path: Path) -> Backup:
     for name, value in (("ours", "b3VyLXNlY3JldA=="), ("theirs", "dGhlaXItc2VjcmV0")):
         (backup.directory / f"secret-{name}.yaml").write_text(json.dumps(named("Secret", name, data={"k": value})))
     (backup.directory / AGENT / "claim.yaml").write_text(json.dumps(named(CLAIM, AGENT, spec={"volumeName": "pv"})))
-    return backup
+    (backup.directory / "openab-0.8.1.tgz").write_bytes(b"the chart")
+    return written(backup)
 
 
 def test_what_the_chart_renders_and_what_it_does_not(backup: Backup) -> None:
@@ -59,14 +60,16 @@ def test_what_is_secret_is_masked_from_then_on(backup: Backup) -> None:
 @pytest.mark.parametrize("gone", ["manifest.yaml", "values.yaml"])
 def test_a_part_that_is_not_there_is_named(backup: Backup, gone: str) -> None:
     (backup.directory / gone).unlink()
-    with pytest.raises(BackupError, match=f"the backup has no {gone}"):
+    with pytest.raises(BackupError, match=f"{gone} is missing"):
         Blueprint(backup)
+    with pytest.raises(BackupError, match=f"the backup has no {gone}"):
+        Blueprint(written(backup))
 
 
 def test_an_agent_that_the_manifest_does_not_render_is_named(backup: Backup) -> None:
     (backup.directory / "manifest.yaml").write_text(json.dumps(named("Secret", "ours")))
     with pytest.raises(BackupError, match=f"no Deployment {AGENT}"):
-        Blueprint(backup)
+        Blueprint(written(backup))
 
 
 @pytest.mark.parametrize(
@@ -102,4 +105,4 @@ def test_a_claim_that_was_enlarged_by_hand(
 
     (backup.directory / "manifest.yaml").write_text("\n---\n".join(map(json.dumps, (deployment(), claim(made)))))
     (backup.directory / AGENT / "claim.yaml").write_text(json.dumps(claim(had)))
-    assert [finding.subject for finding in smaller(Blueprint(backup), accepted)] == told
+    assert [finding.subject for finding in smaller(Blueprint(written(backup)), accepted)] == told

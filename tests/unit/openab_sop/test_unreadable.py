@@ -16,6 +16,7 @@ from openab_sop.restores.changes import Changes, VolumeSince
 from openab_sop.restores.volume import Volume
 from openab_sop.upgrades.settled import Settled
 from tests.unit.openab_sop.local import Local, local
+from tests.unit.openab_sop.stored import of_agent
 
 STORE = ".local/share/kiro-cli"
 DATABASE = f"{STORE}/data.sqlite3"
@@ -62,7 +63,7 @@ def since(pod: Local, tmp_path: Path) -> Generator[VolumeSince]:
         contents = tmp_path / "backup" / "bot" / CONTENTS
         volume = Volume(pod.pod, str(pod.home), (), table, contents, ())
         volume.look()
-        yield VolumeSince(volume, stored, tmp_path / "backup", tmp_path, table, ("*.lock",))
+        yield VolumeSince(volume, stored, of_agent(tmp_path / "backup", stored), tmp_path, table, ("*.lock",))
 
 
 def paths(pod: Local, tmp_path: Path) -> set[str]:
