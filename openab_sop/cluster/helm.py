@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from openab_sop import redact
+from openab_sop import names, redact
 from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
@@ -98,24 +98,25 @@ def chart_at(path: Path) -> Chart:
         SourceError: it is none.
     """
     try:
-        said = yaml.safe_load(run(["helm", "show", "chart", str(path)]).stdout)
+        said = yaml.safe_load(run(["helm", "show", "chart", "--", str(path)]).stdout)
         return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
     except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SourceError(f"{path} is no Helm chart", f"look at it with: helm show chart {path}") from error
 
 
-def pull(*chart: str, version: str, directory: Path) -> None:
+def pull(chart: str, *options: str, version: str, directory: Path) -> None:
     """Put the archive of a chart into a directory (SOP 1.3).
 
     Args:
-        chart: what helm takes to name it: an address, or a name and ``--repo``.
+        chart: its address, or its name in the repository that an option names.
+        options: what helm needs beside it to reach it.
     """
-    run(["helm", "pull", *chart, "--version", version, "--destination", str(directory)], timeout=PULL)
+    run(["helm", "pull", f"--version={version}", f"--destination={directory}", *options, "--", chart], timeout=PULL)
 
 
 def package(chart: Path, directory: Path) -> None:
     """Put the archive of a chart's directory into another directory (SOP 1.3)."""
-    run(["helm", "package", str(chart), "--destination", str(directory)])
+    run(["helm", "package", f"--destination={directory}", "--", str(chart)])
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ class Helm:
 
     Raises (every method):
         ToolError: helm is missing, failed or did not end in time.
+        InvalidName: no release can be called so; helm was not started.
         Unreachable: the API did not answer it for as long as there is patience; or, in a change, it was cut off.
     """
 
@@ -157,7 +159,8 @@ class Helm:
 
     def values(self, release: str, revision: int) -> str:
         """Return the user-supplied values as helm writes them in YAML (SOP 2.1)."""
-        return self._run("get", "values", release, f"--revision={revision}", "--output=yaml", repeatable=True)
+        asked = ("get", "values", names.release(release), f"--revision={revision}", "--output=yaml")
+        return self._run(*asked, repeatable=True)
 
     def dry_run(self, release: str, chart: Path, values: Path) -> str:
         """Return the objects that an upgrade would render, hooks included, as a stream of YAML documents (SOP 3.1).
@@ -187,16 +190,16 @@ class Helm:
 
     def rollback(self, release: str, revision: int, mark: Mapping[str, str]) -> None:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
-        self._run("rollback", release, str(revision), timeout=CHANGE, env=mark)
+        self._run("rollback", names.release(release), str(revision), timeout=CHANGE, env=mark)
 
     def forget(self, release: str, revision: int) -> None:
         """Throw a revision's record away: of a change that was cut off, and would be in the next one's way."""
         kept = records.record(self.cluster, release, revision).stored
-        self.cluster.delete(kept["kind"], kept["metadata"]["name"])
+        self.cluster.delete(kept["kind"], kept["metadata"]["name"], kept["metadata"]["uid"])
 
     def uninstall(self, release: str) -> None:
         """Remove a release, its history and its objects but those that its manifest keeps (SOP 4.5)."""
-        self._run("uninstall", release, timeout=CHANGE)
+        self._run("uninstall", names.release(release), timeout=CHANGE)
 
     def template(self, release: str, chart: Path, values: str) -> str:
         """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
@@ -204,7 +207,7 @@ class Helm:
         Args:
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
         """
-        given = ("template", release, str(chart), "--is-upgrade", "--values=-", *self._through)
+        given = ("template", names.release(release), str(chart), "--is-upgrade", "--values=-", *self._through)
         return self._run(*given, stdin=values.encode(), repeatable=True)
 
     def install(
@@ -218,8 +221,14 @@ class Helm:
             dry_run: render it and look for objects in its way, and change nothing; ``install`` itself does not wait
                 until anything runs.
         """
-        given = [f"--values={values}", f"--labels={label[0]}={label[1]}", "--dry-run=server" if dry_run else _VALIDATED]
-        self._run("install", release, str(chart), *given, *self._through, timeout=CHANGE, repeatable=dry_run)
+        noted = f"{label[0]}={names.label_value(label[1], 'backup')}"
+        given = [
+            f"--values={values}",
+            f"--labels={noted}",
+            "--dry-run=server" if dry_run else _VALIDATED,
+            *self._through,
+        ]
+        self._run("install", names.release(release), str(chart), *given, timeout=CHANGE, repeatable=dry_run)
 
     @property
     def _through(self) -> tuple[str, ...]:
@@ -227,7 +236,7 @@ class Helm:
 
     def _upgrade(self, release: str, chart: Path, values: Path) -> tuple[str, ...]:
         """``--reset-values``, Helm's default where ``-f`` is given, is said aloud: never the stored ones (SOP 3.2)."""
-        return ("upgrade", release, str(chart), f"--values={values}", "--reset-values", *self._through)
+        return ("upgrade", names.release(release), str(chart), f"--values={values}", "--reset-values", *self._through)
 
     def _run(
         self,

@@ -109,7 +109,7 @@ class Board:
                 except Conflict:
                     continue  # a renewal, or a run that takes it over: what is over must not stay for it to go on with
                 if not at(cleared, "spec", "holderIdentity"):
-                    self._cluster.delete("Lease", self.name)
+                    self._cluster.delete("Lease", self.name, cleared["metadata"]["uid"])
                 return
 
 
@@ -198,7 +198,7 @@ class Lease:
             if keep or _RECORD in part(found, "metadata", "annotations"):
                 self._cluster.merge("Lease", self.name, {"spec": {"holderIdentity": None}})
             else:
-                self._cluster.delete("Lease", self.name)
+                self._cluster.delete("Lease", self.name, found["metadata"]["uid"])
 
     def _keep(self) -> None:
         """Renew it until ``release`` is called; what goes wrong is kept for ``require``."""

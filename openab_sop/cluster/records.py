@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from openab_sop import names
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import NotFound, ReleaseError
 from openab_sop.objects import Object, at, part
@@ -90,7 +91,7 @@ def record(cluster: Cluster, release: str, revision: int) -> Record:
     Raises:
         ReleaseError: there is none, or it cannot be read.
     """
-    name = f"sh.helm.release.v1.{release}.v{revision}"
+    name = f"sh.helm.release.v1.{names.release(release)}.v{revision}"
     try:
         return Record.of(cluster.get(_kind(), name))
     except NotFound as error:
@@ -120,7 +121,7 @@ def revisions(cluster: Cluster, release: str) -> set[int]:
 
 def _known(cluster: Cluster, release: str | None) -> list[tuple[str, int]]:
     """Return release and revision of each record, from their labels: the records themselves are large."""
-    selector = "owner=helm" + (f",name={release}" if release else "")
+    selector = "owner=helm" + (f",name={names.release(release)}" if release is not None else "")
     labels = (part(found, "metadata", "labels") for found in cluster.metadata(_kind(), selector))
     return [(str(own["name"]), int(own["version"])) for own in labels]
 

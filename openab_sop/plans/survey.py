@@ -24,7 +24,7 @@ from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan, Refusal, verbs
 from openab_sop.plans.rules import data
 from openab_sop.releases import provenance, rebuild
-from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
 from openab_sop.releases.release import Release
 from openab_sop.targets.registry import Registry
 from openab_sop.targets.values import TargetValues
@@ -138,7 +138,7 @@ class Survey:
         try:
             return render(release.helm, release.name, archive, given).manifest, ""
         except ToolError as refused:
-            offline = Manifest.parse(release.helm.template(release.name, archive, self._named.text))
+            offline = Manifest.parse(release.helm.template(release.name, archive, self._named.text), RENDERED)
             return offline, "" if release.status.startswith("pending") else refused.problem
 
     def _observed(self, plan: Plan) -> Plan:

@@ -20,10 +20,10 @@ from typing import Any
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import names, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
-from openab_sop.errors import ClusterError, Forbidden, SettingsError, Unreachable
+from openab_sop.errors import ClusterError, Forbidden, InvalidName, SettingsError, Unreachable
 
 FILE = "upgrade.json"
 BEFORE = "upgrade-before.json"
@@ -244,8 +244,11 @@ class CourseFile:
             SettingsError: it is.
         """
         try:
-            return cattrs.structure(json.loads(text), Course)
-        except (ValueError, BaseValidationError) as error:
+            course = cattrs.structure(json.loads(text), Course)
+            if course.backup:  # whoever may write to the lock must not choose a place of his own for it (issue 14)
+                names.label_value(course.backup, "backup", where)
+            return course
+        except (InvalidName, ValueError, BaseValidationError) as error:
             raise _damaged(where, error) from error
 
     @property

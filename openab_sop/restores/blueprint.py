@@ -36,7 +36,7 @@ class Blueprint:
         self.release = source.manifest.release
         self.chart = source.directory / f"{source.manifest.chart}-{source.manifest.version}.tgz"
         self.values = source.directory / "values.yaml"
-        self.manifest = Manifest.parse(_read(source.directory / "manifest.yaml"))
+        self.manifest = Manifest.parse(_read(source.directory / "manifest.yaml"), "the backup's manifest.yaml")
         self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)
         found = ((self._volume(stored), stored) for stored in source.manifest.stored)

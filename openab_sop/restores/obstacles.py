@@ -17,7 +17,7 @@ from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import provenance, rebuild
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import RENDERED, Manifest
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
@@ -60,7 +60,7 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     Raises:
         ToolError: it does not render.
     """
-    rendered = Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text())).parted()[0]
+    rendered = Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text()), RENDERED).parted()[0]
     added = provenance.additions(plan.manifest, lambda: rendered)
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
@@ -160,6 +160,18 @@ def owned(cluster: Cluster, deployment: Object, accepted: Collection[str]) -> It
     for finding in ownership.findings(cluster, deployment):
         if (id := f"{ownership.RULE}:{finding.subject}") not in accepted:
             yield replace(finding, next_step=f"{finding.next_step}; or go on all the same: --accept={id} --reason=TEXT")
+
+
+def of_others(plan: Blueprint, namespace: str, live: Object) -> Iterator[Finding]:
+    """Name a Deployment that the backup has and that is somebody else's: the backup may name any (issue 14)."""
+    if not rebuild.belongs(live, plan.release, namespace):
+        name = str(at(live, "metadata", "name"))
+        yield Finding(
+            f"Deployment {name}",
+            f"it is there, and Helm has not noted on it that it is release {plan.release}'s",
+            "the release's own objects, which go with it",
+            f"kubectl -n {namespace} get deployment {name} --output=yaml shows whose it is; use another backup",
+        )
 
 
 def needs(workload: Workload) -> Iterator[tuple[str, str]]:

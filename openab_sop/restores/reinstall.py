@@ -95,6 +95,7 @@ class Reinstall:
         for name in self._plan.deployments:
             if live := self._cluster.find("Deployment", name):
                 findings += obstacles.owned(self._cluster, live, self._accepted)
+                findings += obstacles.of_others(self._plan, self._cluster.namespace, live)
         return Verdict("the backup belongs here", tuple(findings))
 
     @property
@@ -220,7 +221,9 @@ class Reinstall:
             if listed:
                 self._helm.uninstall(self._plan.release)
             for name in self._plan.deployments:
-                self._cluster.delete("Deployment", name)
+                live = self._cluster.find("Deployment", name)
+                if live and rebuild.belongs(live, self._plan.release, self._cluster.namespace):
+                    self._cluster.delete("Deployment", name, live["metadata"]["uid"])
         self._uninstalled = True
         self._await_gone()
         self._bind_again(volumes)

@@ -151,7 +151,8 @@ class Restoration:
 
         Nothing is mapped: files would come back with other owners than the backup says, and could not be proved.
         """
-        had = {w.name: w.user for w in Manifest.parse((self.source.directory / "manifest.yaml").read_text()).workloads}
+        text = (self.source.directory / "manifest.yaml").read_text()
+        had = {w.name: w.user for w in Manifest.parse(text, "the backup's manifest.yaml").workloads}
         for agent in self._agents():
             now = Workload(self.release.cluster.get("Deployment", agent.deployment)).user
             for what, old, new in zip(_OWNERS, had.get(agent.deployment, now), now, strict=True):
