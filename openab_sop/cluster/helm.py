@@ -175,9 +175,7 @@ class Helm:
             ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
         """
         text = self._run(*self._upgrade(release, chart, values), "--dry-run=server", "--output=json", repeatable=True)
-        rendered = json.loads(text)
-        hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
-        return "".join((rendered["manifest"], *hooks))
+        return _objects(text)
 
     def upgrade(self, release: str, chart: Path, values: Path, mark: Mapping[str, str]) -> None:
         """Upgrade a release; returns when Helm has sent everything, not when it runs (SOP 3.2, 3.4).
@@ -201,18 +199,24 @@ class Helm:
         """Remove a release, its history and its objects but those that its manifest keeps (SOP 4.5)."""
         self._run("uninstall", names.release(release), timeout=CHANGE)
 
-    def template(self, release: str, chart: Path, values: str) -> str:
+    def template(self, release: str, chart: Path, values: str, *, anew: bool = False) -> str:
         """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
 
         Args:
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
+            anew: whether it is an installation, which brings the chart's own definitions (CRDs) too.
         """
-        given = ("template", names.release(release), str(chart), "--is-upgrade", "--values=-", *self._through)
+        given = (
+            "template",
+            names.release(release),
+            str(chart),
+            "--include-crds" if anew else "--is-upgrade",
+            "--values=-",
+            *self._through,
+        )
         return self._run(*given, stdin=values.encode(), repeatable=True)
 
-    def install(
-        self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False
-    ) -> None:
+    def install(self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False) -> str:
         """Install a release from a chart's archive (SOP 5.1); what is there and its own, it adopts.
 
         Args:
@@ -220,6 +224,9 @@ class Helm:
             label: name and value, kept with the release's record from its first moment.
             dry_run: render it and look for objects in its way, and change nothing; ``install`` itself does not wait
                 until anything runs.
+
+        Returns:
+            The objects that it made, or would make, as ``dry_run`` has them.
         """
         noted = f"{label[0]}={names.label_value(label[1], 'backup')}"
         given = [
@@ -228,7 +235,8 @@ class Helm:
             "--dry-run=server" if dry_run else _VALIDATED,
             *self._through,
         ]
-        self._run("install", names.release(release), str(chart), *given, timeout=CHANGE, repeatable=dry_run)
+        asked = ("install", names.release(release), str(chart), "--output=json", *given)
+        return _objects(self._run(*asked, timeout=CHANGE, repeatable=dry_run))
 
     @property
     def _through(self) -> tuple[str, ...]:
@@ -257,6 +265,13 @@ class Helm:
                 raise
 
         return self.cluster.patience.over(once, repeatable=repeatable)
+
+
+def _objects(text: str) -> str:
+    """Return the objects of a release that helm prints as JSON, hooks included, as a stream of YAML documents."""
+    rendered = json.loads(text)
+    hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
+    return "".join((rendered["manifest"], *hooks))
 
 
 def _broken(error: ToolError) -> Unreachable | None:

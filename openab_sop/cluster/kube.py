@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -408,6 +408,13 @@ class Cluster:
         if key not in self._kinds:
             raise NotFound(f"the cluster serves no {kind} of {version}", "choose a chart version for this cluster")
         return self._kinds[key]
+
+    def wide(self, bodies: Iterable[Object]) -> Iterator[tuple[str, str]]:
+        """Yield version and kind of those objects that no namespace holds; of what is not served, nothing is known."""
+        for key in {(str(body.get("apiVersion")), str(body.get("kind"))) for body in bodies}:
+            with suppress(NotFound, Forbidden):
+                if not self.served({"apiVersion": key[0], "kind": key[1]}).namespaced:
+                    yield key
 
     def _path(self, kind: str) -> str:
         """Return the path of a kind's objects."""

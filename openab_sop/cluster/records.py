@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from openab_sop import names
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import NotFound, ReleaseError
-from openab_sop.objects import Object, at, part
+from openab_sop.objects import Object, at, part, parts
 
 _KINDS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 """By HELM_DRIVER: what Helm keeps its records as."""
@@ -69,6 +69,11 @@ class Record:
     def manifest(self) -> str:
         """The rendered objects, without hooks, as a stream of YAML documents."""
         return str(self.body["manifest"])
+
+    @property
+    def hooks(self) -> str:
+        """The rendered hooks, as a stream of YAML documents."""
+        return "".join(f"---\n{hook['manifest']}\n" for hook in parts(self.body, "hooks"))
 
     @property
     def values(self) -> Object:

@@ -93,6 +93,7 @@ class Survey:
             values=self._named.tree,
             before=manifest,
             after=Manifest(()),
+            hooks_before=Manifest.parse(record.hooks),
             restored=dict(_restored(release, manifest.objects)),
             classes=_classes(cluster),
             running=frozenset(_running(cluster, release.agents)),
@@ -148,6 +149,7 @@ class Survey:
         return replace(
             plan,
             live=live,
+            wide=frozenset(_wide(cluster, plan)),
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
             forbidden=dict(_forbidden(cluster, plan)),
@@ -177,6 +179,12 @@ def _live(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, Object]]:
     for key, body in wanted.items():
         with suppress(NotFound, Forbidden):
             yield key, cluster.look_up(body)
+
+
+def _wide(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield version and kind of what no namespace holds, as the cluster tells it."""
+    sides = (plan.before, plan.hooks_before, plan.after, plan.hooks)
+    return cluster.wide(item.body for side in sides for item in side.objects)
 
 
 def _restored(release: Release, objects: Sequence[ManifestObject]) -> Iterator[tuple[Key, Object]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -76,10 +76,26 @@ class Manifest:
 
 
 def _objects(text: str, origin: str) -> Iterator[ManifestObject]:
-    for document in yaml.load_all(text, _Loader):
+    for document in _flat(yaml.load_all(text, _Loader)):
         if document is not None:
             kind, name = str(document["kind"]), str(document["metadata"]["name"])
             names.check(document, origin)
             if kind in KINDS:
                 check_pod(Workload(document).pod, f"{origin}, {kind} {name}")
             yield ManifestObject(kind, name, document)
+
+
+def _flat(documents: Iterable[Any]) -> Iterator[Any]:
+    """Yield the objects of lists in the place of the lists, as Helm and kubectl take them: none may hide there."""
+    for document in documents:
+        left: list[Any] = [document]
+        while left:
+            one = left.pop()
+            body = cast(Object, one) if isinstance(one, dict) else {}
+            if isinstance(items := body.get("items"), list):
+                about = {"apiVersion": body.get("apiVersion"), "kind": str(body.get("kind")).removesuffix("List")}
+                left += (
+                    {**about, **item} if isinstance(item, dict) else item for item in reversed(cast(list[Any], items))
+                )
+            else:
+                yield one

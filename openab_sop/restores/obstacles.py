@@ -16,11 +16,12 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
-from openab_sop.releases import provenance, rebuild
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases import authority, provenance, rebuild
+from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
+from openab_sop.shown import one_line
 from openab_sop.verdict import Finding
 
 _NAMED = {
@@ -65,6 +66,40 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
             yield replace(finding, next_step=f"{finding.next_step}; or go without it: --accept={id} --reason=TEXT")
+
+
+def powers(
+    plan: Blueprint, cluster: Cluster, objects: Collection[ManifestObject], accepted: Collection[str]
+) -> Iterator[Finding]:
+    """Name what a rebuild would bring that reaches beyond the release: a backup may have been written by anybody.
+
+    Nothing that is there counts for it: where the release is uninstalled first, that is gone by then (issue 14).
+
+    Args:
+        objects: what the kept chart makes.
+        accepted: ids of such findings that are let pass.
+    """
+    kept = [ManifestObject(str(b["kind"]), str(b["metadata"]["name"]), b) for b in plan.references(rendered=False)]
+    every = [*objects, *plan.manifest.objects, *kept]
+    wide = frozenset(cluster.wide(item.body for item in every))
+    found = authority.powers(every, plan.source.manifest.namespace, wide)
+    for (rule, subject), told in authority.beyond(found).items():
+        if (id := one_line(f"{rule}:{subject}")) not in accepted:
+            yield Finding(
+                subject,
+                f"the backup brings it, and {told}",
+                "a release that keeps to its namespace, has no rights of its own, and is no nearer to the node",
+                f"if it was so, and has to be: --accept={id} --reason=TEXT",
+            )
+
+
+def made_by(plan: Blueprint, helm: Helm) -> tuple[ManifestObject, ...]:
+    """Return what the kept chart makes from the kept values where it is installed anew, its definitions too.
+
+    Raises:
+        ToolError: it does not render.
+    """
+    return Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text(), anew=True), RENDERED).objects
 
 
 def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
 from openab_sop.cluster.helm import Helm
-from openab_sop.errors import NotNeeded
+from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.releases import rebuild
@@ -66,6 +66,9 @@ class Reconstruction:
         """Check that the backup belongs here, and that nothing is in its way (SOP 5.1)."""
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, self._named))
         if not findings:
+            made = obstacles.made_by(self._plan, self._installation.helm)
+            findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
+        if not findings:  # only now: to look into a claim takes a pod as the backup has it
             findings += obstacles.standing(self._plan, self._installation)
             findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
             findings += obstacles.lacking(self._plan, self._cluster)
@@ -77,8 +80,11 @@ class Reconstruction:
 
         Raises:
             ToolError: it does not render, or something is in its way.
+            BackupError: on this cluster it would reach further than was accepted.
         """
-        self._installation.try_out()
+        made = self._installation.try_out().objects
+        if findings := list(obstacles.powers(self._plan, self._cluster, made, self._accepted)):
+            raise BackupError("\n  ".join(map(str, findings)), "read the chart in the backup before you accept it")
         return self._plan.chart.name
 
     def make_namespace(self) -> str:

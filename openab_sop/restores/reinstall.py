@@ -90,6 +90,8 @@ class Reinstall:
     def fits(self) -> Verdict:
         """Check that the backup is of this namespace, and brings all of the release back (SOP 5.1)."""
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
+        made = obstacles.made_by(self._plan, self._helm)
+        findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
         findings += obstacles.lacking(self._plan, self._cluster)
         for name in self._plan.deployments:
