@@ -217,6 +217,13 @@ class CourseFile:
     def _agreed(self, course: Course | None, text: str | None, name: str) -> Course | None:
         """Return the later of what is on disk and what is on the cluster, and have the disk say the same."""
         there = self.parsed(text, f"the record on Lease {name}") if text else None
+        if there and course and (others := _contradictions(course, there)):
+            raise SettingsError(
+                f"{self.path} and the record on Lease {name} are of upgrade {course.id}, and differ in what an upgrade "
+                f"keeps from its beginning: {', '.join(others)}",
+                "find out who has written to the Lease (kubectl get lease NAME --output=yaml --show-managed-fields); "
+                "the upgrade's reports tell which of the two is true",
+            )
         if there and (course is None or course.id != there.id or course.serial < there.serial):
             self._keep(course := there)
         elif there is None and course and course.changed and not course.ended and course.serial:
@@ -246,7 +253,7 @@ class CourseFile:
         try:
             course = cattrs.structure(json.loads(text), Course)
             if course.backup:  # whoever may write to the lock must not choose a place of his own for it (issue 14)
-                names.label_value(course.backup, "backup", where)
+                names.of("backup", course.backup, where)
             return course
         except (InvalidName, ValueError, BaseValidationError) as error:
             raise _damaged(where, error) from error
@@ -316,6 +323,12 @@ class CourseFile:
     def mark(self, mark: str, **changes: Any) -> Course:
         """Note that something was done, now, and change fields with it."""
         return self.update(reached={**self.course.reached, mark: now()}, **changes)
+
+
+def _contradictions(ours: Course, theirs: Course) -> list[str]:
+    """Return where two records of one upgrade differ that no run ever changes: one of them nobody of us has written."""
+    fixed = ("begun", "revision", "version", "target", "digest", "prerelease") if ours.id == theirs.id else ()
+    return [name for name in fixed if getattr(ours, name) != getattr(theirs, name)]
 
 
 def under_way_on(cluster: Cluster) -> Iterator[Course]:

@@ -237,14 +237,14 @@ def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
         live = cluster.find(CLAIM, claim)
         if live is None:
             yield from [_lost(claim)] if listed else _unfit_class(plan, cluster, stored, claim)
-        elif not bears(live, RESTORED, plan.source) and not _is_empty(plan, cluster, agent):
+        elif not bears(live, RESTORED, plan.source, stored) and not _is_empty(plan, cluster, agent):
             yield _taken(plan, claim)
 
 
 def written(plan: Blueprint, held: Held) -> Iterator[Finding]:
     """Name a volume that somebody else has written to since it was proved, or while it was filled."""
     claim = str(held.agent.claim)
-    if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source) and held.must_change:
+    if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source, held.stored) and held.must_change:
         yield _taken(plan, claim)
     for path in held.volume.strange():
         yield Finding(

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from openab_sop.agents.standstill import STOPPED
+import re
+import shlex
+
+from openab_sop.agents.standstill import STOPPED, noted_replicas
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import at, part
 from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
+
+_SUITE = re.compile(r"suites/[a-z]+")
+_OPTIONS = ("--abandon", "--backup", "--items", "--logins")
+"""Options of the commands that runs write on a lock."""
+
+
+def command(begun: str) -> str:
+    """Return the command that was begun, as it stands on a lock and can be pasted; empty if no run has written it.
+
+    Anybody may have written there: of a command's words only those are taken that ours have (issue 14).
+    """
+    try:
+        words = shlex.split(begun)
+    except ValueError:
+        return ""
+    ours = words[:1] == ["pytest"] and len(words) > 1 and _SUITE.fullmatch(words[1])
+    known = all(word.partition("=")[0] in _OPTIONS for word in words[2:])
+    return shlex.join(words) if ours and known else ""
 
 
 def closed_elsewhere(course: Course, release: Release) -> str:
@@ -31,12 +52,12 @@ def require_running(release: Release, board: Board) -> None:
         ReleaseError: one does; the message says what was under way, and both ways on.
     """
     cluster = release.cluster
-    still: dict[str, str] = {}
+    still: dict[str, int] = {}
     for agent in release.agents:
         deployment = cluster.get("Deployment", agent.deployment)
-        noted = part(deployment, "metadata", "annotations").get(STOPPED)
+        noted = noted_replicas(deployment)
         if noted is not None and not at(deployment, "spec", "replicas"):
-            still[agent.deployment] = str(noted)
+            still[agent.deployment] = noted
     if still:
         begun = board.doing()
         kubectl = f"kubectl --context {cluster.access.context} -n {cluster.namespace}"
@@ -44,7 +65,7 @@ def require_running(release: Release, board: Board) -> None:
             f"{kubectl} scale deploy {name} --replicas={replicas} && {kubectl} annotate deploy {name} {STOPPED}-"
             for name, replicas in still.items()
         )
-        again = begun if begun.startswith("pytest ") else "pytest suites/rollback" if begun else ""
+        again = command(begun) or ("pytest suites/rollback" if begun else "")
         raise ReleaseError(
             f"{', '.join(still)} stands still: a run that did not end has stopped it"
             + (f" ({begun})" if begun else ""),
