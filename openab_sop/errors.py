@@ -27,6 +27,13 @@ class SettingsError(SopError):
     """An option, environment variable or file names something that cannot be."""
 
 
+class InvalidName(SopError):
+    """A name from a backup, a chart, the cluster or an option is one that Kubernetes, or Helm, would not take.
+
+    It is no ``ClusterError``: whoever passes over what the API refuses must not pass over this (issue 14).
+    """
+
+
 class ToolError(SopError):
     """A local command is missing, too old, failed, or did not end in time."""
 

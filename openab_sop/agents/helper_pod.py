@@ -15,11 +15,12 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 
+from openab_sop import names
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, container_of, create, label_of, own_pod
 from openab_sop.agents.workload import claims_of
 from openab_sop.cluster.kube import MANAGER, OWNER, Cluster, quantity
-from openab_sop.cluster.owner import is_dead, owner
+from openab_sop.cluster.owner import is_dead, is_owner, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Broken, Forbidden, PodError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -38,6 +39,10 @@ WAITS = ["sh", "-c", f"timeout {START} head -c 1 >/dev/null && read -r _"]
 PATIENCE = 15
 """Seconds in which a node must take a helper, while there is another placement to try."""
 
+PREFIX = f"{MANAGER}-"
+"""What the names of our pods begin with."""
+_NAME = re.compile(rf"{PREFIX}.+-[0-9a-f]{{8}}")
+"""What ``new_name`` returns."""
 _FULL = re.compile(r"exceeded quota|Insufficient |Too many pods|OutOf\w+")
 """How quota, scheduler and kubelet say that there is no room for another pod."""
 _QUOTA = re.compile(r"exceeded quota: .*used: (?P<used>\S+), limited: (?P<limited>\S+)")
@@ -92,6 +97,7 @@ def helper_pod(
             pod = _pod(name, agent, template, claim, node)
             pod = pod if node or instead else near(pod, _node_of_ours(cluster, agent))
         created = create(cluster, pod)
+        uid = str(created["metadata"]["uid"])
         try:
             if instead:
                 instead(created)
@@ -101,14 +107,14 @@ def helper_pod(
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 with attached(cluster, name), helper.held() as shared:
                     yield shared
-                cluster.delete("Pod", name, grace=0)
+                cluster.delete("Pod", name, uid, grace=0)
                 return
             reasons.append(f"{container_of(template, agent)['image']}: {problem}")
         except BaseException:
             with suppress(SopError):  # it ends by itself; what went wrong before is what counts
-                cluster.delete("Pod", name, grace=0)
+                cluster.delete("Pod", name, uid, grace=0)
             raise
-        cluster.delete("Pod", name, grace=0)
+        cluster.delete("Pod", name, uid, grace=0)
     raise PodError(
         f"no image of agent {agent.deployment} can be started: {'; '.join(reasons)}",
         f"{command('kubectl', '-n', cluster.namespace, 'get', 'events')} shows why",
@@ -185,16 +191,25 @@ def reach(cluster: Cluster, agent: Agent) -> Generator[Pod]:
 
 
 def remove_finished(cluster: Cluster, agent: Runner) -> list[str]:
-    """Remove the helpers of an agent that ended, or whose run did; returns their names."""
-    ended = [
-        pod["metadata"]["name"]
-        for pod in cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}")
-        if at(pod, "status", "phase") in ("Succeeded", "Failed")
-        or is_dead(part(pod, "metadata", "annotations").get(OWNER, ""))
-    ]
-    for name in ended:
-        cluster.delete("Pod", name, grace=0)
-    return ended
+    """Remove the helpers of an agent that ended, or whose run did; returns their names.
+
+    Anybody may have put our labels on a pod. Its name nobody can change: one that we would not give is not ours.
+    """
+    found = cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}")
+    ended = {
+        str(pod["metadata"]["name"]): str(pod["metadata"]["uid"])
+        for pod in found
+        if _NAME.fullmatch(str(pod["metadata"]["name"])) and _is_over(pod)
+    }
+    for name, uid in ended.items():
+        cluster.delete("Pod", name, uid, grace=0)
+    return list(ended)
+
+
+def _is_over(pod: Object) -> bool:
+    """Tell whether a run that we can name has made a pod, and either of them has ended."""
+    by = str(part(pod, "metadata", "annotations").get(OWNER) or "")
+    return is_owner(by) and (at(pod, "status", "phase") in ("Succeeded", "Failed") or is_dead(by))
 
 
 def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
@@ -240,7 +255,7 @@ def _node_of_ours(cluster: Cluster, agent: Agent) -> str | None:
 
 def new_name(agent: Runner) -> str:
     """Return a name for a helper of an agent."""
-    return f"openab-sop-{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
+    return f"{PREFIX}{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
 
 
 def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[Object]:
@@ -326,6 +341,6 @@ def pending(pod: Object) -> str:
 @contextmanager
 def attached(cluster: Cluster, name: str) -> Generator[None]:
     """Stay attached to the standard input of a pod that ``WAITS``: it ends when this attachment does."""
-    with stream(cluster.kubectl("attach", "-i", "-q", name), env=cluster.env) as attached:
+    with stream(cluster.kubectl("attach", "-i", "-q", names.subdomain(name, "pod")), env=cluster.env) as attached:
         attached.write(b"\n")
         yield

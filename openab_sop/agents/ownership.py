@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.errors import Forbidden, NotFound
+from openab_sop.errors import Forbidden, InvalidName, NotFound
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.shown import command
 from openab_sop.verdict import Finding
@@ -109,7 +109,7 @@ def _acts(cluster: Cluster, kind: str, versions: Sequence[str], name: str, names
         return False  # labels that have outlived what set them
     try:
         return not at(cluster.look_up(reference), "spec", "suspend")
-    except NotFound:
+    except (NotFound, InvalidName):  # a label may have a value that is no name: nobody is called so
         return False
     except Forbidden:
         return True

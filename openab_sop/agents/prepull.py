@@ -134,7 +134,7 @@ def pull(
     name = new_name(agent)
     begun = time.monotonic()
     try:
-        create(cluster, _pod(cluster, name, agent, image, policy, like))
+        made = create(cluster, _pod(cluster, name, agent, image, policy, like))
     except ClusterError as refusal:
         return Pulled(image, refused=refusal.problem)
     try:
@@ -152,7 +152,7 @@ def pull(
     except SopError as error:
         raise ImageError(error.problem, error.next_step) from error
     finally:
-        cluster.delete("Pod", name, grace=0)
+        cluster.delete("Pod", name, str(made["metadata"]["uid"]), grace=0)
 
 
 @dataclass

@@ -7,6 +7,7 @@ taken out of the managed fields, so that Helm 4's server-side apply meets no con
 
 from __future__ import annotations
 
+import re
 import time
 
 from openab_sop.agents import ownership
@@ -14,12 +15,13 @@ from openab_sop.agents.agent import Agent
 from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Broken, ClusterError, NotFound
-from openab_sop.objects import at, part
+from openab_sop.objects import Object, at, part
 from openab_sop.shown import command
 from openab_sop.wait import wait
 
 STOPPED = f"{MANAGER}/replicas"
 """Annotation of a Deployment that we have stopped: the replicas that it had."""
+_REPLICAS = re.compile(r"[0-9]{1,3}")
 INSIST = 30
 """Seconds for which a start that is refused is asked for again."""
 STOP = 120
@@ -33,8 +35,9 @@ def stop(cluster: Cluster, agent: Agent) -> int:
         SopError: a pod does not end.
     """
     deployment = cluster.get("Deployment", agent.deployment)
-    noted = part(deployment, "metadata", "annotations").get(STOPPED)
-    replicas = int(noted if noted is not None else at(deployment, "spec", "replicas"))
+    now = int(at(deployment, "spec", "replicas") or 0)
+    noted = noted_replicas(deployment) if not now else None  # where it runs, nobody has stopped it since
+    replicas = now if noted is None else noted
     change = {"metadata": {"annotations": {STOPPED: str(replicas)}}, "spec": {"replicas": 0}}
     cluster.merge("Deployment", agent.deployment, change)
     grace = at(deployment, "spec", "template", "spec", "terminationGracePeriodSeconds") or 30
@@ -46,6 +49,18 @@ def stop(cluster: Cluster, agent: Agent) -> int:
         next_step=command("kubectl", "-n", cluster.namespace, "describe", "pods", "-l", agent.selector),
     )
     return replicas
+
+
+def noted_replicas(deployment: Object) -> int | None:
+    """Return the replicas that a Deployment had when we stopped it, as is noted there; None if we have not.
+
+    Anybody who may change it may write there: of what is no number of replicas one is left, the only one that a volume
+    with one writer allows (issue 14).
+    """
+    said = part(deployment, "metadata", "annotations").get(STOPPED)
+    if said is None:
+        return None
+    return int(said) if _REPLICAS.fullmatch(str(said)) else 1
 
 
 def scaled(cluster: Cluster, agent: Agent) -> str:
@@ -79,11 +94,11 @@ def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
 
 def _let_start(cluster: Cluster, agent: Agent, wanted: int) -> bool:
     deployment = cluster.get("Deployment", agent.deployment)
-    noted = part(deployment, "metadata", "annotations").get(STOPPED)
+    noted = noted_replicas(deployment)
     if noted is None:
         fields.give_back(cluster, "Deployment", agent.deployment)  # a try before this one may have come so far
         return False
-    change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": int(noted) or wanted}}
+    change = {"metadata": {"annotations": {STOPPED: None}}, "spec": {"replicas": noted or wanted}}
     cluster.merge("Deployment", agent.deployment, change)
     try:
         fields.give_back(cluster, "Deployment", agent.deployment)

@@ -15,7 +15,7 @@ from typing import cast
 
 import yaml
 
-from openab_sop import redact
+from openab_sop import names, redact
 from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
@@ -120,18 +120,19 @@ def defaults(chart: Path) -> Object:
     return cast(Object, values)
 
 
-def pull(*chart: str, version: str, directory: Path) -> None:
+def pull(chart: str, *options: str, version: str, directory: Path) -> None:
     """Put the archive of a chart into a directory (SOP 1.3).
 
     Args:
-        chart: what helm takes to name it: an address, or a name and ``--repo``.
+        chart: its address, or its name in the repository that an option names.
+        options: what helm needs beside it to reach it.
     """
-    run(["helm", "pull", *chart, f"--version={version}", "--destination", str(directory)], timeout=PULL)
+    run(["helm", "pull", f"--version={version}", f"--destination={directory}", *options, "--", chart], timeout=PULL)
 
 
 def package(chart: Path, directory: Path) -> None:
     """Put the archive of a chart's directory into another directory (SOP 1.3)."""
-    run(["helm", "package", "--destination", str(directory), "--", str(chart)])
+    run(["helm", "package", f"--destination={directory}", "--", str(chart)])
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class Helm:
 
     Raises (every method):
         ToolError: helm is missing, failed or did not end in time.
+        InvalidName: no release can be called so; helm was not started.
         Unreachable: the API did not answer it for as long as there is patience; or, in a change, it was cut off.
     """
 
@@ -175,7 +177,8 @@ class Helm:
 
     def values(self, release: str, revision: int) -> str:
         """Return the user-supplied values as helm writes them in YAML (SOP 2.1)."""
-        return self._run("get", "values", f"--revision={revision}", "--output=yaml", "--", release, repeatable=True)
+        asked = ("get", "values", f"--revision={revision}", "--output=yaml", "--", names.release(release))
+        return self._run(*asked, repeatable=True)
 
     def dry_run(self, release: str, chart: Path, values: Path) -> str:
         """Return the objects that an upgrade would render, hooks included, as a stream of YAML documents (SOP 3.1).
@@ -190,10 +193,7 @@ class Helm:
             ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
         """
         given = self._upgrade(release, chart, values, "--dry-run=server", "--output=json")
-        text = self._run(*given, repeatable=True)
-        rendered = json.loads(text)
-        hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
-        return "".join((rendered["manifest"], *hooks))
+        return _objects(self._run(*given, repeatable=True))
 
     def upgrade(self, release: str, chart: Path, values: Path, mark: Mapping[str, str]) -> None:
         """Upgrade a release; returns when Helm has sent everything, not when it runs (SOP 3.2, 3.4).
@@ -206,29 +206,29 @@ class Helm:
 
     def rollback(self, release: str, revision: int, mark: Mapping[str, str]) -> None:
         """Roll a release back to a revision; returns as ``upgrade`` does (SOP 4.2)."""
-        self._run("rollback", "--", release, str(revision), timeout=CHANGE, env=mark)
+        self._run("rollback", "--", names.release(release), str(revision), timeout=CHANGE, env=mark)
 
     def forget(self, release: str, revision: int) -> None:
         """Throw a revision's record away: of a change that was cut off, and would be in the next one's way."""
         kept = records.record(self.cluster, release, revision).stored
-        self.cluster.delete(kept["kind"], kept["metadata"]["name"])
+        self.cluster.delete(kept["kind"], kept["metadata"]["name"], kept["metadata"]["uid"])
 
     def uninstall(self, release: str) -> None:
         """Remove a release, its history and its objects but those that its manifest keeps (SOP 4.5)."""
-        self._run("uninstall", "--", release, timeout=CHANGE)
+        self._run("uninstall", "--", names.release(release), timeout=CHANGE)
 
-    def template(self, release: str, chart: Path, values: str) -> str:
+    def template(self, release: str, chart: Path, values: str, *, anew: bool = False) -> str:
         """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
 
         Args:
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
+            anew: whether it is an installation, which brings the chart's own definitions (CRDs) too.
         """
-        given = ("template", "--is-upgrade", "--values=-", *self._through, "--", release, str(chart))
+        how = "--include-crds" if anew else "--is-upgrade"
+        given = ("template", how, "--values=-", *self._through, "--", names.release(release), str(chart))
         return self._run(*given, stdin=values.encode(), repeatable=True)
 
-    def install(
-        self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False
-    ) -> None:
+    def install(self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False) -> str:
         """Install a release from a chart's archive (SOP 5.1); what is there and its own, it adopts.
 
         Args:
@@ -236,9 +236,18 @@ class Helm:
             label: name and value, kept with the release's record from its first moment.
             dry_run: render it and look for objects in its way, and change nothing; ``install`` itself does not wait
                 until anything runs.
+
+        Returns:
+            The objects that it made, or would make, as ``dry_run`` has them.
         """
-        given = [f"--values={values}", f"--labels={label[0]}={label[1]}", "--dry-run=server" if dry_run else _VALIDATED]
-        self._run("install", *given, *self._through, "--", release, str(chart), timeout=CHANGE, repeatable=dry_run)
+        given = [
+            f"--values={values}",
+            f"--labels={label[0]}={names.label_value(label[1], 'backup')}",
+            "--dry-run=server" if dry_run else _VALIDATED,
+            *self._through,
+        ]
+        asked = ("install", "--output=json", *given, "--", names.release(release), str(chart))
+        return _objects(self._run(*asked, timeout=CHANGE, repeatable=dry_run))
 
     @property
     def _through(self) -> tuple[str, ...]:
@@ -246,7 +255,8 @@ class Helm:
 
     def _upgrade(self, release: str, chart: Path, values: Path, *more: str) -> tuple[str, ...]:
         """``--reset-values``, Helm's default where ``-f`` is given, is said aloud: never the stored ones (SOP 3.2)."""
-        return ("upgrade", f"--values={values}", "--reset-values", *more, *self._through, "--", release, str(chart))
+        given = (f"--values={values}", "--reset-values", *more, *self._through)
+        return ("upgrade", *given, "--", names.release(release), str(chart))
 
     def _run(
         self,
@@ -267,6 +277,13 @@ class Helm:
                 raise
 
         return self.cluster.patience.over(once, repeatable=repeatable)
+
+
+def _objects(text: str) -> str:
+    """Return the objects of a release that helm prints as JSON, hooks included, as a stream of YAML documents."""
+    rendered = json.loads(text)
+    hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
+    return "".join((rendered["manifest"], *hooks))
 
 
 def _broken(error: ToolError) -> Unreachable | None:

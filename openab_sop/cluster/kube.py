@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from urllib.parse import quote
 import urllib3
 from kubernetes import client, utils  # pyright: ignore[reportMissingTypeStubs]
 
+from openab_sop import names
 from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.cluster.patience import Impatience, Patience
 from openab_sop.cluster.transport import Transport
@@ -117,6 +118,7 @@ class Cluster:
         NotFound, Forbidden: as the API says.
         ClusterError: it answered with another error.
         Unreachable: it did not answer for as long as there is patience.
+        InvalidName: a name, or the namespace, is one that no object can have; nothing was asked.
     """
 
     access: KubeConfig
@@ -220,7 +222,7 @@ class Cluster:
     def namespace_phase(self) -> str | None:
         """Return the namespace's phase, None if it is not there; to a caller who may not look at it, it is Active."""
         try:
-            namespace = self._call("GET", f"/api/v1/namespaces/{quote(self.namespace)}").body
+            namespace = self._call("GET", f"/api/v1/namespaces/{names.in_path('Namespace', self.namespace)}").body
         except NotFound:
             return None
         except Forbidden:
@@ -249,7 +251,7 @@ class Cluster:
 
     def get(self, kind: str, name: str) -> Object:
         """Return one object of the namespace; ``kind`` is a key of ``_PATHS``."""
-        return self._call("GET", f"{self._path(kind)}/{quote(name)}").body
+        return self._call("GET", self._path_of(kind, name)).body
 
     def find(self, kind: str, name: str) -> Object | None:
         """Return one object of the namespace, None if it is not there."""
@@ -288,7 +290,7 @@ class Cluster:
             query["previous"] = "true"
         if since:
             query["sinceTime"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        path = f"{self._path('Pod')}/{quote(pod)}/log"
+        path = f"{self._path_of('Pod', pod)}/log"
         data, _ = self.patience.over(lambda: self._ask("GET", path, **query))
         return data.decode(errors="replace")
 
@@ -319,7 +321,7 @@ class Cluster:
                 return self._asked("POST", self._path(kind), body, fieldManager=MANAGER).body
             except Conflict:
                 with suppress(NotFound, Forbidden):
-                    there = self._asked("GET", f"{self._path(kind)}/{quote(str(body['metadata']['name']))}").body
+                    there = self._asked("GET", self._path_of(kind, body["metadata"]["name"])).body
                     if again and _made_of(there, body, since=begun):
                         return there
                 raise
@@ -328,27 +330,38 @@ class Cluster:
         self.patience.begun = True
         return made
 
-    def delete(self, kind: str, name: str, *, grace: int | None = None) -> None:
+    def delete(self, kind: str, name: str, uid: str, *, grace: int | None = None) -> None:
         """Delete an object of the namespace, waiting for nothing; one that is gone already is fine.
 
         Args:
+            uid: which one: another that has taken its name since stays (issue 14).
             grace: seconds that a pod gets to end by itself; None leaves it to the pod.
+
+        Raises:
+            Conflict: it is still there, and the API does not delete it now.
         """
-        query = {"propagationPolicy": "Background"}  # a Job's own default would leave its pods behind
+        # a Job's own default would leave its pods behind
+        options: Object = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         if grace is not None:
-            query["gracePeriodSeconds"] = str(grace)
-        with suppress(NotFound):
-            self._call("DELETE", f"{self._path(kind)}/{quote(name)}", **query)
+            options["gracePeriodSeconds"] = grace
+        try:
+            self._call("DELETE", self._path_of(kind, name), {"apiVersion": "v1", "kind": "DeleteOptions", **options})
+        except NotFound:
+            return
+        except Conflict:
+            with suppress(Forbidden):  # who may not look waits for its end all the same
+                there = self.find(kind, name)
+                if there and there["metadata"]["uid"] == uid and not at(there, "metadata", "deletionTimestamp"):
+                    raise
 
     def merge(self, kind: str, name: str, change: Object) -> Object:
         """Change an object by a JSON merge patch; a resourceVersion in it makes the patch conditional."""
-        return self._call(
-            "PATCH", f"{self._path(kind)}/{quote(name)}", change, "application/merge-patch+json", fieldManager=MANAGER
-        ).body
+        media = "application/merge-patch+json"
+        return self._call("PATCH", self._path_of(kind, name), change, media, fieldManager=MANAGER).body
 
     def look_up(self, body: Object) -> Object:
         """Return the object that another one names by kind and name; it may be of any kind that the cluster serves."""
-        return self._call("GET", f"{self._collection(body)}/{quote(str(body['metadata']['name']))}").body
+        return self._call("GET", self._place(body)).body
 
     def try_create(self, kind: str, body: Object) -> None:
         """Have the API judge an object as it would be created; nothing is stored (dryRun=All, SOP 3.1).
@@ -372,25 +385,26 @@ class Cluster:
         Raises:
             ClusterError: the API would refuse it; Conflict: others own fields of it, NotFound: it has no such kind.
         """
-        name = quote(str(body["metadata"]["name"]))
         query = {"fieldManager": manager, "force": str(force).lower(), "dryRun": "All"}
-        path = f"{self._collection(body)}/{name}"
-        return self._call("PATCH", path, json.dumps(body).encode(), "application/apply-patch+yaml", **query).body
+        sent, media = json.dumps(body).encode(), "application/apply-patch+yaml"
+        return self._call("PATCH", self._place(body), sent, media, **query).body
 
-    def _collection(self, body: Object) -> str:
-        """Return the path below which the API keeps an object's kind."""
+    def _place(self, body: Object) -> str:
+        """Return the path at which the API keeps an object of any kind; what names it may come from anywhere."""
+        names.check(body, "an object that the API is asked about")
         served = self.served(body)
-        namespace = body["metadata"].get("namespace") or self.namespace
-        where = f"/namespaces/{quote(namespace)}" if served.namespaced else ""
-        return f"{_root(str(body['apiVersion']))}{where}/{served.resource}"
+        namespace = names.in_path("Namespace", body["metadata"].get("namespace") or self.namespace)
+        where = f"/namespaces/{namespace}" if served.namespaced else ""
+        collection = f"{_root(str(body['apiVersion']))}{where}/{quote(served.resource, safe='')}"
+        return f"{collection}/{names.in_path(str(body['kind']), body['metadata']['name'])}"
 
     def served(self, body: Object) -> Served:
         """Return how the API serves an object's kind, as the API itself tells it; asked once a kind.
 
         Raises:
-            NotFound: it does not.
+            NotFound: it does not. InvalidName: it names no version, or no kind.
         """
-        key = version, kind = str(body["apiVersion"]), str(body["kind"])
+        key = version, kind = names.api_version(body.get("apiVersion")), names.kind(body.get("kind"))
         if key not in self._kinds:
             for found in parts(self._call("GET", _root(version)).body, "resources"):
                 if "/" not in found["name"]:
@@ -400,8 +414,20 @@ class Cluster:
             raise NotFound(f"the cluster serves no {kind} of {version}", "choose a chart version for this cluster")
         return self._kinds[key]
 
+    def wide(self, bodies: Iterable[Object]) -> Iterator[tuple[str, str]]:
+        """Yield version and kind of those objects that no namespace holds; of what is not served, nothing is known."""
+        for key in {(str(body.get("apiVersion")), str(body.get("kind"))) for body in bodies}:
+            with suppress(NotFound, Forbidden):
+                if not self.served({"apiVersion": key[0], "kind": key[1]}).namespaced:
+                    yield key
+
     def _path(self, kind: str) -> str:
-        return _PATHS[kind].format(namespace=quote(self.namespace))
+        """Return the path of a kind's objects."""
+        return _PATHS[kind].format(namespace=names.in_path("Namespace", self.namespace))
+
+    def _path_of(self, kind: str, name: str) -> str:
+        """Return the path of an object; no name leads out of it, nor to all of its kind (issue 14)."""
+        return f"{self._path(kind)}/{names.in_path(kind, name)}"
 
     def _call(
         self,

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import yaml
 
-from openab_sop import storage
+from openab_sop import names, storage
 from openab_sop.errors import SettingsError
 from openab_sop.objects import Object, part, parts
 from openab_sop.shown import command
@@ -79,6 +79,7 @@ def resolve(option: str | None, context: str | None, namespace: str | None) -> K
 
     Raises:
         SettingsError: no file, no such context, or a file that is no kubeconfig.
+        InvalidName: no namespace can be called so.
     """
     paths, origin = resolve_paths(option)
     documents = [_load(path) for path in paths]
@@ -97,13 +98,15 @@ def resolve(option: str | None, context: str | None, namespace: str | None) -> K
         )
     chosen = part(contexts[current], "context")
     cluster = _named(documents, "clusters").get(str(chosen.get("cluster")), {})
+    named = namespace or str(chosen.get("namespace") or "default")
+    named_by = "--namespace" if namespace else "the context" if chosen.get("namespace") else "the default"
     return KubeConfig(
         paths=paths,
         origin=origin,
         context=current,
         server=str(part(cluster, "cluster").get("server", "")),
-        namespace=namespace or str(chosen.get("namespace") or "default"),
-        namespace_origin="--namespace" if namespace else "the context" if chosen.get("namespace") else "the default",
+        namespace=names.label(named, "namespace", named_by),
+        namespace_origin=named_by,
     )
 
 

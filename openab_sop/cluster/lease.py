@@ -30,6 +30,10 @@ _DOING = f"{MANAGER}/doing"
 """Annotation: what its holder does, or has begun, in words."""
 _ROOM = 200_000
 """Characters that a record may take: annotations of an object have 256 KiB together."""
+_LARGEST = 16 << 20
+"""Bytes of a record that is unpacked: what fits into ``_ROOM`` is far smaller."""
+_MEMORY = 128 << 20
+"""Bytes that unpacking may take."""
 _RECORD = f"{MANAGER}/record"
 """Annotation: the record of what is under way, as ``Board`` packs it."""
 
@@ -54,8 +58,8 @@ class Board:
         """
         packed = part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations").get(_RECORD)
         try:
-            return lzma.decompress(b64decode(packed)).decode() if packed else None
-        except (ValueError, EOFError, lzma.LZMAError) as error:
+            return _unpacked(b64decode(packed)) if packed else None
+        except (ValueError, TypeError, EOFError, lzma.LZMAError) as error:
             take_away = ("annotate", "lease", self.name, f"{_RECORD}-")
             raise ClusterError(
                 f"what Lease {self.name} has on record cannot be read: {error}",
@@ -110,7 +114,7 @@ class Board:
                 except Conflict:
                     continue  # a renewal, or a run that takes it over: what is over must not stay for it to go on with
                 if not at(cleared, "spec", "holderIdentity"):
-                    self._cluster.delete("Lease", self.name)
+                    self._cluster.delete("Lease", self.name, cleared["metadata"]["uid"])
                 return
 
 
@@ -199,7 +203,7 @@ class Lease:
             nobody: Object = {"spec": {"holderIdentity": None}}
             if not keep and _RECORD not in part(found, "metadata", "annotations"):
                 with suppress(Forbidden):
-                    self._cluster.delete("Lease", self.name)
+                    self._cluster.delete("Lease", self.name, found["metadata"]["uid"])
                     return
                 nobody["metadata"] = {"annotations": {_DOING: None}}  # it stays, and says nothing
             self._cluster.merge("Lease", self.name, nobody)
@@ -292,6 +296,19 @@ def boards(cluster: Cluster) -> Iterator[Board]:
     for found in cluster.list("Lease", f"app.kubernetes.io/managed-by={MANAGER}"):
         if _RECORD in part(found, "metadata", "annotations"):
             yield Board(cluster, str(found["metadata"]["name"]).removeprefix(f"{MANAGER}-"))
+
+
+def _unpacked(packed: bytes) -> str:
+    """Return what ``write`` packed, or stop: a few bytes of somebody else's may stand for more than memory holds.
+
+    Raises:
+        ValueError, lzma.LZMAError: it is damaged, or larger than any record.
+    """
+    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
+    text = reader.decompress(packed, max_length=_LARGEST)
+    if not reader.eof:
+        raise ValueError(f"it does not end within {_LARGEST} bytes")
+    return text.decode()
 
 
 def name_of(release: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.owner import is_dead, owner
@@ -37,15 +39,28 @@ def wait_for_orphans(cluster: Cluster) -> list[int]:
 
 
 def _orphans(cluster: Cluster) -> list[int]:
-    """Process ids; zombies have no environment any more, and others' processes cannot be ours."""
+    """Process ids; zombies have no environment any more, and others' processes cannot be ours.
+
+    A container's process, which root sees too, may have any variables: only one of our own pid namespace counts.
+    """
     import psutil  # only here: it takes a tenth of a second
 
     found: list[int] = []
     for process in psutil.process_iter():
         try:
+            if process.uids().real != os.getuid() or not _is_here(process.pid):
+                continue
             variables = process.environ()
         except psutil.Error:
             continue
         if is_dead(variables.get(_OWNER, "")) and variables.get("HELM_NAMESPACE") == cluster.namespace:
             found.append(process.pid)
     return found
+
+
+def _is_here(pid: int) -> bool:
+    """Tell whether a process is in our pid namespace, or there is no telling."""
+    try:
+        return Path(f"/proc/{pid}/ns/pid").readlink() == Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return not Path("/proc/self/ns/pid").is_symlink()

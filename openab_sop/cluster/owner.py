@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+_OWNER = re.compile(r"[^/\s]{1,255}/[\w-]{0,63}/[0-9]{1,10}/(?:[0-9]{1,20}|-?)", re.ASCII)
+
 
 def owner() -> str:
     """Return what tells this process from every other: host, where on it process ids count, pid, and when it began."""
     return f"{socket.gethostname()}/{_where()}/{os.getpid()}/{_begun(os.getpid())}"
+
+
+def is_owner(name: str) -> bool:
+    """Tell whether a name is one that ``owner`` returns on some machine: anybody can write anything in its place."""
+    return _OWNER.fullmatch(name) is not None
 
 
 def is_dead(name: str) -> bool:
@@ -23,7 +31,7 @@ def is_dead(name: str) -> bool:
     where, _, process = rest.partition("/")
     pid, _, begun = process.partition("/")
     here = (host, where) == (socket.gethostname(), _where())
-    return here and pid.isdigit() and begun != _begun(int(pid))
+    return here and is_owner(name) and begun != _begun(int(pid))
 
 
 @cache
@@ -47,7 +55,7 @@ def _begun(pid: int) -> str:
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
+from openab_sop import names
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.shells import Shells
 from openab_sop.errors import CutOff, Disturbed, PodError, Stalled
@@ -157,7 +158,8 @@ class Pod:
         if self.shells:
             yield self.shells
             return
-        argv = self.cluster.kubectl("exec", "-i", self.name, "-c", self.container, "--")
+        name, container = names.subdomain(self.name, "pod"), names.label(self.container, "container")
+        argv = self.cluster.kubectl("exec", "-i", name, "-c", container, "--")
         transport = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false"} if self.spdy else {}
         with closing(Shells(argv, {**self.cluster.env, **transport})) as shells:
             yield shells

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from openab_sop import names
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import NotFound, ReleaseError
-from openab_sop.objects import Object, at, part
+from openab_sop.objects import Object, at, part, parts
 
 _KINDS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 """By HELM_DRIVER: what Helm keeps its records as."""
@@ -70,6 +71,11 @@ class Record:
         return str(self.body["manifest"])
 
     @property
+    def hooks(self) -> str:
+        """The rendered hooks, as a stream of YAML documents."""
+        return "".join(f"---\n{hook['manifest']}\n" for hook in parts(self.body, "hooks"))
+
+    @property
     def values(self) -> Object:
         """The user-supplied values."""
         return part(self.body, "config")
@@ -90,7 +96,7 @@ def record(cluster: Cluster, release: str, revision: int) -> Record:
     Raises:
         ReleaseError: there is none, or it cannot be read.
     """
-    name = f"sh.helm.release.v1.{release}.v{revision}"
+    name = f"sh.helm.release.v1.{names.release(release)}.v{revision}"
     try:
         return Record.of(cluster.get(_kind(), name))
     except NotFound as error:
@@ -120,7 +126,7 @@ def revisions(cluster: Cluster, release: str) -> set[int]:
 
 def _known(cluster: Cluster, release: str | None) -> list[tuple[str, int]]:
     """Return release and revision of each record, from their labels: the records themselves are large."""
-    selector = "owner=helm" + (f",name={release}" if release else "")
+    selector = "owner=helm" + (f",name={names.release(release)}" if release is not None else "")
     labels = (part(found, "metadata", "labels") for found in cluster.metadata(_kind(), selector))
     return [(str(own["name"]), int(own["version"])) for own in labels]
 

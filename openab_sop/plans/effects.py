@@ -19,7 +19,7 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ToolError
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Effect
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import RENDERED, Manifest
 
 
 def probe(helm: Helm, release: str, before: tuple[Path, Object], after: tuple[Path, Object]) -> tuple[Effect, ...]:
@@ -98,7 +98,7 @@ class _Chart:
     def _render(self, values: Object) -> str:
         text = yaml.safe_dump(values, sort_keys=False)
         try:
-            manifest = Manifest.parse(self._helm.template(self._release, self._chart, text))
+            manifest = Manifest.parse(self._helm.template(self._release, self._chart, text), RENDERED)
         except ToolError as refused:
             return refused.problem
         return json.dumps([_plain(item.body) for item in manifest.objects], sort_keys=True)

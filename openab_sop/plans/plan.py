@@ -78,6 +78,8 @@ class Plan:
         before: Helm's record of the current revision.
         after: the target as rendered with the values, without its hooks.
         hooks: what the target would run or make around the upgrade.
+        hooks_before: the same of the current revision.
+        wide: ``apiVersion`` and kind of what no namespace holds, of those that either side has.
         unrenderable: why the target cannot be rendered with the values; then ``after`` is empty.
         refused: why Helm itself would not go on, although the target can be rendered.
         live: objects that are on the cluster now, of those that either side has or refers to.
@@ -108,6 +110,8 @@ class Plan:
     before: Manifest
     after: Manifest
     hooks: Manifest = field(default=Manifest(()))
+    hooks_before: Manifest = field(default=Manifest(()))
+    wide: frozenset[tuple[str, str]] = frozenset()
     unrenderable: str = ""
     refused: str = ""
     live: Mapping[Key, Object] = field(default_factory=dict[Key, Object])

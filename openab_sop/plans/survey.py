@@ -26,7 +26,7 @@ from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan, Refusal, verbs
 from openab_sop.plans.rules import data
 from openab_sop.releases import provenance, rebuild
-from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
 from openab_sop.releases.release import Release
 from openab_sop.targets import reach
 from openab_sop.targets.reach import Origin, Reach
@@ -99,6 +99,7 @@ class Survey:
             values=self._named.tree,
             before=manifest,
             after=Manifest(()),
+            hooks_before=Manifest.parse(record.hooks),
             restored=dict(_restored(release, manifest.objects)),
             classes=_classes(cluster),
             running=frozenset(_running(cluster, release.agents)),
@@ -144,7 +145,7 @@ class Survey:
         try:
             return render(release.helm, release.name, archive, given).manifest, ""
         except ToolError as refused:
-            offline = Manifest.parse(release.helm.template(release.name, archive, self._named.text))
+            offline = Manifest.parse(release.helm.template(release.name, archive, self._named.text), RENDERED)
             return offline, "" if release.status.startswith("pending") else refused.problem
 
     def _observed(self, plan: Plan) -> Plan:
@@ -154,6 +155,7 @@ class Survey:
         return replace(
             plan,
             live=live,
+            wide=frozenset(_wide(cluster, plan)),
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
             forbidden=dict(_forbidden(cluster, plan)),
@@ -183,6 +185,12 @@ def _live(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, Object]]:
     for key, body in wanted.items():
         with suppress(NotFound, Forbidden):
             yield key, cluster.look_up(body)
+
+
+def _wide(cluster: Cluster, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield version and kind of what no namespace holds, as the cluster tells it."""
+    sides = (plan.before, plan.hooks_before, plan.after, plan.hooks)
+    return cluster.wide(item.body for side in sides for item in side.objects)
 
 
 def _restored(release: Release, objects: Sequence[ManifestObject]) -> Iterator[tuple[Key, Object]]:

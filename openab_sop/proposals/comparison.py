@@ -104,13 +104,18 @@ def _text(key: str, text: Any) -> Any:
     return text.rstrip() if tree is None else tree
 
 
-def _differing(was: Any, would: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def _differing(was: object, would: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     if isinstance(was, dict) and isinstance(would, dict):
         old, new = cast(Object, was), cast(Object, would)
         for key in {**old, **new}:
             yield from _differing(old.get(key, _NOTHING), new.get(key, _NOTHING), (*path, str(key)))
-    elif type(was) is not type(would) or was != would:  # True and 1 are equal in Python, and not in TOML
+    elif not _is_same(was, would):
         yield path, was, would
+
+
+def _is_same(was: object, would: object) -> bool:
+    """In Python True and 1 are equal; in TOML they are not."""
+    return type(was) is type(would) and was == would
 
 
 def _quoted(value: Any, hidden: bool) -> str:

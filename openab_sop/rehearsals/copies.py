@@ -42,6 +42,24 @@ _ALONE: Object = {
     "dnsConfig": {"nameservers": ["127.0.0.1"]},
 }
 """No token of the cluster's, and a resolver that is not there."""
+_CAPABILITIES = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+"""What a copy may add: what a container has that drops none (the level "baseline" of the pod security standards)."""
 _KEPT_VOLUMES = ("emptyDir", "downwardAPI", "image")
 _PULL = "-pull"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -153,6 +171,7 @@ def emptied(workload: Workload, claims: Mapping[str, str]) -> list[str]:
 
 def _pod(original: Object, rename: Rename, claims: Mapping[str, str], node: str | None) -> Object:
     pod = {key: value for key, value in deepcopy(original).items() if key in _KEPT} | _ALONE
+    _confine(part(pod, "securityContext"))
     pod["affinity"] = {"nodeAffinity": _near(part(pod, "affinity", "nodeAffinity"), node)}
     for container in parts(pod, "initContainers") + parts(pod, "containers"):
         _clean(container, rename)
@@ -171,7 +190,7 @@ def _near(affinity: Object, node: str | None) -> Object:
 
 def _clean(container: Object, rename: Rename) -> None:
     _clean_environment(container, rename)
-    part(container, "securityContext").pop("privileged", None)
+    _confine(part(container, "securityContext"))
     for words in ("command", "args"):
         if container.get(words):
             container[words] = [neutral(str(word)) for word in container[words]]
@@ -183,6 +202,17 @@ def _clean(container: Object, rename: Rename) -> None:
             part(action or {}, way).pop("host", None)
         if script := part(action or {}, "exec"):
             script["command"] = [neutral(str(word)) for word in script.get("command") or ()]
+
+
+def _confine(context: Object) -> None:
+    """Take out of a security context what brings a copy near the host, whatever the version asks for (issue 14)."""
+    for word in ("privileged", "procMount", "windowsOptions", "sysctls"):
+        context.pop(word, None)
+    for word in ("seccompProfile", "appArmorProfile"):
+        if at(context, word, "type") == "Unconfined":
+            context.pop(word)
+    if added := part(context, "capabilities").get("add"):
+        context["capabilities"]["add"] = [name for name in added if name in _CAPABILITIES]
 
 
 def _clean_environment(container: Object, rename: Rename) -> None:

@@ -7,6 +7,7 @@ whatever belongs to it. What a cluster or a caller without Jobs leaves, the next
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ from secrets import token_hex
 
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import LIFETIME, START, WAITS, attached, started
+from openab_sop.agents.helper_pod import PREFIX as HELPER
 from openab_sop.agents.own_pod import own_pod
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import MANAGER, OWNER, Access, Cluster
-from openab_sop.cluster.owner import is_dead, owner
+from openab_sop.cluster.owner import is_dead, is_owner, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden, PodError
 from openab_sop.objects import Object, part
@@ -33,6 +35,9 @@ OF = f"{MANAGER}/rehearsal-of"
 _EXPIRES = f"{MANAGER}/expires"
 _MANAGED = "app.kubernetes.io/managed-by"
 _SECURITY = "pod-security.kubernetes.io/"
+_PREFIX = "rehearsal-"
+"""What the names of copies begin with; the run's id follows."""
+_ID = re.compile(r"[0-9a-f]{8}")
 GONE = 300
 """Seconds until what was deleted must be gone."""
 LABEL = 63
@@ -88,10 +93,11 @@ class Scratch:
         self.is_own = is_own
         self.cluster: Cluster = _Marked(cluster.access, self._marked, patience=cluster.patience, api=cluster.api)
         self._leash: list[Object] = []
+        self._uid = ""
 
     def name(self, of: str) -> str:
         """Return the name of the copy of an object; it may be a label too."""
-        name = f"rehearsal-{self.id}-{of}"
+        name = f"{_PREFIX}{self.id}-{of}"
         return name if len(name) <= LABEL else f"{name[: LABEL - 9].rstrip('-.')}-{sha256(of.encode()).hexdigest()[:8]}"
 
     @property
@@ -110,7 +116,8 @@ class Scratch:
         name = self.cluster.namespace
         labels = {key: value for key, value in _labels_of(like).items() if key.startswith(_SECURITY)}
         metadata = {"name": name, "labels": {**labels, OF: like.namespace}}
-        self.cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        made = self.cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self._uid = str(made["metadata"]["uid"])
         wait(
             self._unready,
             what=f"the service account of namespace {name}",
@@ -157,7 +164,8 @@ class Scratch:
         Raises:
             SopError: something stays.
         """
-        _remove(self.cluster, self.id, None if self.is_own else self.cluster.namespace)
+        if self.is_own or self._uid:
+            _remove(self.cluster, _Left(self.id, "" if self.is_own else self.cluster.namespace, self._uid))
 
     def _marked(self, given: Object) -> Object:
         expires = datetime.now(UTC) + timedelta(seconds=LIFETIME)
@@ -197,7 +205,7 @@ def choose(cluster: Cluster) -> Scratch:
     id = token_hex(4)
     there = [Access(a.verb, a.resource, a.group, in_namespace=False) for a in NEEDED]
     if all(cluster.allowed(access) for access in (*_NAMESPACES, *there)):
-        return Scratch(cluster.elsewhere(f"{cluster.namespace[:40].rstrip('-')}-rehearsal-{id}"), id, is_own=False)
+        return Scratch(cluster.elsewhere(_namespace_of(id, cluster.namespace)), id, is_own=False)
     if missing := [str(access) for access in NEEDED if not cluster.allowed(access)]:
         raise ClusterError(
             f"this caller may make no copy: neither namespaces, nor in namespace {cluster.namespace}: "
@@ -208,31 +216,49 @@ def choose(cluster: Cluster) -> Scratch:
     return Scratch(cluster, id, is_own=True)
 
 
+@dataclass(frozen=True)
+class _Left:
+    """What a run has made: its id; its namespace with the UID, or nothing where it had none of its own."""
+
+    run: str
+    namespace: str = ""
+    uid: str = ""
+
+
 def sweep(cluster: Cluster) -> list[str]:
     """Remove what killed runs have left of copies of what is in a namespace; returns what it was.
 
-    What belongs to a run on another machine goes once it has expired.
+    What belongs to a run on another machine goes once it has expired. Labels and notes anybody may have written; names
+    cannot be changed, so nothing is removed that is not called as we call it (issue 14).
 
     Raises:
         SopError: something stays.
     """
-    left = dict(_left(cluster))
-    for run, namespace in left.items():
-        _remove(cluster.elsewhere(namespace) if namespace else cluster, run, namespace)
-    return [f"rehearsal {run} in namespace {namespace or cluster.namespace}" for run, namespace in left.items()]
+    left = dict.fromkeys(_left(cluster))
+    for one in left:
+        _remove(cluster.elsewhere(one.namespace) if one.namespace else cluster, one)
+    return [f"rehearsal {one.run} in namespace {one.namespace or cluster.namespace}" for one in left]
 
 
-def _left(cluster: Cluster) -> Iterator[tuple[str, str | None]]:
-    """Yield the runs that are dead or have expired, with the scratch namespace if they have made one."""
+def _namespace_of(run: str, namespace: str) -> str:
+    """Return the name of a run's scratch namespace.
+
+    Args:
+        namespace: the release's.
+    """
+    return f"{namespace[:40].rstrip('-')}-rehearsal-{run}"
+
+
+def _left(cluster: Cluster) -> Iterator[_Left]:
+    """Yield what runs have made that are dead or have expired."""
     with suppress(Forbidden):
-        yield from (
-            (_run(found), str(found["metadata"]["name"]))
-            for found in cluster.list("Namespace", f"{REHEARSAL},{OF}={cluster.namespace}")
-            if _is_left(found)
-        )
+        for found in cluster.list("Namespace", f"{REHEARSAL},{OF}={cluster.namespace}"):
+            name, run = str(found["metadata"]["name"]), _run(found)
+            if _is_left(found) and _ID.fullmatch(run) and name == _namespace_of(run, cluster.namespace):
+                yield _Left(run, name, str(found["metadata"]["uid"]))
     for kind in _KINDS:
         with suppress(Forbidden):
-            yield from ((_run(found), None) for found in cluster.metadata(kind, REHEARSAL) if _is_left(found))
+            yield from (_Left(_run(f)) for f in cluster.metadata(kind, REHEARSAL) if _is_left(f) and _is_named(f))
 
 
 def _run(found: Object) -> str:
@@ -240,37 +266,50 @@ def _run(found: Object) -> str:
 
 
 def _is_left(found: Object) -> bool:
+    """Tell whether a run has made something, as it has noted there, and is dead, or its time is over."""
     notes = part(found, "metadata", "annotations")
-    expires = notes.get(_EXPIRES)  # what the Job's or Deployment's controller has made has none, and goes with it
-    return bool(expires) and (is_dead(notes.get(OWNER, "")) or datetime.fromisoformat(expires) < datetime.now(UTC))
+    by = str(notes.get(OWNER) or "")
+    try:  # what the Job's or Deployment's controller has made has no such note, and goes with it
+        expires = datetime.fromisoformat(str(notes.get(_EXPIRES)))
+        return is_owner(by) and (is_dead(by) or expires < datetime.now(UTC))
+    except (ValueError, TypeError):
+        return False
 
 
-def _remove(cluster: Cluster, run: str, namespace: str | None) -> None:
-    if namespace:
-        cluster.delete("Namespace", namespace)
+def _is_named(found: Object) -> bool:
+    """Tell whether an object is called as what its run makes beside a release."""
+    name, run = str(found["metadata"]["name"]), _run(found)
+    beginnings = tuple(f"{before}{_PREFIX}{run}-" for before in ("", HELPER))
+    return _ID.fullmatch(run) is not None and name.startswith(beginnings)
+
+
+def _remove(cluster: Cluster, left: _Left) -> None:
+    if left.namespace:
+        cluster.delete("Namespace", left.namespace, left.uid)
     else:
         for kind in _KINDS:
-            for found in _of_run(cluster, kind, run):
-                cluster.delete(kind, found["metadata"]["name"], grace=0 if kind == "Pod" else None)
+            for found in _of_run(cluster, kind, left.run):
+                about = found["metadata"]
+                cluster.delete(kind, about["name"], about["uid"], grace=0 if kind == "Pod" else None)
     wait(
-        lambda: _there(cluster, run, namespace),
-        what=f"the end of rehearsal {run}",
+        lambda: _there(cluster, left),
+        what=f"the end of rehearsal {left.run}",
         timeout=GONE,
         next_step="pytest suites/cleanup removes what it has left",
     )
 
 
-def _there(cluster: Cluster, run: str, namespace: str | None) -> str | None:
-    if namespace:
+def _there(cluster: Cluster, left: _Left) -> str | None:
+    if left.namespace:
         phase = cluster.namespace_phase()
-        return f"namespace {namespace} is {phase}" if phase else None
-    names = [f"{kind} {found['metadata']['name']}" for kind in _KINDS for found in _of_run(cluster, kind, run)]
+        return f"namespace {left.namespace} is {phase}" if phase else None
+    names = [f"{kind} {found['metadata']['name']}" for kind in _KINDS for found in _of_run(cluster, kind, left.run)]
     return ", ".join(names) or None
 
 
 def _of_run(cluster: Cluster, kind: str, run: str) -> list[Object]:
     with suppress(Forbidden):
-        return cluster.metadata(kind, f"{REHEARSAL}={run}")
+        return [found for found in cluster.metadata(kind, f"{REHEARSAL}={run}") if _is_named(found)]
     return []
 
 

@@ -108,7 +108,7 @@ class _Run:
     known: Mapping[str, Behaviour]
     copied: dict[str, Agent] = field(default_factory=dict[str, Agent])
     bodies: dict[str, Object] = field(default_factory=dict[str, Object])
-    made: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    made: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
     def start(self, agent: str) -> None:
         """Make an agent's copy, and what it refers to."""
@@ -131,12 +131,12 @@ class _Run:
 
     def clear(self) -> None:
         """Remove what was made, Deployments first."""
-        for kind, name in reversed(self.made):
-            self.stage.scratch.cluster.delete(kind, name)
+        for (kind, name), uid in reversed(self.made.items()):
+            self.stage.scratch.cluster.delete(kind, name, uid)
 
     def _make(self, kind: str, body: Object) -> None:
-        self.stage.scratch.cluster.create(kind, body)
-        self.made.append((kind, str(body["metadata"]["name"])))
+        made = self.stage.scratch.cluster.create(kind, body)
+        self.made[kind, str(body["metadata"]["name"])] = str(made["metadata"]["uid"])
 
     def _connects(self, name: str) -> bool:
         return name in self.known and self.known[name].connected

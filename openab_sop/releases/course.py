@@ -20,10 +20,10 @@ from typing import Any
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import names, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
-from openab_sop.errors import ClusterError, Forbidden, SettingsError, Unreachable
+from openab_sop.errors import ClusterError, Forbidden, InvalidName, SettingsError, Unreachable
 
 FILE = "upgrade.json"
 BEFORE = "upgrade-before.json"
@@ -224,6 +224,13 @@ class CourseFile:
     def _agreed(self, course: Course | None, text: str | None, name: str) -> Course | None:
         """Return the later of what is on disk and what is on the cluster, and have the disk say the same."""
         there = self.parsed(text, f"the record on Lease {name}") if text else None
+        if there and course and (others := _contradictions(course, there)):
+            raise SettingsError(
+                f"{self.path} and the record on Lease {name} are of upgrade {course.id}, and differ in what an upgrade "
+                f"keeps from its beginning: {', '.join(others)}",
+                "find out who has written to the Lease (kubectl get lease NAME --output=yaml --show-managed-fields); "
+                "the upgrade's reports tell which of the two is true",
+            )
         if there and (course is None or course.id != there.id or course.serial < there.serial):
             self._keep(course := there)
         elif there is None and course and course.is_under_way and course.serial and not course.on_disk_only:
@@ -251,8 +258,11 @@ class CourseFile:
             SettingsError: it is.
         """
         try:
-            return cattrs.structure(json.loads(text), Course)
-        except (ValueError, BaseValidationError) as error:
+            course = cattrs.structure(json.loads(text), Course)
+            if course.backup:  # whoever may write to the lock must not choose a place of his own for it (issue 14)
+                names.of("backup", course.backup, where)
+            return course
+        except (InvalidName, ValueError, BaseValidationError) as error:
             raise _damaged(where, error) from error
 
     @property
@@ -327,6 +337,12 @@ class CourseFile:
     def mark(self, mark: str, **changes: Any) -> Course:
         """Note that something was done, now, and change fields with it."""
         return self.update(reached={**self.course.reached, mark: now()}, **changes)
+
+
+def _contradictions(ours: Course, theirs: Course) -> list[str]:
+    """Return where two records of one upgrade differ that no run ever changes: one of them nobody of us has written."""
+    fixed = ("begun", "revision", "version", "target", "digest", "prerelease") if ours.id == theirs.id else ()
+    return [name for name in fixed if getattr(ours, name) != getattr(theirs, name)]
 
 
 def under_way_on(cluster: Cluster) -> Iterator[Course]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
+from openab_sop import names
+from openab_sop.agents.naming import check_pod
 from openab_sop.agents.workload import KINDS, Workload
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import Object, part
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+RENDERED = "what the chart renders"
+"""Where a name stands that a chart has made."""
 HOOK = "helm.sh/hook"
 """Annotation of what Helm runs or makes around a change, and does not take for a part of the release."""
 
@@ -34,17 +38,21 @@ class Manifest:
     objects: tuple[ManifestObject, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Manifest:
+    def parse(cls, text: str, origin: str = "the release's manifest") -> Manifest:
         """Parse what ``helm get manifest`` prints.
+
+        Args:
+            origin: where it stands, in words.
 
         Raises:
             ReleaseError: it is not a stream of YAML objects.
+            InvalidName: an object in it, or what its pods refer to, has a name that Kubernetes would not take.
         """
         try:
-            return cls(tuple(_objects(text)))
-        except (yaml.YAMLError, KeyError, TypeError) as error:
+            return cls(tuple(_objects(text, origin)))
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
             raise ReleaseError(
-                "the release's manifest is not a stream of Kubernetes objects",
+                f"{origin} is not a stream of Kubernetes objects",
                 "look at it with: helm get manifest RELEASE",
             ) from error
 
@@ -67,7 +75,27 @@ class Manifest:
         return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
 
 
-def _objects(text: str) -> Iterator[ManifestObject]:
-    for document in yaml.load_all(text, _Loader):
+def _objects(text: str, origin: str) -> Iterator[ManifestObject]:
+    for document in _flat(yaml.load_all(text, _Loader)):
         if document is not None:
-            yield ManifestObject(str(document["kind"]), str(document["metadata"]["name"]), document)
+            kind, name = str(document["kind"]), str(document["metadata"]["name"])
+            names.check(document, origin)
+            if kind in KINDS:
+                check_pod(Workload(document).pod, f"{origin}, {kind} {name}")
+            yield ManifestObject(kind, name, document)
+
+
+def _flat(documents: Iterable[Any]) -> Iterator[Any]:
+    """Yield the objects of lists in the place of the lists, as Helm and kubectl take them: none may hide there."""
+    for document in documents:
+        left: list[Any] = [document]
+        while left:
+            one = left.pop()
+            body = cast(Object, one) if isinstance(one, dict) else {}
+            if isinstance(items := body.get("items"), list):
+                about = {"apiVersion": body.get("apiVersion"), "kind": str(body.get("kind")).removesuffix("List")}
+                left += (
+                    {**about, **item} if isinstance(item, dict) else item for item in reversed(cast(list[Any], items))
+                )
+            else:
+                yield one

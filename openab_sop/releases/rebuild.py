@@ -94,6 +94,12 @@ def ownership(release: str, namespace: str) -> dict[str, str]:
     return {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
 
 
+def belongs(live: Object, release: str, namespace: str) -> bool:
+    """Tell whether an object on the cluster is a release's own, as Helm notes it there."""
+    notes = part(live, "metadata", "annotations")
+    return all(notes.get(name) == value for name, value in ownership(release, namespace).items())
+
+
 def storage_class(wanted: str | None, classes: Sequence[Object]) -> str | None:
     """Choose a claim's storage class on a cluster: the one that it had if it is there, else the default.
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
-from openab_sop.errors import SettingsError
+from openab_sop import names, storage
+from openab_sop.errors import InvalidName, SettingsError
 from openab_sop.releases.release import Release
 
 FILE = "session.json"
@@ -27,9 +27,13 @@ _BOUND = ("kubeconfig", "context", "namespace", "release", "backup_root")
 
 
 def directory_of(root: Path, cluster: str, namespace: str, release: str) -> Path:
-    """Return where a release's session is kept: below a local backup root, by cluster, namespace and release."""
+    """Return where a release's session is kept: below a local backup root, by cluster, namespace and release.
+
+    Raises:
+        InvalidName: no namespace, or no release, can be called so: it would lead elsewhere.
+    """
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", cluster).strip("-.") or "cluster"
-    return root / "sessions" / name / namespace / release
+    return root / "sessions" / name / names.label(namespace, "namespace") / names.release(release)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,11 @@ class Session:
             SettingsError: there is none, or it is damaged.
         """
         try:
-            return cattrs.structure(json.loads(path.read_text()), cls)
-        except (OSError, ValueError, BaseValidationError) as error:
+            session = cattrs.structure(json.loads(path.read_text()), cls)
+            names.label(session.namespace, "namespace", str(path))
+            names.release(session.release, str(path))
+            return session
+        except (InvalidName, OSError, ValueError, BaseValidationError) as error:
             raise SettingsError(
                 f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again"
             ) from error

@@ -36,7 +36,7 @@ class Blueprint:
         self.source = source
         self.release = source.manifest.release
         self.chart_file = f"{source.manifest.chart}-{source.manifest.version}.tgz"
-        self.manifest = Manifest.parse(self._text("manifest.yaml"))
+        self.manifest = Manifest.parse(self._text("manifest.yaml"), "the backup's manifest.yaml")
         self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)
         found = ((self._volume(stored), stored) for stored in source.manifest.stored)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from openab_sop import temporary
+from openab_sop import storage, temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.workload import claims_of
@@ -30,9 +31,11 @@ Since = Callable[[Sequence[str]], VolumeSince]
 """Takes ``may_vanish`` as ``VolumeSince`` has it."""
 
 RESTORED = f"{MANAGER}/restored-from"
-"""Annotation of a claim that was new and empty: the backup that went, or goes, into it."""
+"""Annotation of a claim that was new and empty: the backup that went, or goes, into it, as ``marks`` writes it."""
 FILLING = f"{MANAGER}/filling"
 """Annotation of a claim that a rebuild fills, until it is proved: so long there is nothing on it to lose."""
+_PROOF = 32
+"""Characters of what proves a mark."""
 
 
 @dataclass(frozen=True)
@@ -168,9 +171,36 @@ class Holding:
         self._stack.close()
 
 
-def bears(claim: Object, mark: str, source: Backup) -> bool:
-    """Tell whether a claim bears the mark ``RESTORED`` or ``FILLING`` of a backup."""
-    return part(claim, "metadata", "annotations").get(mark) == source.manifest.name
+def marks(claim: Object, which: Iterable[str], source: Backup, stored: StoredAgent) -> dict[str, str]:
+    """Return the annotations by which a claim bears marks of a backup: its name, and what only its holder can write.
+
+    The proof is made from the digest of the volume's Contents, which stands nowhere on the cluster, and of the claim's
+    UID: who may annotate claims, and has no copy of the backup, can neither write one nor move one (issue 14). Any
+    machine that has the backup can go on.
+
+    Args:
+        claim: as the API has it, or as it is to be made for a volume that is named.
+        which: ``RESTORED``, ``FILLING``.
+        stored: what goes into it.
+    """
+    uid = at(claim, "metadata", "uid")
+    about = f"uid:{uid}" if uid else f"volume:{at(claim, 'spec', 'volumeName')}"
+    return {mark: f"{source.manifest.name} {_proof(mark, about, source, stored)}" for mark in which}
+
+
+def bears(claim: Object, mark: str, source: Backup, stored: StoredAgent) -> bool:
+    """Tell whether a claim bears the mark ``RESTORED`` or ``FILLING`` of a backup, as ``marks`` writes it."""
+    said = str(part(claim, "metadata", "annotations").get(mark) or "")
+    name, _, proof = said.partition(" ")
+    if name != source.manifest.name:
+        return False
+    about = (f"uid:{at(claim, 'metadata', 'uid')}", f"volume:{at(claim, 'spec', 'volumeName')}")
+    return any(hmac.compare_digest(proof.encode(), _proof(mark, one, source, stored).encode()) for one in about)
+
+
+def _proof(mark: str, about: str, source: Backup, stored: StoredAgent) -> str:
+    key = storage.digest(source.directory / stored.key / CONTENTS).encode()
+    return hmac.digest(key, f"{mark} {about}".encode(), "sha256").hex()[:_PROOF]
 
 
 def pods_with(cluster: Cluster, claim: str | None) -> list[Object]:

@@ -16,12 +16,12 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
-from openab_sop.releases import provenance, rebuild
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases import authority, provenance, rebuild
+from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
-from openab_sop.shown import command
+from openab_sop.shown import command, one_line
 from openab_sop.verdict import Finding
 
 _NAMED = {
@@ -61,13 +61,47 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     Raises:
         ToolError: it does not render.
     """
-    rendered = Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text())).parted()[0]
+    rendered = Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text()), RENDERED).parted()[0]
     added = provenance.additions(plan.manifest, lambda: rendered)
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
             yield replace(
                 finding, next_step=f"{finding.next_step}; or go without it: {command(f'--accept={id}')} --reason=TEXT"
             )
+
+
+def powers(
+    plan: Blueprint, cluster: Cluster, objects: Collection[ManifestObject], accepted: Collection[str]
+) -> Iterator[Finding]:
+    """Name what a rebuild would bring that reaches beyond the release: a backup may have been written by anybody.
+
+    Nothing that is there counts for it: where the release is uninstalled first, that is gone by then (issue 14).
+
+    Args:
+        objects: what the kept chart makes.
+        accepted: ids of such findings that are let pass.
+    """
+    kept = [ManifestObject(str(b["kind"]), str(b["metadata"]["name"]), b) for b in plan.references(rendered=False)]
+    every = [*objects, *plan.manifest.objects, *kept]
+    wide = frozenset(cluster.wide(item.body for item in every))
+    found = authority.powers(every, plan.source.manifest.namespace, wide)
+    for (rule, subject), told in authority.beyond(found).items():
+        if (id := one_line(f"{rule}:{subject}")) not in accepted:
+            yield Finding(
+                subject,
+                f"the backup brings it, and {told}",
+                "a release that keeps to its namespace, has no rights of its own, and is no nearer to the node",
+                f"if it was so, and has to be: {command(f'--accept={id}')} --reason=TEXT",
+            )
+
+
+def made_by(plan: Blueprint, helm: Helm) -> tuple[ManifestObject, ...]:
+    """Return what the kept chart makes from the kept values where it is installed anew, its definitions too.
+
+    Raises:
+        ToolError: it does not render.
+    """
+    return Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text(), anew=True), RENDERED).objects
 
 
 def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:
@@ -169,6 +203,19 @@ def owned(cluster: Cluster, deployment: Object, accepted: Collection[str]) -> It
             )
 
 
+def of_others(plan: Blueprint, namespace: str, live: Object) -> Iterator[Finding]:
+    """Name a Deployment that the backup has and that is somebody else's: the backup may name any (issue 14)."""
+    if not rebuild.belongs(live, plan.release, namespace):
+        name = str(at(live, "metadata", "name"))
+        yield Finding(
+            f"Deployment {name}",
+            f"it is there, and Helm has not noted on it that it is release {plan.release}'s",
+            "the release's own objects, which go with it",
+            command("kubectl", "-n", namespace, "get", "deployment", name, "--output=yaml")
+            + " shows whose it is; use another backup",
+        )
+
+
 def needs(workload: Workload) -> Iterator[tuple[str, str]]:
     """Yield kind and name of whatever the pods of a workload cannot start without."""
     for kind in ("Secret", "ConfigMap"):
@@ -197,14 +244,14 @@ def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
         live = cluster.find(CLAIM, claim)
         if live is None:
             yield from [_lost(claim)] if listed else _unfit_class(plan, cluster, stored, claim)
-        elif not bears(live, RESTORED, plan.source) and not _is_empty(plan, cluster, agent):
+        elif not bears(live, RESTORED, plan.source, stored) and not _is_empty(plan, cluster, agent):
             yield _taken(plan, claim)
 
 
 def written(plan: Blueprint, held: Held) -> Iterator[Finding]:
     """Name a volume that somebody else has written to since it was proved, or while it was filled."""
     claim = str(held.agent.claim)
-    if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source) and held.must_change:
+    if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source, held.stored) and held.must_change:
         yield _taken(plan, claim)
     for path in held.volume.strange():
         yield Finding(

@@ -14,13 +14,13 @@ from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
 from openab_sop.cluster.helm import Helm
-from openab_sop.errors import NotNeeded
+from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.releases import rebuild
 from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Held, Holding, Progress, bears, hold
+from openab_sop.restores.held import FILLING, RESTORED, Held, Holding, Progress, bears, hold, marks
 from openab_sop.restores.installation import Installation
 from openab_sop.rollouts.start import await_start, runner
 from openab_sop.shown import command
@@ -69,6 +69,9 @@ class Reconstruction:
         """Check that the backup belongs here, and that nothing is in its way (SOP 5.1)."""
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, self._named))
         if not findings:
+            made = obstacles.made_by(self._plan, self._installation.helm)
+            findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
+        if not findings:  # only now: to look into a claim takes a pod as the backup has it
             findings += obstacles.standing(self._plan, self._installation)
             findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
             findings += obstacles.lacking(self._plan, self._cluster)
@@ -80,8 +83,11 @@ class Reconstruction:
 
         Raises:
             ToolError: it does not render, or something is in its way.
+            BackupError: on this cluster it would reach further than was accepted.
         """
-        self._installation.try_out()
+        made = self._installation.try_out().objects
+        if findings := list(obstacles.powers(self._plan, self._cluster, made, self._accepted)):
+            raise BackupError("\n  ".join(map(str, findings)), "read the chart in the backup before you accept it")
         return self._plan.chart_file
 
     def make_namespace(self) -> str:
@@ -234,28 +240,31 @@ class Reconstruction:
     def _claim_for_us(self, claim: str, stored: StoredAgent) -> str:
         """Make a claim, or take one that is empty, and note on it which backup goes into it."""
         live = self._cluster.find(CLAIM, claim)
-        if live and bears(live, RESTORED, self.source):
+        if live and bears(live, RESTORED, self.source, stored):
             return "there, made for this backup"
-        note = {mark: self.source.manifest.name for mark in (RESTORED, FILLING)}
         if live:
             self._touched = True
-            self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": note}})
+            self._mark(claim, live, stored)
             return "there, and empty"
         wanted, chosen = obstacles.storage_class(self._plan, self._cluster, stored)
         owner = (self._plan.release, self._cluster.namespace)
         body = rebuild.claim_anew(self._plan.claim(stored), self._plan.rendered(CLAIM, claim), chosen, owner)
-        body["metadata"]["annotations"] |= note
-        self._create(CLAIM, body)
+        self._mark(claim, self._create(CLAIM, body), stored)
         return "made" if chosen == wanted else f"made, of the default storage class {chosen}: there is no {wanted}"
+
+    def _mark(self, claim: str, live: Object, stored: StoredAgent) -> None:
+        """Note on a claim, which is empty, which backup goes into it."""
+        notes = marks(live, (RESTORED, FILLING), self.source, stored)
+        self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
 
     def _unless_installed(self) -> None:
         if listed := self._installation.listed():
             raise NotNeeded(f"release {listed.name} is there: its volumes were proved before it was installed")
 
-    def _create(self, kind: str, body: Object) -> None:
+    def _create(self, kind: str, body: Object) -> Object:
         self._touched = True
         with self._journal.action(f"create {kind}", object=body["metadata"]["name"]):
-            self._cluster.create(kind, body)
+            return self._cluster.create(kind, body)
 
 
 def _content(body: Object) -> tuple[Object, Object]:

@@ -25,7 +25,7 @@ from openab_sop.releases.release import Release
 from openab_sop.releases.session import directory_of
 from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Progress
+from openab_sop.restores.held import FILLING, RESTORED, Progress, marks
 from openab_sop.restores.installation import Installation
 from openab_sop.restores.restore import Restoration
 from openab_sop.shown import command
@@ -92,11 +92,14 @@ class Reinstall:
         """Check that the backup is of this namespace, and brings all of the release back (SOP 5.1)."""
         findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
         findings += self._restoration.unfit_for_keeping()
+        made = obstacles.made_by(self._plan, self._helm)
+        findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
         findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
         findings += obstacles.lacking(self._plan, self._cluster)
         for name in self._plan.deployments:
             if live := self._cluster.find("Deployment", name):
                 findings += obstacles.owned(self._cluster, live, self._accepted)
+                findings += obstacles.of_others(self._plan, self._cluster.namespace, live)
         return Verdict("the backup belongs here", tuple(findings))
 
     @property
@@ -189,9 +192,7 @@ class Reinstall:
         for claim, live in self._live_claims():
             name = str(at(live, "spec", "volumeName"))
             volume = self._cluster.get(VOLUME, name)
-            had = part(volume, "metadata", "annotations").get(
-                _POLICY, at(volume, "spec", "persistentVolumeReclaimPolicy")
-            )
+            had = _policy_before(volume) or at(volume, "spec", "persistentVolumeReclaimPolicy")
             change: Object = {
                 "metadata": {"annotations": {_POLICY: had}},
                 "spec": {"persistentVolumeReclaimPolicy": "Retain"},
@@ -213,16 +214,19 @@ class Reinstall:
             self._unless_uninstalled()
             self._volumes = {claim: str(at(live, "spec", "volumeName")) for claim, live in self._live_claims()}
         volumes = self._volumes
-        note = {mark: self._plan.source.manifest.name for mark in (RESTORED, FILLING)}
-        for claim in volumes:
+        for _, stored, claim in self._plan.with_claims:
             with suppress(NotFound):  # a try before this one may have come so far
-                self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": note}})
+                if claim in volumes:
+                    notes = marks(self._cluster.get(CLAIM, claim), (RESTORED, FILLING), self._plan.source, stored)
+                    self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
         listed = self._installation.listed()
         with self._journal.action("uninstall release", release=self._plan.release, volumes=volumes):
             if listed:
                 self._helm.uninstall(self._plan.release)
             for name in self._plan.deployments:
-                self._cluster.delete("Deployment", name)
+                live = self._cluster.find("Deployment", name)
+                if live and rebuild.belongs(live, self._plan.release, self._cluster.namespace):
+                    self._cluster.delete("Deployment", name, live["metadata"]["uid"])
         self._uninstalled = True
         self._await_gone()
         self._bind_again(volumes)
@@ -242,7 +246,7 @@ class Reinstall:
         for claim, live in self._live_claims():
             name = str(at(live, "spec", "volumeName"))
             volume = self._cluster.get(VOLUME, name)
-            if had := part(volume, "metadata", "annotations").get(_POLICY):
+            if had := _policy_before(volume):
                 change: Object = {
                     "metadata": {"annotations": {_POLICY: None}},
                     "spec": {"persistentVolumeReclaimPolicy": had},
@@ -304,9 +308,19 @@ class Reinstall:
         wanted: str | None = at(self._plan.claim(stored), "spec", "storageClassName")
         owner = (self._plan.release, self._cluster.namespace)
         body = rebuild.claim_anew(self._plan.claim(stored), self._plan.rendered(CLAIM, claim), wanted, owner)
-        body["metadata"]["annotations"] |= {mark: self._plan.source.manifest.name for mark in (RESTORED, FILLING)}
         body["spec"]["volumeName"] = volume
+        body["metadata"]["annotations"] |= marks(body, (RESTORED, FILLING), self._plan.source, stored)
         return body
+
+
+def _policy_before(volume: Object) -> str | None:
+    """Return the policy that a volume had when we protected it; None if we have not.
+
+    What is noted counts only where the rest of that change is seen: else somebody else has written it (issue 14).
+    """
+    noted = part(volume, "metadata", "annotations").get(_POLICY)
+    ours = at(volume, "spec", "persistentVolumeReclaimPolicy") == "Retain" and noted in ("Delete", "Recycle", "Retain")
+    return str(noted) if ours else None
 
 
 def _as_backed_up(source: Backup, helm: Helm, plan: Blueprint) -> Release:

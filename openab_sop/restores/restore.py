@@ -27,7 +27,7 @@ from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores import obstacles
 from openab_sop.restores.changes import volume_since
-from openab_sop.restores.held import RESTORED, Held, Holding, Progress, bears, hold
+from openab_sop.restores.held import RESTORED, Held, Holding, Progress, bears, hold, marks
 from openab_sop.rollouts.start import await_start
 from openab_sop.shown import command
 from openab_sop.status import Status
@@ -186,7 +186,7 @@ class Restoration:
         Nothing is mapped: files would come back with other owners than the backup says, and could not be proved.
         """
         manifest = self.source.read("manifest.yaml").decode(errors="replace")
-        had = {w.name: w.user for w in Manifest.parse(manifest).workloads}
+        had = {w.name: w.user for w in Manifest.parse(manifest, "the backup's manifest.yaml").workloads}
         for agent in self._agents():
             now = Workload(self.release.cluster.get("Deployment", agent.deployment)).user
             for what, old, new in zip(_OWNERS, had.get(agent.deployment, now), now, strict=True):
@@ -522,13 +522,15 @@ class Restoration:
     def _unfit(self, held: Held) -> Iterator[Finding]:
         agent, stored = held.agent, held.stored
         claim = self.release.cluster.get("PersistentVolumeClaim", agent.claim) if agent.claim else {}
-        uid = at(claim, "metadata", "uid")
-        if uid != stored.claim_uid and not bears(claim, RESTORED, self.source) and not held.volume.is_empty():
+        uid, id = at(claim, "metadata", "uid"), f"other-claim:{agent.claim}"
+        own = uid == stored.claim_uid or id in self._accepted or bears(claim, RESTORED, self.source, stored)
+        if not own and not held.volume.is_empty():
             yield Finding(
                 f"claim {agent.claim}",
                 f"it is not the one that was backed up (UID {uid}), and it is not empty",
                 f"the claim {stored.claim} with UID {stored.claim_uid}, or a new and empty one",
-                "check --release and --namespace; restore into a new claim if this one holds something else",
+                "check --release and --namespace; restore into a new claim if this one holds something else; "
+                f"if it holds this agent's data, which are set aside first: --accept={id} --reason=TEXT",
             )
         yield from held.unfit()
 
@@ -536,7 +538,7 @@ class Restoration:
         """Note on a new claim which backup goes into it: should this run be killed, the next may go on."""
         claim = self.release.cluster.get("PersistentVolumeClaim", str(held.agent.claim))
         if at(claim, "metadata", "uid") != held.stored.claim_uid:
-            note = {"metadata": {"annotations": {RESTORED: self.source.manifest.name}}}
+            note = {"metadata": {"annotations": marks(claim, [RESTORED], self.source, held.stored)}}
             self.release.cluster.merge("PersistentVolumeClaim", str(held.agent.claim), note)
 
     def _restore_secret(self, name: str, stored: Object) -> bool:

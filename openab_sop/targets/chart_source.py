@@ -137,7 +137,7 @@ class Repository:
     def pull(self, version: Version, directory: Path) -> Pulled:
         """Pull by helm, and compare with the digest in the index."""
         with _pulling(self, version, directory) as own:
-            helm.pull(CHARTS[0], "--repo", self.address, version=version.text, directory=own)
+            helm.pull(CHARTS[0], f"--repo={self.address}", version=version.text, directory=own)
             pulled = _kept(self, version, own)
         digests = {str(e.get("digest")).removeprefix("sha256:") for e in self._entries if _is(e, version)}
         if digests - {"None", pulled.digest}:

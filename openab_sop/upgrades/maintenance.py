@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from openab_sop.backups import remote, signing
-from openab_sop.backups.backup import Backup
+from openab_sop.backups.backup import Backup, Manifest
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.backups.signing import Signer
 from openab_sop.backups.store import Store
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.lease import Lease
-from openab_sop.errors import ReleaseError
+from openab_sop.errors import BackupError, ReleaseError
 from openab_sop.journal import Journal
 from openab_sop.releases import release as releases
 from openab_sop.releases.course import Course, CourseFile, End
@@ -163,15 +163,27 @@ class Maintenance:
         """Return the backup that the upgrade stands on, readable also if it is encrypted, fetched if it is elsewhere.
 
         Raises:
-            BackupError, SettingsError: it is gone, or no key for it was named.
+            BackupError, SettingsError: it is gone, or no key for it was named; or it is of something else.
         """
         name = self.course.backup
         if name not in self._opened:
             policy = self.policy
             stored = signing.checked(self.stored(), policy.signers)
+            self._require_ours(stored.manifest)
             readable = remote.readable(stored, policy.backup_root, policy.identity, self.journal)
             self._opened[name] = self._stack.enter_context(readable)
         return self._opened[name]
+
+    def _require_ours(self, manifest: Manifest) -> None:
+        """Stop if the backup is of another release: the record on a lock may name any."""
+        theirs, ours = (manifest.namespace, manifest.release), (self.helm.cluster.namespace, self.name)
+        if theirs != ours:
+            raise BackupError(
+                f"the record of upgrade {self.course.id} names backup {manifest.name}, which is of release "
+                f"{'/'.join(theirs)}, and not of {'/'.join(ours)}",
+                "find out who has written the record: kubectl get leases --output=yaml --show-managed-fields; or name "
+                "the backup to go back to: pytest suites/rollback --backup=DIR",
+            )
 
     def blueprint(self) -> Blueprint:
         """Return the baseline as the plan of the release that it was taken from; read once a run.

@@ -25,9 +25,9 @@ def restart(cluster: Cluster, agent: Agent) -> list[str]:
     Raises:
         SopError: one does not end.
     """
-    old = {pod["metadata"]["uid"]: str(pod["metadata"]["name"]) for pod in cluster.list("Pod", agent.selector)}
-    for name in old.values():
-        cluster.delete("Pod", name)
+    old = {str(pod["metadata"]["uid"]): str(pod["metadata"]["name"]) for pod in cluster.list("Pod", agent.selector)}
+    for uid, name in old.items():
+        cluster.delete("Pod", name, uid)
     wait(
         lambda: (
             ", ".join(p["metadata"]["name"] for p in cluster.list("Pod", agent.selector) if p["metadata"]["uid"] in old)

@@ -27,7 +27,8 @@ from openab_sop.releases.release import Release
 from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM
 from openab_sop.restores.changes import volume_since
-from openab_sop.restores.restore import RESTORED, Restoration
+from openab_sop.restores.held import RESTORED, marks
+from openab_sop.restores.restore import Restoration
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
@@ -206,10 +207,13 @@ class Rollback:
         course = self._way.require()
         release = self._m.release()
         new = [name for name in fingerprint.lost(release, course) if name in course.to_restore]
+        baseline = self._m.baseline()
+        stored = {one.key: one for one in baseline.manifest.stored}
         for volume in release.mounted:
-            if volume.key in new and volume.claim:
-                note: Object = {"metadata": {"annotations": {RESTORED: self._m.baseline().manifest.name}}}
-                release.cluster.merge("PersistentVolumeClaim", volume.claim, note)
+            if volume.key in new and volume.claim and volume.key in stored:
+                live = release.cluster.get(CLAIM, volume.claim)
+                notes = marks(live, [RESTORED], baseline, stored[volume.key])
+                release.cluster.merge(CLAIM, volume.claim, {"metadata": {"annotations": notes}})
         return self._restore(release, new, progress)
 
     def judge(self) -> Verdict:
@@ -426,8 +430,10 @@ class Rollback:
             with m.journal.action("make claim", claim=claim, there=live is not None):
                 if live is None:
                     owner, wanted = (m.name, release.namespace), at(plan.claim(stored), "spec", "storageClassName")
-                    cluster.create(CLAIM, rebuild.claim_anew(plan.claim(stored), rendered, wanted, owner))
-                cluster.merge(CLAIM, claim, {"metadata": {"annotations": {RESTORED: plan.source.manifest.name}}})
+                    body = rebuild.claim_anew(plan.claim(stored), rendered, wanted, owner)
+                    live = cluster.create(CLAIM, body)
+                notes = marks(live, [RESTORED], plan.source, stored)
+                cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
             agents.append(replace(agent, further=()))
         old = replace(release, agents=tuple(agents))
         written = self._restore(old, [agent.key for agent in agents], progress, plan.deployments)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from openab_sop.agents.standstill import STOPPED
+from openab_sop.agents.standstill import STOPPED, noted_replicas
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import at, part
@@ -38,12 +38,12 @@ def require_running(release: Release, board: Board) -> None:
         ReleaseError: one does; the message says what was under way, and both ways on.
     """
     cluster = release.cluster
-    still: dict[str, str] = {}
+    still: dict[str, int] = {}
     for agent in release.agents:
         deployment = cluster.get("Deployment", agent.deployment)
-        noted = part(deployment, "metadata", "annotations").get(STOPPED)
+        noted = noted_replicas(deployment)
         if noted is not None and not at(deployment, "spec", "replicas"):
-            still[agent.deployment] = str(noted)
+            still[agent.deployment] = noted
     if still:
         begun = board.doing()
         kubectl = ("kubectl", "--context", cluster.access.context, "-n", cluster.namespace)

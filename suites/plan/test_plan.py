@@ -71,6 +71,14 @@ def test_cluster_takes_it(planning: Planning, evidence: Evidence) -> None:
 
 
 @pytest.mark.collecting
+def test_authority_stays(planning: Planning, evidence: Evidence) -> None:
+    """3.1 The target reaches no further than the release: no other namespace, no new right, no way to the node."""
+    found = planning.about("authority")
+    evidence("findings", found)
+    assert found.passed, str(found)
+
+
+@pytest.mark.collecting
 def test_data_are_found(planning: Planning, evidence: Evidence) -> None:
     """3.1 What is on the volumes is where the version looks for it, not covered, and readable."""
     found = planning.about("data")

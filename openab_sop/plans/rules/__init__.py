@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from openab_sop.plans.plan import Plan
-from openab_sop.plans.rules import cluster, configuration, data, drift, images, path, restarts, volumes, workloads
+from openab_sop.plans.rules import (
+    authority,
+    cluster,
+    configuration,
+    data,
+    drift,
+    images,
+    path,
+    restarts,
+    volumes,
+    workloads,
+)
 from openab_sop.rule import Rule
 
 SUBJECTS: dict[str, tuple[Rule[Plan], ...]] = {
@@ -14,6 +25,7 @@ SUBJECTS: dict[str, tuple[Rule[Plan], ...]] = {
     "restarts": restarts.RULES,
     "drift": drift.RULES,
     "cluster": cluster.RULES,
+    "authority": authority.RULES,
     "data": data.RULES,
     "path": path.RULES,
 }

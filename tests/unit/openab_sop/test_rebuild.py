@@ -11,7 +11,7 @@ import pytest
 
 from openab_sop.cluster.records import Record
 from openab_sop.errors import BackupError
-from openab_sop.releases.rebuild import anew, chart_archive, claim_anew, storage_class
+from openab_sop.releases.rebuild import anew, belongs, chart_archive, claim_anew, ownership, storage_class
 
 CHART: dict[str, Any] = {
     "metadata": {"apiVersion": "v2", "name": "openab", "version": "1.2.3"},
@@ -130,3 +130,18 @@ def test_storage_class(wanted: str | None, classes: tuple[str, ...], chosen: str
         for name in classes
     ]
     assert storage_class(wanted, found) == chosen
+
+
+@pytest.mark.parametrize(
+    ("notes", "own"),
+    [
+        (ownership(*OWNER), True),
+        (ownership("other", "chat"), False),
+        (ownership("bot", "elsewhere"), False),
+        ({"meta.helm.sh/release-name": "bot"}, False),
+        ({}, False),
+    ],
+)
+def test_an_object_is_a_releases_own_if_helm_has_noted_so(notes: dict[str, str], own: bool) -> None:
+    assert belongs({"metadata": {"name": "production-db", "annotations": notes}}, *OWNER) == own
+    assert not belongs({"metadata": {"name": "production-db"}}, *OWNER)

@@ -12,7 +12,18 @@ from openab_sop.errors import SettingsError
 from openab_sop.plans import rules
 from openab_sop.plans.judgement import SCHEMA, Judgement, judge
 from openab_sop.plans.plan import Plan, Refusal
-from openab_sop.plans.rules import cluster, configuration, data, drift, images, path, restarts, volumes, workloads
+from openab_sop.plans.rules import (
+    authority,
+    cluster,
+    configuration,
+    data,
+    drift,
+    images,
+    path,
+    restarts,
+    volumes,
+    workloads,
+)
 from openab_sop.redact import mask
 from openab_sop.rule import Harm, Rule, Severity
 from openab_sop.verdict import Finding
@@ -26,6 +37,7 @@ MODULES: dict[str, ModuleType] = {
     "restarts": restarts,
     "drift": drift,
     "cluster": cluster,
+    "authority": authority,
     "data": data,
     "path": path,
 }

@@ -13,6 +13,7 @@ from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object
 from openab_sop.rehearsals import copies
 from openab_sop.rehearsals.copies import Version
+from openab_sop.releases.authority import powers
 from openab_sop.releases.manifest import Manifest, ManifestObject
 
 TOKEN = "MTA5NzI2MTIzNDU2Nzg5MDEy.Gx1yZ2.aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789ab"
@@ -218,3 +219,25 @@ def test_a_version_has_the_agents_that_want_a_pod() -> None:
     gateway["spec"]["template"]["spec"]["containers"][0]["name"] = "gateway"
     items = tuple(ManifestObject("Deployment", str(body["metadata"]["name"]), body) for body in (BODY, off, gateway))
     assert list(Version("1", Manifest(items)).agents) == ["bot"]
+
+
+def test_it_is_no_nearer_to_the_node_than_any_pod() -> None:
+    """Whatever a version adds, its copy does not get it (issue 14)."""
+    near = deepcopy(BODY)
+    pod = near["spec"]["template"]["spec"]
+    pod |= {"hostPID": True, "hostIPC": True, "serviceAccountName": "admin"}
+    pod["securityContext"] |= {
+        "sysctls": [{"name": "kernel.msgmax", "value": "1"}],
+        "windowsOptions": {"hostProcess": True},
+        "seccompProfile": {"type": "Unconfined"},
+    }
+    pod["containers"][0]["securityContext"] |= {
+        "procMount": "Unmasked",
+        "capabilities": {"add": ["SYS_ADMIN", "CHOWN"], "drop": ["ALL"]},
+        "appArmorProfile": {"type": "Unconfined"},
+    }
+    made = copies.deployment(Workload(near), rename, {}, LABELS, None, [])
+    items = [ManifestObject("Deployment", "x", body) for body in (near, made)]
+    assert {power.rule for power in powers(items[:1], "chat")} == {"host-access", "grants-rights"}
+    assert [power.subject for power in powers(items[1:], "chat")] == ["Deployment/x.capability=CHOWN"]
+    assert made["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["drop"] == ["ALL"]
