@@ -114,9 +114,10 @@ def defaults(chart: Path) -> Object:
     Raises:
         SourceError: they are not a mapping.
     """
-    values: object = yaml.safe_load(run(["helm", "show", "values", str(chart)]).stdout) or {}
+    values: object = yaml.safe_load(run(["helm", "show", "values", "--", str(chart)]).stdout) or {}
     if not isinstance(values, dict):
-        raise SourceError(f"the values of {chart} are not a mapping", f"look at them with: helm show values {chart}")
+        look = command("helm", "show", "values", str(chart))
+        raise SourceError(f"the values of {chart} are not a mapping", f"look at them with: {look}")
     return cast(Object, values)
 
 

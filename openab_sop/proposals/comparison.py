@@ -105,8 +105,8 @@ def _text(key: str, text: Any) -> Any:
 
 
 def _differing(was: object, would: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    if isinstance(was, dict) and isinstance(would, dict):
-        old, new = cast(Object, was), cast(Object, would)
+    old, new = (cast(Object, side) if isinstance(side, dict) else None for side in (was, would))
+    if old is not None and new is not None:
         for key in {**old, **new}:
             yield from _differing(old.get(key, _NOTHING), new.get(key, _NOTHING), (*path, str(key)))
     elif not _is_same(was, would):

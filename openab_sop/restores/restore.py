@@ -530,7 +530,7 @@ class Restoration:
                 f"it is not the one that was backed up (UID {uid}), and it is not empty",
                 f"the claim {stored.claim} with UID {stored.claim_uid}, or a new and empty one",
                 "check --release and --namespace; restore into a new claim if this one holds something else; "
-                f"if it holds this agent's data, which are set aside first: --accept={id} --reason=TEXT",
+                f"if it holds this agent's data, which are set aside first: {command(f'--accept={id}')} --reason=TEXT",
             )
         yield from held.unfit()
 

@@ -32,7 +32,8 @@ def does_not_render(plan: Plan) -> Iterator[Finding]:
             str(plan.target.version),
             plan.unrenderable,
             "a chart that takes these values",
-            f"pytest suites/values --target-version={plan.target.version} proposes values that it takes; "
+            command("pytest", "suites/values", f"--target-version={plan.target.version}")
+            + " proposes values that it takes; "
             "or write them (helm show values CHART), chmod 600 FILE; then run again with --values=FILE",
         )
 

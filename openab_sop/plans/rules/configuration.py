@@ -141,7 +141,8 @@ def value_ignored(plan: Plan) -> Iterator[Finding]:
                 str(effect),
                 "the target renders the same with and without it",
                 "an effect, as it has now",
-                f"pytest suites/values --target-version={plan.target.version} proposes values without it; "
+                command("pytest", "suites/values", f"--target-version={plan.target.version}")
+                + " proposes values without it; "
                 "or find out what the target calls it: helm show values CHART",
             )
 
