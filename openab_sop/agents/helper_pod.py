@@ -17,10 +17,10 @@ from secrets import token_hex
 
 from openab_sop import names
 from openab_sop.agents.agent import Agent, Runner
-from openab_sop.agents.own_pod import LABEL, OF, container_of, create, label_of, own_pod
+from openab_sop.agents.own_pod import LABEL, OF, container_of, create, is_own, label_of, own_pod
 from openab_sop.agents.workload import claims_of
 from openab_sop.cluster.kube import MANAGER, OWNER, Cluster, quantity
-from openab_sop.cluster.owner import is_dead, is_owner, owner
+from openab_sop.cluster.owner import is_dead, is_owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Broken, Forbidden, PodError, SopError
 from openab_sop.objects import Object, at, part, parts
@@ -249,7 +249,7 @@ def _node_of_ours(cluster: Cluster, agent: Agent) -> str | None:
     if not agent.volume or at(cluster.get("PersistentVolumeClaim", str(agent.claim)), "status", "phase") == "Bound":
         return None  # a volume that is there is where the agent's pod was
     ours = cluster.list("Pod", f"{LABEL}={MANAGER},{OF}={label_of(agent)}")
-    mine = (pod for pod in ours if part(pod, "metadata", "annotations").get(OWNER) == owner())
+    mine = (pod for pod in ours if is_own(pod))
     return next((node for pod in mine if (node := at(pod, "spec", "nodeName"))), None)
 
 

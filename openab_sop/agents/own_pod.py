@@ -14,11 +14,13 @@ from openab_sop.agents.agent import Runner
 from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import owner
 from openab_sop.errors import Forbidden
-from openab_sop.objects import Object, parts
+from openab_sop.objects import Object, at, parts
 
 LABEL = "app.kubernetes.io/managed-by"
 OF = f"{MANAGER}/agent"
 """Label of our pods: whose agent's they are."""
+_MADE: set[str] = set()
+"""Names of the pods that this run has made, or tried to: they are made up, and a pod's name cannot be changed."""
 _LONGEST = 63
 """Characters of a label's value."""
 _NOT_OF_POD = (
@@ -127,10 +129,16 @@ def create(cluster: Cluster, pod: Object) -> Object:
     """
     (container,) = pod["spec"]["containers"]
     bare = {key: value for key, value in container.items() if key != "resources"}
+    _MADE.add(str(pod["metadata"]["name"]))
     try:
         return cluster.create("Pod", {**pod, "spec": {**pod["spec"], "containers": [bare]}})
     except Forbidden:
         return cluster.create("Pod", pod)
+
+
+def is_own(pod: Object) -> bool:
+    """Tell whether this very run has made a pod: what is noted on it, anybody may have copied (issue 14)."""
+    return at(pod, "metadata", "name") in _MADE
 
 
 def label_of(agent: Runner) -> str:

@@ -24,7 +24,7 @@ from openab_sop.cluster.kube import MANAGER, OWNER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, is_owner, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden, PodError
-from openab_sop.objects import Object, part
+from openab_sop.objects import Object, at, part, parts
 from openab_sop.shown import command
 from openab_sop.wait import wait
 
@@ -189,7 +189,14 @@ class Scratch:
         return {"metadata": {**body["metadata"], "labels": labels}, "spec": body["spec"]}
 
     def _leash_pods(self) -> list[Object]:
-        return self.cluster.list("Pod", f"{_LEASH_LABEL}={self.id}")
+        """The pod that we hold: the leash itself, or what its Job has made; a label anybody may have put on another."""
+        (leash,) = (str(one["uid"]) for one in self._leash)
+        found = self.cluster.list("Pod", f"{_LEASH_LABEL}={self.id}")
+        return [pod for pod in found if leash in (at(pod, "metadata", "uid"), *_owners(pod))]
+
+
+def _owners(pod: Object) -> list[str]:
+    return [str(owner["uid"]) for owner in parts(pod, "metadata", "ownerReferences") if owner.get("controller")]
 
 
 _LEASH = "leash"

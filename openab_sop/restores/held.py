@@ -12,11 +12,11 @@ from pathlib import Path
 from openab_sop import storage, temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
+from openab_sop.agents.own_pod import is_own
 from openab_sop.agents.workload import claims_of
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.contents import comparison
-from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
-from openab_sop.cluster.owner import owner
+from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import BackupError, Broken
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
@@ -209,7 +209,7 @@ def pods_with(cluster: Cluster, claim: str | None) -> list[Object]:
         pod
         for pod in cluster.all("Pod")
         if at(pod, "status", "phase") not in ("Succeeded", "Failed")
-        and part(pod, "metadata", "annotations").get(OWNER) != owner()
+        and not is_own(pod)
         and claim in claims_of(part(pod, "spec")).values()
     ]
 

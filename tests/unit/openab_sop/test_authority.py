@@ -188,7 +188,7 @@ def test_a_definition_may_change_its_schema_and_not_who_converts_it() -> None:
 @pytest.mark.parametrize("value", [5, "a", [1], [[1]], {"a": 1}, None, True])
 @pytest.mark.parametrize("word", ["spec", "rules", "subjects", "webhooks", "type"])
 @pytest.mark.parametrize("kind", ["Role", "RoleBinding", "Secret", "Pod", "ValidatingWebhookConfiguration"])
-def test_other_shapes_end_nothing(kind: str, word: str, value: object) -> None:
+def test_other_shapes_end_nothing(kind: str, word: str, value: Any) -> None:
     found(made(kind, **{word: value}))
 
 
