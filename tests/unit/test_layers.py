@@ -106,6 +106,18 @@ def test_what_all_packages_use_imports_none_of_them() -> None:
     assert not users
 
 
+def test_files_of_a_backup_are_taken_from_its_list() -> None:
+    """What acts on a backup asks it for a file (``path``, ``file``, ``read``): it is listed, and as it was (14)."""
+    of_a_backup = re.compile(
+        r"(source|backup|baseline\(\)|copy|plain)\.directory\s*(/|\.glob|\.rglob|\.iterdir|\.joinpath)"
+    )
+    users = [path for layer in ("openab_sop", "fixtures", "suites") for path in modules(layer)]
+    allowed = {"proof.py"}  # which tells what is missing, and what is there and not listed
+    found = {path.name for path in users if of_a_backup.search(path.read_text())}
+    assert found <= allowed
+    assert of_a_backup.search('self.source.directory / "values.yaml"')
+
+
 def test_only_the_sandbox_option_brings_the_sandbox_into_the_plugins() -> None:
     assert [path.name for path in modules("fixtures") if "sandbox" in imports(path)] == ["cluster.py"]
 

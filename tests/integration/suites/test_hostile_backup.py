@@ -180,6 +180,20 @@ def test_a_backup_that_others_could_exchange_stops_no_agent(ground: Ground, copy
     assert run.verdicts()["test_agents_are_stopped"] == "not run"
 
 
+def test_a_token_of_the_cluster_is_not_kept(world: World, status: Status, tmp_path: Path) -> None:
+    """A pod refers to a service account's token: whoever has it is that account, and a copy is nobody's way back."""
+    with tiny_release(world, status, tmp_path) as tiny:
+        token = secret(tiny.namespace, "token", type="kubernetes.io/service-account-token")
+        token["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "default"}
+        (tmp_path / "token.json").write_text(json.dumps({**token, "data": {}}))
+        world.kubectl("create", "--filename", tmp_path / "token.json")
+        tiny.kubectl("set", "env", f"deploy/{DEPLOYMENT}", "--from=secret/token", "--keys=token")
+        tiny.kubectl("rollout", "status", f"deploy/{DEPLOYMENT}", "--timeout=120s")
+        run, backup = tiny.backup()
+        assert "left out: Secret token" in run.output + run.html
+        assert sorted(path.name for path in backup.glob("secret-*")) == [f"secret-{DEPLOYMENT}.yaml"]
+
+
 def test_a_backup_that_nobody_of_us_has_signed(ground: Ground, copy: Path, tmp_path: Path) -> None:
     """It is whole, and all its digests are right; but who wrote them is not proved."""
     key = tmp_path / "key"
