@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from difflib import HtmlDiff
 from typing import Any
+
+import pytest
 
 from openab_sop import redact
 from openab_sop.plans.judgement import judge
@@ -154,3 +157,39 @@ def test_names_and_values_become_no_elements() -> None:
     assert after.values["meta.content"][0] == (
         f"default-src 'none'; style-src {digest(style)}; base-uri 'none'; form-action 'none'"
     )
+
+
+@pytest.mark.parametrize(
+    ("was", "would"),
+    [
+        ([f"line {n} aaaaaaaa {n * 7}" for n in range(1500)], [f"line {n} aaaabbbb {n * 13}" for n in range(1500)]),
+        (["x" * 50_000], ["x" * 25_000 + "y" + "x" * 25_000]),
+        ([f"{n % 7}" for n in range(30_000)], [f"{n % 5}" for n in range(30_000)]),
+    ],
+    ids=["many lines", "long lines", "many alike"],
+)
+def test_large_objects_are_compared_without_letters(
+    was: list[str], would: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By letters it would take a quarter of an hour: how often that is done is counted, nothing is timed."""
+    by_letters: list[int] = []
+    monkeypatch.setattr(HtmlDiff, "make_table", lambda *given, **more: by_letters.append(1) or "")  # type: ignore[misc]
+    html = shown(drawn(now(config("\n".join(was))), then(config("\n".join(would)))))
+    assert "ConfigMap rel-kiro changes" in html
+    assert "<pre class='diff'>" in html
+    assert len(html) < 1_000_000
+    assert len(by_letters) <= 1, "the Deployment's few lines"
+
+
+def test_many_objects_are_compared_in_little_time_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_letters: list[int] = []
+    monkeypatch.setattr(HtmlDiff, "make_table", lambda *given, **more: by_letters.append(1) or "")  # type: ignore[misc]
+    one, other = ([config("a" * size, f"c{number}") for number in range(50)] for size in (900, 950))
+    html = shown(drawn((*now(), *one), (*then(), *other)))
+    assert 5 < len(by_letters) < 15
+    assert html.count("<details") == 51
+
+
+def test_what_is_not_compared_is_said() -> None:
+    html = shown(drawn(now(config("a\n" * 3000 + "b")), then(config("a\n" * 3000 + "c"))))
+    assert re.search(r"and \d+ more lines, which are not compared here", html)
