@@ -38,7 +38,11 @@ def test_one_of_a_dead_run_is_found() -> None:
         assert _orphans(CLUSTER) == [pid]
 
 
-@pytest.mark.parametrize(("by", "namespace"), [(owner(), "t-orphans"), (DEAD, "another"), ("nobody", "t-orphans")])
+@pytest.mark.parametrize(
+    ("by", "namespace"),
+    [(owner(), "t-orphans"), (DEAD, "another"), ("nobody", "t-orphans")],
+    ids=["alive", "elsewhere", "nobody's"],
+)
 def test_one_of_a_live_run_or_of_another_namespace_is_none(by: str, namespace: str) -> None:
     with sleeping(by=by, namespace=namespace):
         assert _orphans(CLUSTER) == []
