@@ -267,9 +267,17 @@ class Backup:
         if digest != self.manifest.listed(name).sha256:
             raise _changed(name)
 
-    def vouch_for(self, name: str) -> None:
-        """Take down that a file was read just now and has its digest: ``file`` need not read it again."""
-        self._intact[name] = _state(self.path(name))
+    def state(self, name: str) -> tuple[int, ...]:
+        """Return what of a listed file is another as soon as somebody writes to it."""
+        return _state(self.path(name))
+
+    def vouch_for(self, name: str, state: tuple[int, ...]) -> None:
+        """Take down that a file was read and has its digest: ``file`` need not read it again.
+
+        Args:
+            state: of the file, before it was read.
+        """
+        self._intact[name] = state
 
     def unlisted(self) -> tuple[str, ...]:
         """Return what is where it is kept and is not listed: nobody acts on it."""

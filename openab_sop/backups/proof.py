@@ -126,8 +126,8 @@ def _damaged_home(
     directory: Path, backup: Backup | None, agent: StoredAgent, scratch: Path, *, quick: bool = False
 ) -> Iterator[Finding]:
     """Compare a home's archive with its Contents, and open its databases."""
-    archive = directory / agent.key / HOME
     try:
+        archive = backup.path(f"{agent.key}/{HOME}") if backup else directory / agent.key / HOME
         with comparison(scratch) as table:
             contents = backup.file(f"{agent.key}/{CONTENTS}") if backup else directory / agent.key / CONTENTS
             with contents.open() as lines:
@@ -145,6 +145,7 @@ def _damaged_home(
 
 def _read_through(archive: Path, agent: StoredAgent, table: Comparison, backup: Backup | None) -> Iterator[Finding]:
     file = backup.manifest.listed(f"{agent.key}/{HOME}") if backup else None
+    state = backup.state(file.path) if backup and file else ()
     whole = hashlib.sha256()
     members = read_back(archive, whole if file else None)
     table.add_all("copy", (table.linked("copy", member.entry) for member in members))
@@ -152,7 +153,7 @@ def _read_through(archive: Path, agent: StoredAgent, table: Comparison, backup: 
         if entry.path != ".":
             yield _otherwise(agent, entry)
     if backup and file and whole.hexdigest() == file.sha256:
-        backup.vouch_for(file.path)
+        backup.vouch_for(file.path, state)
     elif file:
         yield _changed(file)
 

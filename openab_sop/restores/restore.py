@@ -358,7 +358,7 @@ class Restoration:
         changed: list[str] = []
         if unused := self._secrets_not_used():
             self._notes["Secrets left as they are"] = (
-                f"{', '.join(unused)}: in the backup, and this release does not use them"
+                f"{', '.join(unused)}: this release does not use them, or the cluster makes them itself"
             )
         for stored in self._secrets():
             name = str(stored["metadata"]["name"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from openab_sop.backups.contents import Comparison, Entry, comparison, read
+from openab_sop.errors import BackupError
+from tests.unit.openab_sop.mutated import mutations
 
 FILE = Entry("a/file", "f", 0o644, 1000, 1000, size=3, mtime_ns=1_700_000_000_123_456_789, sha256="ab" * 32)
 
@@ -81,3 +84,18 @@ def test_hard_link_has_the_content_of_its_source(table: Comparison) -> None:
     link = replace(FILE, path="z", size=0, sha256="", hard_link="a/file")
     linked = table.linked("copy", link)
     assert (linked.path, linked.size, linked.sha256) == ("z", FILE.size, FILE.sha256)
+
+
+def test_a_line_that_is_changed_is_read_or_refused() -> None:
+    """Whoever can write a backup writes its Contents too: nothing but a refusal comes up, and no path leads out."""
+    good = json.loads(Entry("d/f", "f", 0o644, 1, 2, 3, 4, "", sha256="0" * 64, offset=512, hard_link="d/g").as_line())
+    refused = 0
+    for changed in mutations(good, 1000):
+        try:
+            for entry in read([json.dumps(changed)]):
+                for path in filter(None, (entry.path, entry.hard_link)):
+                    assert not path.startswith("/")
+                    assert ".." not in path.split("/")
+        except BackupError:
+            refused += 1
+    assert refused > 300, "nothing of it did any harm: this test proves nothing"

@@ -12,6 +12,7 @@ from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.errors import BackupError
 from openab_sop.restores.blueprint import CLAIM
+from tests.unit.openab_sop.mutated import mutations
 from tests.unit.openab_sop.stored import AGENT, made, written
 
 SECRET = "secret-login.yaml"
@@ -130,3 +131,18 @@ def test_a_claim_that_is_another(backup: Backup, changed: dict[str, Any], told: 
     assert kept_objects.claim(keep(backup, good, path), stored) == good
     with pytest.raises(BackupError, match=told):
         kept_objects.claim(keep(backup, {**good, **changed}, path), stored)
+
+
+def test_whatever_is_changed_is_read_or_refused(backup: Backup) -> None:
+    """Nothing else comes up, and what is read is a Secret of this name and namespace."""
+    good, refused = secret(metadata={"labels": {"a": "b"}}), 0
+    for changed in mutations(good, 150):
+        kept = keep(backup, changed)
+        try:
+            for found in kept_objects.references(kept, "Secret"):
+                assert (found["kind"], found["metadata"]["name"]) == ("Secret", "login")
+        except BackupError as error:
+            refused += 1
+            assert "\x1b" not in str(error)
+            assert str(error).count("\n") == 1
+    assert refused > 40, "nothing of it did any harm: this test proves nothing"

@@ -12,6 +12,7 @@ import pytest
 from openab_sop.backups import remote, schema
 from openab_sop.backups.backup import MANIFEST, Backup
 from openab_sop.errors import BackupError
+from tests.unit.openab_sop.mutated import mutations
 from tests.unit.openab_sop.stored import made
 
 Change = Callable[[dict[str, Any]], object]
@@ -144,3 +145,19 @@ def test_the_newest_that_is_good_is_found_behind_a_bad_one(backup: Backup) -> No
     rewrite(bad, at_top(release="../openab", revision=10**400))
     found = remote.find(backup.directory.parent, None, remote.NEWEST)
     assert found.manifest.name == backup.name
+
+
+def test_whatever_is_changed_is_read_or_refused(backup: Backup) -> None:
+    """Nothing else comes up, and what is refused is told in one line."""
+    path = backup.directory / MANIFEST
+    good, refused = json.loads(path.read_text()), 0
+    for changed in mutations(good, 600):
+        path.write_text(json.dumps(changed))
+        try:
+            Backup.load(backup.directory)
+        except BackupError as error:
+            refused += 1
+            assert str(error).count("\n") == 1
+            assert "\x1b" not in str(error)
+            assert len(str(error)) < 2000
+    assert refused > 200, "nothing of it did any harm: this test proves nothing"
