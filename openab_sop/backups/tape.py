@@ -34,7 +34,7 @@ _EXTENDED = b"x"
 _HARD_LINK = b"1"
 _TYPES = {b"0": "f", b"\0": "f", b"7": "f", b"1": "f", b"2": "l", b"3": "c", b"4": "b", b"5": "d", b"6": "p"}
 _TIME = re.compile(rb"(-?)(\d{1,18})(?:\.(\d{1,9}))?")
-_OCTAL = re.compile(rb"\s*([0-7]*)[\s\0]*")
+_OCTAL = re.compile(rb"\s*+([0-7]*+)[\s\0]*+")
 
 
 class Readable(Protocol):

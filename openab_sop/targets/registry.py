@@ -36,8 +36,8 @@ _MANIFESTS = ", ".join(
     )
 )
 """Kinds of manifests that an image has; a registry tells one that is not accepted as not found."""
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
-_NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
+_PARAMETER = re.compile(r'(?<!\w)(\w++)="([^"]*+)"')
+_NEXT_PAGE = re.compile(r'<([^<>]++)>\s*+;\s*+rel="?next"?')
 
 
 @dataclass
