@@ -15,7 +15,7 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.backups import sealing
 from openab_sop.backups.archive import Archive
 
@@ -95,6 +95,6 @@ def _structured(index: Path) -> Aside:
         ValueError: it is none.
     """
     try:
-        return cattrs.structure(json.loads(index.read_bytes()), Aside)
+        return cattrs.structure(bounded.load_json(index.read_bytes(), str(index)), Aside)
     except (OSError, ValueError, BaseValidationError) as error:
         raise ValueError(f"{index} cannot be read: {error}") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.agents.workload import volume_key
 from openab_sop.errors import BackupError
 
@@ -130,19 +130,31 @@ class Manifest:
             BackupError: it is damaged, or of a newer tool.
         """
         try:
-            data = json.loads(text)
+            data = bounded.load_json(text, str(path))
             if (schema := int(data["schema"])) > SCHEMA:
                 raise BackupError(
                     f"{path} has schema {schema}; this tool knows {SCHEMA}",
                     "use the version of openab-sop that wrote it",
                 )
             manifest = cattrs.structure(data, cls)
+            manifest.check_numbers()
             inside = all(_is_below(name) for name in manifest.names())
-        except (ValueError, TypeError, KeyError, BaseValidationError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
         if not inside:
             raise BackupError(f"{path} names files outside its directory", RETAKE)
         return manifest
+
+    def check_numbers(self) -> None:
+        """Refuse numbers that nothing has: they are added up, and compared with what is there.
+
+        Raises:
+            ValueError: there are some.
+        """
+        counts = [number for one in self.stored for number in (one.entries, one.files, one.bytes)]
+        numbers = [self.revision, *(file.size for file in self.contents), *counts]
+        if min(numbers) < 0 or max(numbers) >= 1 << 63:
+            raise ValueError("it has numbers that nothing has")
 
     def is_of(self, cluster: str, namespace: str, release: str) -> bool:
         """Tell whether the backup is of a release."""

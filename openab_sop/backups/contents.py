@@ -14,8 +14,10 @@ from contextlib import closing, contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
+LONGEST = 1 << 17
+"""Characters of a line: a path and what a link leads to, each byte as an escape of six, and the rest."""
 Side = Literal["pod", "copy", "before", "base"]
 
 
@@ -81,9 +83,24 @@ class Entry:
         Raises:
             ValueError, TypeError: it is none.
         """
-        return cls(**json.loads(line))
+        if len(line) > LONGEST:
+            raise ValueError(f"a line of more than {LONGEST} characters")
+        try:
+            said: object = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("a line of too many levels") from error
+        if not isinstance(said, dict):
+            raise TypeError("a line that is no object")
+        values = cast(dict[str, object], said)
+        if wrong := [name for name, value in values.items() if type(value) is not _TYPES.get(name)]:
+            raise TypeError(f"{wrong[0][:40]!r} is no field of an entry, or not of this type")
+        entry = cls(**cast(dict[str, Any], values))
+        for text in (entry.path, entry.link, entry.hard_link):
+            os.fsencode(text)  # halves of characters, which no name has
+        return entry
 
 
+_TYPES = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Entry)}
 _DEFAULTS = {field.name: field.default for field in fields(Entry) if field.default is not MISSING}
 _COLUMNS = [field.name for field in fields(Entry)]
 _VALUES = attrgetter(*_COLUMNS[1:])

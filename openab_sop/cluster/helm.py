@@ -6,19 +6,16 @@ what an operator compares by eye.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from openab_sop import redact
+from openab_sop import bounded, redact
 from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
-from openab_sop.errors import SourceError, ToolError, Unreachable
+from openab_sop.errors import InvalidDocument, SourceError, ToolError, Unreachable
 from openab_sop.objects import part
 from openab_sop.process import run
 
@@ -98,9 +95,9 @@ def chart_at(path: Path) -> Chart:
         SourceError: it is none.
     """
     try:
-        said = yaml.safe_load(run(["helm", "show", "chart", str(path)]).stdout)
+        said = bounded.load_yaml(run(["helm", "show", "chart", str(path)]).stdout, f"Chart.yaml of {path}")
         return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
-    except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (ToolError, InvalidDocument, KeyError, TypeError) as error:
         raise SourceError(f"{path} is no Helm chart", f"look at it with: helm show chart {path}") from error
 
 
@@ -172,7 +169,7 @@ class Helm:
             ToolError: the chart cannot be rendered with these values, or the release is not in a state to be upgraded.
         """
         text = self._run(*self._upgrade(release, chart, values), "--dry-run=server", "--output=json", repeatable=True)
-        rendered = json.loads(text)
+        rendered = bounded.load_json(text, "what helm has rendered")
         hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
         return "".join((rendered["manifest"], *hooks))
 

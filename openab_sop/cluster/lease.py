@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from openab_sop import bounded
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound, Unreachable
@@ -54,8 +55,8 @@ class Board:
         """
         packed = part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations").get(_RECORD)
         try:
-            return lzma.decompress(b64decode(packed)).decode() if packed else None
-        except (ValueError, EOFError, lzma.LZMAError) as error:
+            return bounded.unxz(b64decode(packed), f"the record on Lease {self.name}").decode() if packed else None
+        except (ValueError, TypeError) as error:
             raise ClusterError(
                 f"what Lease {self.name} has on record cannot be read: {error}",
                 f"take it away: kubectl -n {self._cluster.namespace} annotate lease {self.name} {_RECORD}-; "

@@ -23,7 +23,7 @@ def is_dead(name: str) -> bool:
     where, _, process = rest.partition("/")
     pid, _, begun = process.partition("/")
     here = (host, where) == (socket.gethostname(), _where())
-    return here and pid.isdigit() and begun != _begun(int(pid))
+    return here and pid.isdecimal() and len(pid) < 20 and begun != _begun(int(pid))
 
 
 @cache
@@ -47,7 +47,7 @@ def _begun(pid: int) -> str:
 def _lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

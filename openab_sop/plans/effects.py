@@ -15,6 +15,7 @@ from typing import cast
 
 import yaml
 
+from openab_sop import bounded
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ToolError
 from openab_sop.objects import Object, part
@@ -137,4 +138,6 @@ def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     stream = archive.extractfile(member)
     assert stream is not None
     data = stream.read()
-    return json.dumps(yaml.safe_load(data), sort_keys=True).encode() if member.name.endswith("/values.yaml") else data
+    if not member.name.endswith("/values.yaml"):
+        return data
+    return json.dumps(bounded.load_yaml(data, member.name), sort_keys=True, default=str).encode()

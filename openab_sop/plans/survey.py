@@ -9,8 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
-
+from openab_sop import bounded
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
 from openab_sop.agents.workload import repository, tag
@@ -120,7 +119,7 @@ class Survey:
                 rendered, refused = self._render(archive, Path(name))
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
-            own: Object = yaml.safe_load(self._values) or {}
+            own: Object = bounded.load_yaml(self._values, "what helm says of the release's values") or {}
             effects = probe(release.helm, release.name, (current, own), (archive, drawn.values))
         after, hooks = rendered.parted()
         return self._observed(replace(drawn, after=after, hooks=hooks, refused=refused, effects=effects))

@@ -9,7 +9,7 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 
 FILE = "rehearsal.json"
 
@@ -59,7 +59,7 @@ class Outcome:
 def last(directory: Path) -> Outcome | None:
     """Return what the last rehearsal found out; None if there was none, or it cannot be read: it is repeated then."""
     try:
-        return cattrs.structure(json.loads((directory / FILE).read_text()), Outcome)
+        return cattrs.structure(bounded.load_json((directory / FILE).read_text(), FILE), Outcome)
     except (OSError, ValueError, BaseValidationError):
         return None
 

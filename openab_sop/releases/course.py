@@ -20,7 +20,7 @@ from typing import Any
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
 from openab_sop.errors import ClusterError, Forbidden, SettingsError, Unreachable
@@ -244,7 +244,7 @@ class CourseFile:
             SettingsError: it is.
         """
         try:
-            return cattrs.structure(json.loads(text), Course)
+            return cattrs.structure(bounded.load_json(text, where), Course)
         except (ValueError, BaseValidationError) as error:
             raise _damaged(where, error) from error
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
-
+from openab_sop import bounded
 from openab_sop.agents.workload import KINDS, Workload
-from openab_sop.errors import ReleaseError
+from openab_sop.errors import InvalidDocument, ReleaseError
 from openab_sop.objects import Object, part
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 HOOK = "helm.sh/hook"
 """Annotation of what Helm runs or makes around a change, and does not take for a part of the release."""
@@ -42,9 +38,9 @@ class Manifest:
         """
         try:
             return cls(tuple(_objects(text)))
-        except (yaml.YAMLError, KeyError, TypeError) as error:
+        except (InvalidDocument, KeyError, TypeError) as error:
             raise ReleaseError(
-                "the release's manifest is not a stream of Kubernetes objects",
+                f"the release's manifest is not a stream of Kubernetes objects{_why(error)}",
                 "look at it with: helm get manifest RELEASE",
             ) from error
 
@@ -67,7 +63,11 @@ class Manifest:
         return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
 
 
+def _why(error: Exception) -> str:
+    return f": {error.problem}" if isinstance(error, InvalidDocument) else ""
+
+
 def _objects(text: str) -> Iterator[ManifestObject]:
-    for document in yaml.load_all(text, _Loader):
+    for document in bounded.load_all_yaml(text, "the release's manifest"):
         if document is not None:
             yield ManifestObject(str(document["kind"]), str(document["metadata"]["name"]), document)

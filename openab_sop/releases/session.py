@@ -14,7 +14,7 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.errors import SettingsError
 from openab_sop.releases.release import Release
 
@@ -81,7 +81,7 @@ class Session:
             SettingsError: there is none, or it is damaged.
         """
         try:
-            return cattrs.structure(json.loads(path.read_text()), cls)
+            return cattrs.structure(bounded.load_json(path.read_text(), str(path)), cls)
         except (OSError, ValueError, BaseValidationError) as error:
             raise SettingsError(
                 f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again"

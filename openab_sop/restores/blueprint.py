@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-import yaml
-
-from openab_sop import redact
+from openab_sop import bounded, redact
 from openab_sop.agents.agent import Agent, learn_environment
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.errors import BackupError
@@ -73,7 +71,7 @@ class Blueprint:
         return next((volume for volume in self._agent(stored).volumes if volume.key == stored.key), None)
 
     def _learn_secrets(self) -> None:
-        redact.learn_values(yaml.safe_load(_read(self.values)))
+        redact.learn_values(bounded.load_yaml(_read(self.values), str(self.values)))
         for path in self.source.directory.glob("secret-*.yaml"):
             redact.learn_secret(_parsed(path))
         for deployment in self.deployments.values():
@@ -88,4 +86,4 @@ def _read(path: Path) -> str:
 
 
 def _parsed(path: Path) -> Object:
-    return cast(Object, yaml.safe_load(_read(path)))
+    return cast(Object, bounded.load_yaml(_read(path), str(path)))

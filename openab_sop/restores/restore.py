@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-import yaml
-
-from openab_sop import redact, storage
+from openab_sop import bounded, redact, storage
 from openab_sop.agents import standstill
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.guard import Guard
@@ -320,7 +318,7 @@ class Restoration:
             raise NotNeeded("Secrets were not asked for (--items=secret)")
         changed: list[str] = []
         for path in self._secrets():
-            stored: Object = yaml.safe_load(path.read_text())
+            stored: Object = bounded.load_yaml(path.read_text(), str(path))
             name = str(at(stored, "metadata", "name"))
             redact.learn_secret(stored)
             with self._journal.action("restore secret", secret=name):

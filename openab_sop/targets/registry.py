@@ -6,7 +6,6 @@ helm itself pulls charts, but lists no tags; client libraries that do wait witho
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from base64 import b64encode
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from openab_sop import redact
+from openab_sop import bounded, redact
 from openab_sop.errors import SourceError
 from openab_sop.objects import Object, at
 from openab_sop.targets import web
@@ -165,7 +164,7 @@ def _credentials(host: str) -> str:
     """
     for path in _config_files():
         try:
-            config = cast(Object, json.loads(path.read_text()))
+            config = cast(Object, bounded.load_json(path.read_text(), str(path)))
         except (OSError, ValueError):
             continue
         user, password = at(config, "auths", host, "username"), at(config, "auths", host, "password")

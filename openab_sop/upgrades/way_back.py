@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from secrets import token_hex
 
+from openab_sop import bounded
 from openab_sop.agents import standstill
 from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Backup
@@ -192,8 +192,12 @@ class WayBack:
                 "somebody has changed the release since; --backup=DIR goes back to what that backup was taken from, "
                 "whoever has",
             )
-        history = json.loads((self._m.baseline().directory / "helm-history.json").read_text())
-        deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+        path = self._m.baseline().directory / "helm-history.json"
+        try:
+            history = bounded.load_json(path.read_text(), str(path))
+            deployed = [int(row["revision"]) for row in history if row["status"] == "deployed"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BackupError(f"{path} cannot be read: {error}", "name another backup: --backup=DIR") from error
         if deployed[-1:] != [course.revision]:
             raise BackupError(
                 f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
