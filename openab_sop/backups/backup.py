@@ -189,6 +189,8 @@ class Backup:
         """
         path = directory / MANIFEST
         try:
+            if path.stat().st_size > bounded.LARGEST:
+                raise BackupError(f"{path} is longer than {bounded.LARGEST} bytes", RETAKE)
             return cls(directory, Manifest.parse(path.read_bytes(), path))
         except OSError as error:
             raise BackupError(

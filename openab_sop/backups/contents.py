@@ -12,9 +12,13 @@ import sqlite3
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
+from io import TextIOBase
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
+
+from openab_sop.errors import InvalidDocument
 
 LONGEST = 1 << 17
 """Characters of a line: a path and what a link leads to, each byte as an escape of six, and the rest."""
@@ -270,12 +274,22 @@ def comparison(scratch: Path) -> Generator[Comparison]:
 
 
 def read(lines: Iterable[str]) -> Iterator[Entry]:
-    """Read the lines of a ``contents.jsonl``.
+    """Read the lines of a ``contents.jsonl``, of an open file none further than ``LONGEST``.
 
     Raises:
-        ValueError, TypeError: a line is none of ours.
+        InvalidDocument: a line is none of ours.
     """
-    return (Entry.from_line(line) for line in lines)
+    given = iter(partial(lines.readline, LONGEST + 1), "") if isinstance(lines, TextIOBase) else lines
+    number = 0
+    try:
+        for line in given:
+            yield Entry.from_line(line)
+            number += 1
+    except (ValueError, TypeError) as error:
+        raise InvalidDocument(
+            f"the list of a home's files cannot be read behind line {number}: {error}",
+            "do not rely on this backup; take a new one",
+        ) from error
 
 
 def _parent(path: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,8 +116,9 @@ def _damaged_home(
             for path in agent.databases:
                 parts = (table.get("pod", part) for part in database.parts(path))
                 database.check(archive, path, filter(None, parts), scratch)
-    except SopError as error:
-        yield Finding(f"{agent.key}/{HOME}", error.problem, "as when it was written", RETAKE)
+    except (SopError, OSError, sqlite3.Error) as error:
+        said = error.problem if isinstance(error, SopError) else str(error)
+        yield Finding(f"{agent.key}/{HOME}", said, "as when it was written", RETAKE)
 
 
 def _read_through(archive: Path, agent: StoredAgent, table: Comparison, manifest: Manifest | None) -> Iterator[Finding]:

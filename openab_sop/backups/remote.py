@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import randbelow, token_hex
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.backups import backup
 from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, TAKE, Backup, Manifest, StoredFile
 from openab_sop.backups.partial import Partial
@@ -66,6 +66,8 @@ class RemoteBackup:
         place = f"{store.url}/{name}"
         if MANIFEST not in store.files(name):
             raise BackupError(f"{place} is not a backup: it has no {MANIFEST}", "name one with --backup=URL")
+        if store.files(name)[MANIFEST] > bounded.LARGEST:
+            raise BackupError(f"{place}/{MANIFEST} is longer than {bounded.LARGEST} bytes", RETAKE)
         manifest = Manifest.parse(store.read(f"{name}/{MANIFEST}"), place)
         if manifest.name != name:
             raise BackupError(f"{place}/{MANIFEST} is of backup {manifest.name}", RETAKE)

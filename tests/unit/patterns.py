@@ -27,14 +27,15 @@ SMALL, DOUBLINGS = 4000, 3
 ENDLESS = 64
 """Rounds above which a run counts as one without an end."""
 QUICK = 1e-3
-"""Seconds of processor time for the shortest text, below which no pattern grows faster than its text: one that tries each
-place against the whole rest has two million steps to do by then."""
+"""Seconds of processor time for the shortest text, below which no pattern grows faster than its text: one that tries
+each place against the whole rest has millions of steps to do by then."""
 FASTER = 3.0
 """How much longer a pattern may take for twice the text: 2 is linear, 4 quadratic."""
 LONGEST = 0.5
 """Seconds after which a text is not doubled any more."""
 TEXTS = 200
 """Texts that are tried of a pattern; ``OPENAB_FUZZ=N`` tries N times as many."""
+_REPEATS = (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT)
 _CALLS = ("compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer")
 
 
@@ -103,11 +104,8 @@ def _calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
     def below(node: ast.AST, function: str) -> Iterator[tuple[str, ast.Call]]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             function = node.name
-        called = node.func if isinstance(node, ast.Call) else None
-        if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "re":
-            if called.attr in _CALLS:
-                assert isinstance(node, ast.Call)
-                yield function, node
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"re.{name}" for name in _CALLS}:
+            yield function, node
         for child in ast.iter_child_nodes(node):
             yield from below(child, function)
 
@@ -166,11 +164,11 @@ def _pumps(items: Iterable[Any]) -> Iterator[str]:
 
 
 def _is_endless(op: Any, argument: Any) -> bool:
-    return op in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT) and int(argument[1]) > ENDLESS
+    return op in _REPEATS and int(argument[1]) > ENDLESS
 
 
 def _inner(op: Any, argument: Any) -> Iterator[Any]:
-    if op in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT):
+    if op in _REPEATS:
         yield argument[2]
     elif op is ops.BRANCH:
         yield from argument[1]
@@ -192,17 +190,10 @@ def _one(op: Any, argument: Any) -> str:
         return chr(argument)
     if op in (ops.NOT_LITERAL, ops.ANY, ops.IN):
         return _member(op, argument)
-    if op in (ops.MAX_REPEAT, ops.MIN_REPEAT, ops.POSSESSIVE_REPEAT):
-        return _sample(argument[2]) * max(1, min(int(argument[0]), 64))
-    if op is ops.BRANCH:
-        return _sample(argument[1][0])
-    if op is ops.SUBPATTERN:
-        return _sample(argument[3])
-    if op is ops.ATOMIC_GROUP:
-        return _sample(argument)
-    if op is ops.ASSERT and argument[0] < 0:
-        return _sample(argument[1])
-    return ""
+    rounds = max(1, min(int(argument[0]), 64)) if op in _REPEATS else 1
+    if op is ops.ASSERT_NOT or (op is ops.ASSERT and argument[0] > 0):
+        return ""  # what follows says it
+    return _sample(next(iter(_inner(op, argument)), ())) * rounds
 
 
 def _member(op: Any, argument: Any) -> str:
