@@ -14,11 +14,15 @@ import re
 import tomllib
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
+import cattrs
 import yaml
+from cattrs.errors import BaseValidationError
 
 from openab_sop.errors import InvalidDocument
+
+T = TypeVar("T")
 
 LARGEST = 64 << 20
 """Bytes of a document, also of one that was compressed: Helm's records hold charts, and these may be large."""
@@ -57,6 +61,15 @@ def load_json(text: str | bytes, what: str, *, any_number: bool = False) -> Any:
     except ValueError as error:
         raise _refused(what, f"no valid JSON: {error}") from error
     return _shallow(found, what)
+
+
+def load_as(kind: type[T], text: str | bytes, what: str) -> T:
+    """Return the value of a class of ours that a JSON document is; errors as ``load_json`` has them."""
+    said = load_json(text, what)
+    try:
+        return cattrs.structure(said, kind)
+    except (BaseValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise _refused(what, "it has not what such a document has") from error
 
 
 def load_yaml(text: str | bytes, what: str, *, any_number: bool = False) -> Any:

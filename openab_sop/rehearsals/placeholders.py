@@ -402,7 +402,7 @@ def _replaced(text: str, marks: list[Mark]) -> str:
     mask = bytearray(len(text))
     for start, end, is_number in marks:
         mask[start:end] = bytes([_COUNTED if is_number else _HIDDEN]) * (end - start)
-    frames = sorted(_frames(text))
+    frames = sorted(_frames(text), key=lambda frame: frame[:2])
     for start, end, _ in frames:
         mask[start:end] = bytes(end - start)
     runs = [(*run.span(), _counted if run[0][0] == _COUNTED else _unquoted) for run in _RUN.finditer(mask)]

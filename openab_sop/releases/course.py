@@ -17,9 +17,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import cattrs
-from cattrs.errors import BaseValidationError
-
 from openab_sop import bounded, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
@@ -244,8 +241,8 @@ class CourseFile:
             SettingsError: it is.
         """
         try:
-            return cattrs.structure(bounded.load_json(text, where), Course)
-        except (ValueError, BaseValidationError) as error:
+            return bounded.load_as(Course, text, where)
+        except ValueError as error:
             raise _damaged(where, error) from error
 
     @property

@@ -11,9 +11,6 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cattrs
-from cattrs.errors import BaseValidationError
-
 from openab_sop import bounded, storage
 from openab_sop.errors import SettingsError
 from openab_sop.releases.release import Release
@@ -81,8 +78,8 @@ class Session:
             SettingsError: there is none, or it is damaged.
         """
         try:
-            return cattrs.structure(bounded.load_json(path.read_text(), str(path)), cls)
-        except (OSError, ValueError, BaseValidationError) as error:
+            return bounded.load_as(cls, path.read_text(), str(path))
+        except (OSError, ValueError) as error:
             raise SettingsError(
                 f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again"
             ) from error

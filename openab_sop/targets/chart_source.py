@@ -81,8 +81,12 @@ def parse(text: str) -> ChartSource:
         )
     if address.scheme in ("https", "http"):
         return Repository(text.rstrip("/"))
-    path = Path(text).expanduser().absolute()
-    if not path.exists():
+    try:
+        path = Path(text).expanduser().absolute()
+        is_there = path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, or of a home that is none
+        raise SettingsError(f"--chart={text[:200]!r} is no path: {error}"[:400], f"write it as {DEFAULT}") from error
+    if not is_there:
         raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {DEFAULT}, or {FALLBACK}")
     return Local(path)
 

@@ -189,7 +189,7 @@ def stored(course: Course, directory: Path) -> Target | None:
         said = bounded.load_json((directory / course.digest / RECORD).read_text(), RECORD)
         target = _CONVERTER.structure(said, Target)
         intact = all(storage.digest(path) == digest for path, digest in target.archives.items())
-    except (OSError, ValueError, BaseValidationError):
+    except (OSError, ValueError, TypeError, BaseValidationError):
         return None
     known = (str(target.version), target.digest, str(target.prerelease or ""))
     return target if intact and known == (course.target, course.digest, course.prerelease) else None
