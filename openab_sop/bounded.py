@@ -13,7 +13,7 @@ import math
 import re
 import tomllib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 import cattrs
@@ -85,7 +85,7 @@ def load_all_yaml(text: str | bytes, what: str, *, any_number: bool = False) -> 
     _check_size(len(text), what)
     try:
         _check_events(yaml.parse(text, _LOADER))
-        loaded = cast(list[Any], list(yaml.load_all(text, _Loose if any_number else _Strict)))
+        loaded: list[Any] = list(yaml.load_all(text, _LOOSE if any_number else _STRICT))
     except RecursionError as error:
         raise _refused(what, f"more than {DEEPEST} levels") from error
     except yaml.YAMLError as error:
@@ -146,32 +146,33 @@ def unxz(data: bytes, what: str) -> bytes:
     return found
 
 
-class _Strict(_LOADER):
-    """Refuses numbers that JSON does not have, and such as take long to read."""
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        return super().construct_yaml_int(_bounded(node))
-
-    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
-        found = super().construct_yaml_float(_bounded(node))
-        if not math.isfinite(found):
-            raise ValueError(f"{str(node.value)[:40]!r} is no number that JSON has")
-        return found
+def _yaml_int(loader: Any, node: yaml.ScalarNode) -> int:
+    return loader.construct_yaml_int(_bounded(node))
 
 
-class _Loose(_LOADER):
-    """Lets every number pass that is soon read."""
-
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        return super().construct_yaml_int(_bounded(node))
-
-    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
-        return super().construct_yaml_float(_bounded(node))
+def _yaml_float(loader: Any, node: yaml.ScalarNode) -> float:
+    return loader.construct_yaml_float(_bounded(node))
 
 
-for _loader in (_Strict, _Loose):
-    _loader.add_constructor("tag:yaml.org,2002:int", _loader.construct_yaml_int)
-    _loader.add_constructor("tag:yaml.org,2002:float", _loader.construct_yaml_float)
+def _finite_float(loader: Any, node: yaml.ScalarNode) -> float:
+    found = _yaml_float(loader, node)
+    if not math.isfinite(found):
+        raise ValueError(f"{str(node.value)[:40]!r} is no number that JSON has")
+    return found
+
+
+def _loader_with(*constructors: tuple[str, Callable[[Any, yaml.ScalarNode], object]]) -> Any:
+    """Return a loader that reads some kinds of scalars in another way."""
+    made: Any = type("Loader", (_LOADER,), {})
+    for kind, construct in constructors:
+        made.add_constructor(f"tag:yaml.org,2002:{kind}", construct)
+    return made
+
+
+_STRICT = _loader_with(("int", _yaml_int), ("float", _finite_float))
+"""Refuses numbers that JSON does not have, and such as take long to read."""
+_LOOSE = _loader_with(("int", _yaml_int), ("float", _yaml_float))
+"""Lets every number pass that is soon read."""
 
 
 def _bounded(node: yaml.ScalarNode) -> yaml.ScalarNode:

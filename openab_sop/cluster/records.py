@@ -138,7 +138,7 @@ def _checked(body: Any) -> Object:
         KeyError, TypeError, ValueError: it has not.
     """
     texts = (body["name"], body["manifest"], body["chart"]["metadata"]["name"], body["chart"]["metadata"]["version"])
-    mappings = (body.get("config") or {}, body.get("info") or {}, body["chart"].get("values") or {})
+    mappings: tuple[object, ...] = (body.get("config") or {}, body.get("info") or {}, body["chart"].get("values") or {})
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in mappings):
         raise TypeError("what must be a text or a mapping is none")
     if not isinstance(body["version"], int) or body["version"] < 1:

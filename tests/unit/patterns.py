@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
-from re import _constants as ops  # pyright: ignore
-from re import _parser as parser  # pyright: ignore
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
+compiler, ops, parser = (
+    cast(Any, importlib.import_module(f"re._{name}")) for name in ("compiler", "constants", "parser")
+)
+"""How ``re`` takes a pattern apart; no other way is there to know its parts."""
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("openab_sop", "fixtures")
 PROBES = " \t\n\r\0aAzZ09_-.:=/\\'\"<>#*[]{}()@,;+!éx"
@@ -77,7 +79,7 @@ def _of_module(path: Path) -> Iterator[Named]:
     for variable, value in vars(importlib.import_module(name)).items():
         by = variable if isinstance(value, re.Pattern) else "pattern"  # one of several is called so in a loop
         used = frozenset(re.findall(rf"\b{by}\.(\w+)\(", text)) & frozenset(_CALLS)
-        for pattern in _within(value):
+        for pattern in _within(cast(object, value)):
             yield Named(f"{name}.{variable}", pattern, used or frozenset(_CALLS))
 
 
@@ -95,7 +97,9 @@ def _of_source(path: Path) -> Iterator[Named]:
     for function, call in _calls(path):
         first = call.args[0]
         if function and isinstance(first, ast.Constant):
-            yield Named(f"{path.relative_to(ROOT)}:{call.lineno}", re.compile(first.value, _flags(call)), _used(call))
+            yield Named(
+                f"{path.relative_to(ROOT)}:{call.lineno}", re.compile(cast(str, first.value), _flags(call)), _used(call)
+            )
 
 
 def _calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
@@ -201,7 +205,7 @@ def _member(op: Any, argument: Any) -> str:
     if op is ops.ANY:
         return "a"
     alone = parser.SubPattern(parser.State(), [(op, argument)])
-    one = re._compiler.compile(alone)  # pyright: ignore
+    one = compiler.compile(alone)
     return next((probe for probe in "aA0" + PROBES if one.fullmatch(probe)), "a")
 
 
@@ -215,9 +219,10 @@ class Late(Exception):
 def searches(named: Named) -> tuple[Callable[[Any], object], ...]:
     """Return what to do with a text, as the pattern is used."""
     anchored = {"match", "fullmatch"}
+    pattern: Any = named.pattern
     found: list[Callable[[Any], object]] = [getattr(named.pattern, name) for name in sorted(named.calls & anchored)]
     if named.calls - anchored:
-        found.append(lambda text: all(named.pattern.finditer(text)))
+        found.append(lambda text: sum(map(bool, pattern.finditer(text))))
     return tuple(found)
 
 

@@ -152,22 +152,28 @@ def listed_as(directory: Path, said: dict[str, Any], path: str, data: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("where", "value"),
     [
-        lambda said: said.update(schema=float("inf")),
-        lambda said: said.update(schema=[]),
-        lambda said: said.update(revision=1e300),
-        lambda said: said.update(revision=-1),
-        lambda said: said["contents"][0].update(size=-(1 << 80)),
-        lambda said: said["contents"][0].update(size=float("nan")),
-        lambda said: said.update(contents=None),
-        lambda said: said.update(agents=[None]),
-        lambda said: said["agents"][0].update(bytes=10**30),
-        lambda said: said.clear(),
+        (("schema",), float("inf")),
+        (("schema",), []),
+        (("revision",), 1e300),
+        (("revision",), -1),
+        (("contents", 0, "size"), -(1 << 80)),
+        (("contents", 0, "size"), float("nan")),
+        (("contents",), None),
+        (("agents",), [None]),
+        (("agents", 0, "bytes"), 10**30),
+        (("agents", 0), {}),
     ],
 )
-def test_a_backup_that_is_none_hides_no_other(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def test_a_backup_that_is_none_hides_no_other(root: Path, where: tuple[Any, ...], value: object) -> None:
     """Issue 14: one bad backup ended the listing, and what looks for the newest."""
+
+    def change(said: Any) -> None:
+        for key in where[:-1]:
+            said = said[key]
+        said[where[-1]] = value
+
     made(root, OLD)
     spoiled(root, NEWEST, change)
     found = {kept.name: kept for kept in cleanup.survey(root)}
