@@ -34,6 +34,13 @@ class InvalidName(SopError):
     """
 
 
+class InvalidDocument(SopError, ValueError):
+    """A document that somebody else wrote is damaged, or beyond what is read of one (issue 14).
+
+    It is a ``ValueError`` too, as the parsers' own errors are: who knows better what to do says so in its place.
+    """
+
+
 class ToolError(SopError):
     """A local command is missing, too old, failed, or did not end in time."""
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from openab_sop.redact import mask
+from openab_sop.redact import mask_values
 
 
 class Journal:
@@ -24,12 +24,10 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def record(self, event: str, **facts: object) -> None:
-        """Append one event; ``facts`` are names, counts and digests, masked all the same."""
-        line = json.dumps(
-            {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts},
-            default=str,
-        )
-        os.write(self._file, (mask(line) + "\n").encode(errors="backslashreplace"))
+        """Append one event; ``facts`` are names, counts and digests, each masked all the same."""
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps(mask_values({"time": moment, "event": event, **facts}))
+        os.write(self._file, line.encode() + b"\n")
         os.fsync(self._file)
 
     @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from openab_sop import process, rights, storage
+from openab_sop import bounded, process, rights, storage
 from openab_sop.agents.helper_pod import reach
 from openab_sop.backups import coverage, listing
 from openab_sop.backups.store import Store
@@ -39,7 +38,7 @@ def kubectl_version() -> str:
     """
     said = process.run(["kubectl", "version", "--client", "--output=json"]).stdout
     try:
-        return str(json.loads(said)["clientVersion"]["gitVersion"])
+        return str(bounded.load_json(said, "what kubectl says")["clientVersion"]["gitVersion"])
     except (ValueError, KeyError, TypeError) as error:
         raise ToolError("kubectl does not tell its version", "check it with: kubectl version --client") from error
 
@@ -83,7 +82,7 @@ def check_caller(cluster: Cluster) -> str:
     except ToolError:
         cluster.version()  # once more, when the cluster answers
         said = process.run(asked, env=cluster.env).stdout
-    theirs = str(at(json.loads(said), "status", "userInfo", "username"))
+    theirs = str(at(bounded.load_json(said, "what kubectl says"), "status", "userInfo", "username"))
     if ours != theirs:
         raise ClusterError(
             f"the cluster knows kubectl as {theirs}, and our own requests as {ours}",

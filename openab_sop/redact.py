@@ -11,7 +11,7 @@ import html
 import json
 import re
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import cast
@@ -28,16 +28,33 @@ _known: frozenset[str] = frozenset()
 """Replaced as a whole, never changed: other threads mask meanwhile."""
 _learning = Lock()
 
+_FRAME = "-----{} [A-Z ]{{0,40}}PRIVATE KEY-----"
+_BEGIN, _END = _FRAME.format("BEGIN"), _FRAME.format("END")
+_LINE = r"\n[ \t>|]{0,40}+"
+_BASE64 = r"[A-Za-z0-9+/]"
+_BLANK = r"[ \t\r]*+(?=\n|\Z)"
+_FULL = rf"{_LINE}{_BASE64}{{40,}}+={{0,2}}{_BLANK}"
+_SHORT = rf"{_LINE}{_BASE64}++={{0,2}}{_BLANK}"
+_HEADER = rf"{_LINE}(?:(?:Proc-Type|DEK-Info|Comment):[^\n]*+)?{_BLANK}"
+_PRIVATE_KEY = (
+    rf"{_BEGIN}(?:[^\n]*?{_END}"  # on one line
+    rf"|[^\n]*+(?:{_HEADER}|{_FULL})*+(?:{_SHORT})?{_LINE}{_END}"  # whole
+    rf"|[^\n]*+(?:{_HEADER})*+(?:(?:{_FULL})++(?:{_SHORT})?+)?+(?:{_LINE}{_BASE64}{{16,}}+\Z)?+)"  # cut off
+)
+"""Without its end it ends with the line: who names a file like the head of a key must not hide what follows. Only
+lines that are nothing but base64, as long as a key's are, still belong to it."""
+# Every pattern here is linear in the text: a run of characters is begun once and never given back.
 _LOOKS_SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    rf"{_PRIVATE_KEY}"
     r"|\bgh[opsu]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{10,}"
-    r"|\bAKIA[0-9A-Z]{16}\b|\bAGE-SECRET-KEY-1[0-9A-Z]+|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*"
-    r"|(?<=://)[^\x00-\x20/:@\x7f\ufffd]+:[^\x00-\x20/@\x7f\ufffd]+(?=@)"
-    r"|(?i:(?<=bearer )|(?<=authorization: )|(?<=basic ))[\w.+/=~-]{8,}",
-    re.DOTALL,
+    r"|\bAKIA[0-9A-Z]{16}\b|\bAGE-SECRET-KEY-1[0-9A-Z]+"
+    r"|(?<![\w-])(?:(?!\beyJ)[\w-])*+(?P<jwt>eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]*+)"
+    r"|(?<=://)[^\x00-\x20/:@\x7f\ufffd]++:[^\x00-\x20/@\x7f\ufffd]++(?=@)"
+    r"|(?i:(?<=bearer )|(?<=authorization: )|(?<=basic ))[\w.+/=~-]{8,}"
 )
 _ASSIGNED = re.compile(
-    r"(?i)(\b[\w.-]*(?:token|passw(?:or)?d|secret|api[_-]?key|access[_-]?key|credential)[\w.-]*[\"']?\s*(?:=|:)\s*[\"']?)"
+    r"(?i)((?<![\w.-])(?=[\w.-]*?(?:token|passw(?:or)?d|secret|api[_-]?key|access[_-]?key|credential))"
+    r"[\w.-]++[\"']?\s*+[=:]\s*+[\"']?)"
     r"([^\s\"',;&<>]{6,})"
 )
 _SECRET_NAME = re.compile(r"(?i)token|passw(or)?d|secret|api[_-]?key|access[_-]?key|private|credential")
@@ -83,7 +100,28 @@ def mask(text: str) -> str:
     """
     if known := _known:
         text = _pattern(known).sub(MASK, text)
-    return harmless(_ASSIGNED.sub(rf"\1{MASK}", _LOOKS_SECRET.sub(MASK, text)))
+    text = _LOOKS_SECRET.sub(lambda found: found[0][: _start(found) - found.start()] + MASK, text)
+    return harmless(_ASSIGNED.sub(rf"\1{MASK}", text))
+
+
+def mask_values(value: object) -> object:
+    """Return facts (mappings, lists, texts, anything with a text) with each text in them masked by itself.
+
+    What is to be JSON passes here before it is serialised: a text that looks like the begin of a secret must not take
+    with it what stands behind it in the document (issue 14).
+    """
+    if isinstance(value, Mapping):
+        items = cast(Mapping[object, object], value).items()
+        return {mask(str(name)): _named_value(str(name), one) for name, one in items}
+    if isinstance(value, list | tuple):
+        return [mask_values(one) for one in cast(Sequence[object], value)]
+    return value if value is None or isinstance(value, bool | int | float) else mask(str(value))
+
+
+def _named_value(name: str, value: object) -> object:
+    if isinstance(value, str) and len(value) >= SHORTEST and is_secret_name(name):
+        return MASK
+    return mask_values(value)
 
 
 def known() -> frozenset[str]:
@@ -99,7 +137,12 @@ def known_in(text: str) -> Iterator[tuple[int, int]]:
 
 def credentials_in(text: str) -> Iterator[tuple[int, int]]:
     """Yield where something stands in ``text`` that looks like a credential by itself: begin and end."""
-    yield from (found.span() for found in _LOOKS_SECRET.finditer(text))
+    yield from ((_start(found), found.end()) for found in _LOOKS_SECRET.finditer(text))
+
+
+def _start(found: re.Match[str]) -> int:
+    """Return where a credential begins: a token in three parts is looked for from the begin of its word on."""
+    return found.start() if found["jwt"] is None else found.start("jwt")
 
 
 @lru_cache(maxsize=1)

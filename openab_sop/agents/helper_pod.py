@@ -45,7 +45,7 @@ _NAME = re.compile(rf"{PREFIX}.+-[0-9a-f]{{8}}")
 """What ``new_name`` returns."""
 _FULL = re.compile(r"exceeded quota|Insufficient |Too many pods|OutOf\w+")
 """How quota, scheduler and kubelet say that there is no room for another pod."""
-_QUOTA = re.compile(r"exceeded quota: .*used: (?P<used>\S+), limited: (?P<limited>\S+)")
+_QUOTA = re.compile(r"exceeded quota: .{0,300}?used: (?P<used>\S{1,100}), limited: (?P<limited>\S+)")
 """How a quota says what of it is used: names and amounts, as ``pods=2,requests.cpu=1``."""
 AT_ONCE = 4
 """Helpers that are tried beside each other."""

@@ -8,7 +8,6 @@ the agent deleted during the copy.
 from __future__ import annotations
 
 import os
-import shutil
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
+from openab_sop import storage
 from openab_sop.backups.contents import Entry
 from openab_sop.backups.tape import BLOCK, Member, Readable, Tape
 from openab_sop.errors import BackupError
@@ -144,7 +144,7 @@ def ranges(path: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def extract(path: Path, offset: int, target: Path) -> None:
-    """Write the content of one file of an archive to a new private file.
+    """Write the content of one file of an archive to a new private file; what is a hole there is one here.
 
     Args:
         offset: of the entry in the archive.
@@ -154,13 +154,10 @@ def extract(path: Path, offset: int, target: Path) -> None:
     """
     with path.open("rb") as file:
         file.seek(offset)
-        try:
-            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-                info = tar.next()
-                content = tar.extractfile(info) if info else None
-                if content is None:
-                    raise BackupError(f"{path} has no file at {offset}", "do not use it; take a new backup")
-                with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-                    shutil.copyfileobj(content, out, CHUNK)
-        except (tarfile.TarError, ValueError, ArithmeticError, RecursionError) as error:  # tarfile raises all of them
-            raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error
+        with storage.private_file(target) as out:
+            try:
+                found = Tape(file, start=offset).extract(out)
+            except ValueError as error:  # numbers that no file has
+                raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error
+    if not found:
+        raise BackupError(f"{path} has no file at {offset}", "do not use it; take a new backup")

@@ -11,10 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import cattrs
-from cattrs.errors import BaseValidationError
-
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.backups import sealing
 from openab_sop.backups.archive import Archive
 from openab_sop.shown import command
@@ -95,6 +92,6 @@ def _structured(index: Path) -> Aside:
         ValueError: it is none.
     """
     try:
-        return cattrs.structure(json.loads(index.read_bytes()), Aside)
-    except (OSError, ValueError, BaseValidationError) as error:
+        return bounded.load_as(Aside, index.read_bytes(), str(index))
+    except (OSError, ValueError) as error:
         raise ValueError(f"{index} cannot be read: {error}") from error

@@ -17,7 +17,7 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.agents.workload import volume_key
 from openab_sop.backups import schema
 from openab_sop.backups.schema import Refused
@@ -138,7 +138,7 @@ class Manifest:
         """
         schema.require_size(len(text), path)
         try:
-            data = json.loads(text)
+            data = bounded.load_json(text, str(path))
             if (number := int(data["schema"])) > SCHEMA:
                 raise BackupError(
                     f"{path} has schema {number}; this tool knows {SCHEMA}",
@@ -150,6 +150,17 @@ class Manifest:
             raise BackupError(f"{path} is damaged, or this tool has not written it: {error}", RETAKE) from error
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
+
+    def check_numbers(self) -> None:
+        """Refuse numbers that nothing has: they are added up, and compared with what is there.
+
+        Raises:
+            ValueError: there are some.
+        """
+        counts = [number for one in self.stored for number in (one.entries, one.files, one.bytes)]
+        numbers = [self.revision, *(file.size for file in self.contents), *counts]
+        if min(numbers) < 0 or max(numbers) >= 1 << 63:
+            raise ValueError("it has numbers that nothing has")
 
     def is_of(self, cluster: str, namespace: str, release: str) -> bool:
         """Tell whether the backup is of a release."""
@@ -253,7 +264,7 @@ class Backup:
             BackupError: the file has not what it was made of.
         """
         try:
-            rows = json.loads(self.read(HISTORY))
+            rows = bounded.load_json(self.read(HISTORY), HISTORY)
             return [int(row["revision"]) for row in rows if row["status"] == "deployed"]
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
             raise BackupError(f"{HISTORY} of backup {self.name} is no history of a release", RETAKE) from error

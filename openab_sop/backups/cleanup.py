@@ -15,9 +15,11 @@ from openab_sop.backups.partial import remove_abandoned
 from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.backups.store import Store
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.journal import Journal
+from openab_sop.redact import mask
 from openab_sop.releases.course import Course, End
+from openab_sop.shown import one_line
 
 
 @dataclass(frozen=True)
@@ -183,8 +185,11 @@ def _look(path: Path) -> Kept:
         backup = Backup.load(path)
     except BackupError as error:
         return _unknown(path.name, _size(path), error, remove)
-    verdict = prove(backup)
-    damage = "; ".join(f"{finding.subject} {finding.observed}" for finding in verdict.findings)
+    try:
+        findings = prove(backup).findings
+    except SopError as error:  # one that cannot even be judged hides none of the others
+        return _unknown(path.name, _size(path), error, remove)
+    damage = "; ".join(mask(one_line(f"{finding.subject} {finding.observed}")) for finding in findings)
     return _known(path.name, backup.manifest, _size(path), damage, remove)
 
 
@@ -215,7 +220,7 @@ def _known(name: str, manifest: Manifest, size: int, damage: str, remove: Callab
     return Kept(name, release, manifest.version, manifest.created, size, damage, remove)
 
 
-def _unknown(name: str, size: int, error: BackupError, remove: Callable[[], None]) -> Kept:
+def _unknown(name: str, size: int, error: SopError, remove: Callable[[], None]) -> Kept:
     return Kept(name, "unknown", "unknown", "unknown", size, error.problem, remove)
 
 

@@ -13,13 +13,17 @@ import sqlite3
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import MISSING, dataclass, fields, replace
+from functools import partial
+from io import TextIOBase
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from openab_sop.backups.schema import is_below
 from openab_sop.errors import BackupError
 
+LONGEST = 1 << 17
+"""Characters of a line: a path and what a link leads to, each byte as an escape of six, and the rest."""
 Side = Literal["pod", "copy", "before", "base"]
 
 
@@ -85,25 +89,37 @@ class Entry:
         Raises:
             ValueError, TypeError: it is none, or has a value that no file has.
         """
-        entry = cls(**json.loads(line))
+        if len(line) > LONGEST:
+            raise ValueError(f"a line of more than {LONGEST} characters")
+        try:
+            said: object = json.loads(line)
+        except RecursionError as error:
+            raise ValueError("a line of too many levels") from error
+        if not isinstance(said, dict):
+            raise TypeError("a line that is no object")
+        values = cast(dict[str, object], said)
+        if wrong := [name for name, value in values.items() if type(value) is not _FIELDS.get(name)]:
+            raise TypeError(f"{wrong[0][:40]!r} is no field of an entry, or not of this type")
+        entry = cls(**cast(dict[str, Any], values))
         if not (
             (entry.path == "." or is_below(entry.path))
             and (not entry.hard_link or is_below(entry.hard_link))
             and entry.type in _TYPES
-            and all(type(number) is int for number in _NUMBERS(entry))
             and _is_text(entry.link, entry.inode, entry.sha256, entry.note)
             and (not entry.sha256 or _DIGEST.fullmatch(entry.sha256))
         ):
             raise ValueError(f"{entry.path!r} is no entry of a home")
+        for text in (entry.path, entry.link, entry.hard_link):
+            os.fsencode(text)  # halves of characters, which no name has
         return entry
 
 
+_FIELDS = {field.name: {"str": str, "int": int, "bool": bool}[str(field.type)] for field in fields(Entry)}
 _DEFAULTS = {field.name: field.default for field in fields(Entry) if field.default is not MISSING}
 _COLUMNS = [field.name for field in fields(Entry)]
 _VALUES = attrgetter(*_COLUMNS[1:])
 _READABLE = _COLUMNS.index("readable") - 1
 _TYPES = frozenset("fdlpcbs")
-_NUMBERS = attrgetter("mode", "uid", "gid", "size", "mtime_ns", "ctime_ns", "offset")
 _DIGEST = re.compile("[0-9a-f]{64}")
 _MARKS = ", ".join("?" * len(_COLUMNS))
 _COMPARED = ("type", "mode", "uid", "gid", "size", "mtime_ns", "link", "sha256")
@@ -270,23 +286,26 @@ def comparison(scratch: Path) -> Generator[Comparison]:
 
 
 def read(lines: Iterable[str]) -> Iterator[Entry]:
-    """Read the lines of a ``contents.jsonl``.
+    """Read the lines of a ``contents.jsonl``, of an open file none further than ``LONGEST``.
 
     Raises:
         BackupError: a line is none of ours.
     """
+    given = iter(partial(lines.readline, LONGEST + 1), "") if isinstance(lines, TextIOBase) else lines
+    number = 0
     try:
-        for line in lines:
+        for line in given:
             yield Entry.from_line(line)
-    except (ValueError, TypeError, RecursionError) as error:
+            number += 1
+    except (ValueError, TypeError) as error:
         raise BackupError(
-            f"the Contents of a home have a line that is not ours: {str(error)[:200]}",
+            f"the Contents of a home have a line that is not ours, behind line {number}: {str(error)[:200]}",
             "do not use this backup: take a new one, or use another",
         ) from error
 
 
-def _is_text(*values: object) -> bool:
-    return all(isinstance(value, str) and "\0" not in value for value in values)
+def _is_text(*values: str) -> bool:
+    return not any("\0" in value for value in values)
 
 
 def _parent(path: bytes) -> bytes:

@@ -6,14 +6,15 @@ agent only reads, those that other containers and companions have, and those tha
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
+from openab_sop import bounded
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import reach
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Cluster
+from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release, claims_of_others
@@ -87,8 +88,8 @@ def _configuration(cluster: Cluster, agent: Workload) -> Object:
     found: Object = {}
     for name, *_ in agent.references("ConfigMap"):
         for file, text in part(cluster.find("ConfigMap", name) or {}, "data").items():
-            with suppress(tomllib.TOMLDecodeError, RecursionError):
-                found |= tomllib.loads(str(text)) if file.endswith(".toml") else {}
+            with suppress(InvalidDocument):
+                found |= bounded.load_toml(str(text), file) if file.endswith(".toml") else {}
     return found
 
 

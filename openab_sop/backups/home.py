@@ -17,7 +17,7 @@ from openab_sop.backups.archive import TAR, Archive
 from openab_sop.backups.contents import Comparison, Entry, read
 from openab_sop.backups.tape import Member
 from openab_sop.cluster.pod import Pod
-from openab_sop.errors import BackupError, Broken, SopError
+from openab_sop.errors import BackupError, Broken, PodError, SopError
 from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
@@ -141,7 +141,7 @@ class HomeCopy:
                 is_worth_it = self._take_over(base)
                 if read.result() != base.sha256:
                     raise BackupError(f"the content of {base.archive} has changed", "do not use it; take a new backup")
-            except (BackupError, OSError, ValueError, TypeError) as damage:
+            except (BackupError, PodError, OSError, ValueError, TypeError) as damage:
                 self.refused_base = str(damage).splitlines()[0]
                 self.archive.clear()
                 self.table.clear("copy")

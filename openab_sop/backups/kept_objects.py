@@ -11,11 +11,10 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
-import yaml
-
+from openab_sop import bounded
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.schema import is_name
-from openab_sop.errors import BackupError
+from openab_sop.errors import BackupError, InvalidDocument
 from openab_sop.objects import Object, at, part
 from openab_sop.shown import one_line
 
@@ -137,21 +136,12 @@ def _is_base64(found: Any) -> bool:
     return True
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads what ``as_yaml`` writes: it has no aliases, and a few bytes with many of them fill the memory."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("it has aliases")
-        return super().compose_node(parent, index)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-
-
 def _parsed(backup: Backup, path: str) -> Object:
     if backup.manifest.listed(path).size > LARGEST:
         raise _refused(backup, path, f"it has more than {LARGEST} bytes")
     try:
-        body: Any = yaml.load(backup.read(path), _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        body: Any = bounded.load_yaml(backup.read(path), path)
+    except InvalidDocument as error:
         raise _refused(backup, path, "it is not the YAML of one object") from error
     if not isinstance(body, dict):
         raise _refused(backup, path, "it is not an object")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -139,8 +140,9 @@ def _damaged_home(
             for path in agent.databases:
                 parts = (table.get("pod", part) for part in database.parts(path))
                 database.check(archive, path, filter(None, parts), scratch)
-    except SopError as error:
-        yield Finding(f"{agent.key}/{HOME}", error.problem, "as when it was written", RETAKE)
+    except (SopError, OSError, sqlite3.Error) as error:
+        said = error.problem if isinstance(error, SopError) else str(error)
+        yield Finding(f"{agent.key}/{HOME}", said, "as when it was written", RETAKE)
 
 
 def _read_through(archive: Path, agent: StoredAgent, table: Comparison, backup: Backup | None) -> Iterator[Finding]:

@@ -34,6 +34,8 @@ CLAIM = ".claim-"
 STALE = timedelta(days=2)
 """Age of a claim, made on another machine, whose run is taken for dead."""
 
+LONGEST_CLAIM = 1000
+"""Bytes of a claim that are read."""
 ATTEMPTS = 20
 """Names that are tried for a backup."""
 
@@ -348,8 +350,11 @@ def _claim(store: Store, name: str) -> str:
 
 def _is_stale(store: Store, claim: str) -> bool:
     """Tell whether the run that made a claim is dead: one of this machine that is gone, or one of long ago."""
-    made, _, by = store.read(claim).decode().partition(" ")
-    return is_dead(by) or datetime.now(UTC) - datetime.fromisoformat(made) > STALE
+    try:
+        made, _, by = store.read(claim)[:LONGEST_CLAIM].decode().partition(" ")
+        return is_dead(by) or datetime.now(UTC) - datetime.fromisoformat(made).astimezone(UTC) > STALE
+    except (ValueError, OverflowError):  # whoever wrote it: nothing of ours is at work under it that we could disturb
+        return False
 
 
 def _still_whole(store: Store, name: str, claim: str, manifest: Manifest) -> None:

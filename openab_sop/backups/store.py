@@ -69,7 +69,7 @@ def parse(text: str) -> Path | str:
     if "://" not in text:
         return Path(text).expanduser().absolute()
     scheme, _, rest = text.partition("://")
-    if re.match(r"[^@]*:[^@]*@", rest) or re.search(r"[?#]", rest):
+    if re.match(r"[^@:]*+:[^@]*+@", rest) or re.search(r"[?#]", rest):
         raise SettingsError(
             f"the URL {scheme}://*** has a password or a query in it",
             "give credentials by the environment, as AWS_SECRET_ACCESS_KEY, or by fsspec's configuration (README)",

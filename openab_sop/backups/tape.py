@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
-from typing import Protocol
+from typing import IO, Protocol
 
 from openab_sop.backups.contents import Entry
 from openab_sop.backups.listing import relative
@@ -27,6 +27,12 @@ HEADERS = 16 << 20
 """Bytes that stand before a member's content at most: names, attributes, the map of its holes. More is an attack."""
 LARGEST = 1 << 40
 """Bytes of a file at most, holes included: few bytes of archive may claim any size, and digesting holes takes time."""
+MAP = 4 << 20
+"""Bytes of the map of a file's holes: two hundred thousand of them."""
+HOLES = 1 << 36
+"""Bytes of holes that all files together may have: digesting them takes a minute or two, and a few bytes claim them."""
+EXTRACTED = 1 << 30
+"""Bytes of holes that a file may have which is taken out of the archive: others read it, and write it elsewhere."""
 
 _END = bytes(BLOCK)
 _ZEROS = bytes(PIECE)
@@ -34,7 +40,7 @@ _EXTENDED = b"x"
 _HARD_LINK = b"1"
 _TYPES = {b"0": "f", b"\0": "f", b"7": "f", b"1": "f", b"2": "l", b"3": "c", b"4": "b", b"5": "d", b"6": "p"}
 _TIME = re.compile(rb"(-?)(\d{1,18})(?:\.(\d{1,9}))?")
-_OCTAL = re.compile(rb"\s*([0-7]*)[\s\0]*")
+_OCTAL = re.compile(rb"\s*+([0-7]*+)[\s\0]*+")
 
 
 class Readable(Protocol):
@@ -74,6 +80,7 @@ class Tape:
         self._held = b""
         self._at: int = 0
         self._records: dict[bytes, bytes] = {}
+        self._holes = 0
 
     def members(self) -> Iterator[Member]:
         """Yield each member with its content's digest; the offset is then the end of the last one.
@@ -113,6 +120,30 @@ class Tape:
             self._at += held
             self.offset += size
             yield start, self.offset, self._path(block)
+
+    def extract(self, out: IO[bytes]) -> bool:
+        """Write the content of the member that begins here, its holes as holes; returns whether it is a file.
+
+        Raises:
+            BackupError: this is not what GNU tar writes, or a file with holes beyond all measure.
+        """
+        block = self._header()
+        if block is None or block[156:157] == _HARD_LINK or _TYPES.get(block[156:157]) != "f":
+            return False
+        stored = size = self._stored(block)
+        runs = [(0, stored)]
+        if b"GNU.sparse.major" in self._records:
+            size = _decimal(self._records.get(b"GNU.sparse.realsize", b""))
+            runs = self._runs(stored, size)
+            if size > sum(length for _, length in runs) + EXTRACTED:
+                raise _damaged(f"a file to be taken out of it has more than {EXTRACTED} bytes of holes")
+        for at, length in runs:
+            out.seek(at)
+            left = length
+            while left:
+                left -= out.write(self._piece(left))
+        out.truncate(size)
+        return True
 
     def rest(self) -> Iterator[bytes]:
         """Yield what follows the last member, to the source's end."""
@@ -201,11 +232,8 @@ class Tape:
 
     def _sparse(self, stored: int, size: int) -> tuple[str, bytes]:
         """Take the content of a file with holes, which read as zeros."""
-        numbers, taken = self._map(stored)
         digest, head, at = hashlib.sha256(), b"", 0
-        for offset, length in [*zip(numbers[::2], numbers[1::2], strict=True), (size, 0)]:
-            if offset < at or offset + length > size or length > stored - taken:
-                raise _damaged("the map of a file's holes is wrong")
+        for offset, length in [*self._runs(stored, size), (size, 0)]:
             head += bytes(min(offset - at, len(SQLITE_MAGIC) - len(head)))
             while at < offset:
                 digest.update(_ZEROS[: offset - at])
@@ -215,23 +243,40 @@ class Tape:
                 head += piece[: len(SQLITE_MAGIC) - len(head)]
                 digest.update(piece)
                 at += len(piece)
-                taken += len(piece)
-        if taken != stored:
-            raise _damaged("the map of a file's holes is wrong")
         return digest.hexdigest(), head
 
+    def _runs(self, stored: int, size: int) -> list[tuple[int, int]]:
+        """Take the map of a file's holes: returns where each run of its content stands, and the run's length."""
+        numbers, taken = self._map(stored)
+        runs, end = list(zip(numbers[::2], numbers[1::2], strict=True)), 0
+        for offset, length in runs:
+            if offset < end:
+                raise _damaged("the map of a file's holes is wrong")
+            end = offset + length
+        if end > size or sum(numbers[1::2]) != stored - taken:
+            raise _damaged("the map of a file's holes is wrong")
+        self._holes += size - (stored - taken)
+        if self._holes > HOLES:
+            raise _damaged(f"its files have more than {HOLES} bytes of holes together")
+        return runs
+
     def _map(self, stored: int) -> tuple[list[int], int]:
-        """Take the map of a file's holes: where each run of content stands, and its length; with the map's bytes."""
+        """Take the map as it stands before the content: a count, and pairs of numbers; with the map's bytes."""
         if (self._records[b"GNU.sparse.major"], self._records.get(b"GNU.sparse.minor")) != (b"1", b"0"):
             raise _damaged("the map of a file's holes is of another format than 1.0")
-        text = b""
-        while True:
-            if len(text) >= min(stored, HEADERS):
-                raise _damaged(f"the map of a file's holes is longer than {len(text)} bytes")
-            text += self._take(BLOCK)
-            lines = text.split(b"\n")
-            if len(lines) > 1 and len(lines) > 1 + 2 * _decimal(lines[0]):
-                return [_decimal(line) for line in lines[1 : 1 + 2 * _decimal(lines[0])]], len(text)
+        numbers: list[int] = []
+        rest, taken, wanted = b"", 0, 1
+        while len(numbers) < wanted:
+            if taken >= min(stored, MAP):
+                raise _damaged(f"the map of a file's holes is longer than {taken} bytes")
+            *lines, rest = (rest + self._take(BLOCK)).split(b"\n")
+            taken += BLOCK
+            if lines and not numbers:
+                wanted = 1 + 2 * _decimal(lines[0])
+            numbers += map(_decimal, lines[: wanted - len(numbers)])
+            if len(numbers) < wanted and len(rest) > BLOCK:
+                raise _damaged("the map of a file's holes has no numbers")
+        return numbers[1:], taken
 
     def _take(self, size: int) -> bytes:
         if len(self._held) - self._at < size:

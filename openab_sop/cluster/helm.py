@@ -6,20 +6,17 @@ what an operator compares by eye.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-import yaml
-
-from openab_sop import names, redact
+from openab_sop import bounded, names, redact
 from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
-from openab_sop.errors import SourceError, ToolError, Unreachable
+from openab_sop.errors import InvalidDocument, SourceError, ToolError, Unreachable
 from openab_sop.objects import Object, part
 from openab_sop.process import run
 from openab_sop.shown import command
@@ -100,9 +97,9 @@ def chart_at(path: Path) -> Chart:
         SourceError: it is none.
     """
     try:
-        said = yaml.safe_load(run(["helm", "show", "chart", "--", str(path)]).stdout)
+        said = bounded.load_yaml(run(["helm", "show", "chart", "--", str(path)]).stdout, f"Chart.yaml of {path}")
         return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
-    except (ToolError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (ToolError, InvalidDocument, KeyError, TypeError) as error:
         raise SourceError(
             f"{path} is no Helm chart", f"look at it with: {command('helm', 'show', 'chart', str(path))}"
         ) from error
@@ -114,7 +111,9 @@ def defaults(chart: Path) -> Object:
     Raises:
         SourceError: they are not a mapping.
     """
-    values: object = yaml.safe_load(run(["helm", "show", "values", "--", str(chart)]).stdout) or {}
+    values: object = (
+        bounded.load_yaml(run(["helm", "show", "values", "--", str(chart)]).stdout, f"values of {chart}") or {}
+    )
     if not isinstance(values, dict):
         look = command("helm", "show", "values", str(chart))
         raise SourceError(f"the values of {chart} are not a mapping", f"look at them with: {look}")
@@ -282,7 +281,7 @@ class Helm:
 
 def _objects(text: str) -> str:
     """Return the objects of a release that helm prints as JSON, hooks included, as a stream of YAML documents."""
-    rendered = json.loads(text)
+    rendered = bounded.load_json(text, "what helm has rendered")
     hooks = (f"---\n{hook['manifest']}\n" for hook in rendered.get("hooks") or ())
     return "".join((rendered["manifest"], *hooks))
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import urllib3
 from kubernetes import client, utils  # pyright: ignore[reportMissingTypeStubs]
 
-from openab_sop import names
+from openab_sop import bounded, names
 from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.cluster.patience import Impatience, Patience
 from openab_sop.cluster.transport import Transport
@@ -64,6 +64,9 @@ _HELM_CALLER = (
 """What helm takes for its caller in place of the kubeconfig's, and kubectl does not (https://helm.sh/docs/helm/helm/)."""
 MADE_SINCE = timedelta(seconds=60)
 """How far the cluster's clock may be behind ours: readiness lets that much pass."""
+_QUANTITY = re.compile(r"[+-]?[0-9]{0,64}(?:\.[0-9]{0,64})?(?:[eE][+-]?[0-9]{1,2}|m|n|u|[kKMGTPE]i?)?")
+LARGEST = Decimal(1 << 100)
+"""Of an amount; the API itself caps one at 2^63 - 1 (k8s.io/apimachinery, ``pkg/api/resource``)."""
 _ANY = "application/json, */*"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-metadata"""
@@ -518,9 +521,14 @@ def quantity(text: object) -> Decimal:
         ClusterError: it is no amount.
     """
     try:
-        return utils.parse_quantity(text)  # pyright: ignore[reportUnknownMemberType]
-    except ValueError as error:
-        raise ClusterError(f"{text!r} is no amount of a resource", "write it as 250m, 2 or 1Gi") from error
+        if not _QUANTITY.fullmatch(str(text)):
+            raise ValueError("it is not written as one")
+        amount = Decimal(utils.parse_quantity(text))  # pyright: ignore[reportUnknownMemberType]
+        if abs(amount) > LARGEST:
+            raise ValueError("it is more than the API takes")
+        return amount
+    except (ValueError, ArithmeticError) as error:
+        raise ClusterError(f"{str(text)[:40]!r} is no amount of a resource", "write it as 250m, 2 or 1Gi") from error
 
 
 def _client(transport: Transport) -> Any:
@@ -603,7 +611,7 @@ def _way_around(said: str, access: KubeConfig) -> str:
 def _parsed(body: bytes, access: KubeConfig) -> Object:
     """Read an answer; what answers at the address may be anything."""
     try:
-        parsed: object = json.loads(body)
+        parsed: object = bounded.load_json(body, "the answer")
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
@@ -617,8 +625,8 @@ def _parsed(body: bytes, access: KubeConfig) -> Object:
 def _said(body: bytes) -> tuple[str, bool]:
     """Return what an answer says, and whether the API itself says it: something on the way has other words."""
     try:
-        return mask(str(json.loads(body)["message"])), True
-    except (ValueError, KeyError, TypeError):
+        return mask(str(bounded.load_json(body, "the answer")["message"])), True
+    except (ValueError, KeyError, TypeError):  # also what is no JSON within bounds
         return mask(body.decode(errors="replace").strip())[:500], False
 
 

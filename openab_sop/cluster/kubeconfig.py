@@ -11,10 +11,8 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import Any, cast
 
-import yaml
-
-from openab_sop import names, storage
-from openab_sop.errors import SettingsError
+from openab_sop import bounded, names, storage
+from openab_sop.errors import InvalidDocument, SettingsError
 from openab_sop.objects import Object, part, parts
 from openab_sop.shown import command
 
@@ -160,8 +158,8 @@ def _namespace() -> str:
 
 def _load(path: Path) -> Object:
     try:
-        document = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        document = bounded.load_yaml(path.read_text(), str(path))
+    except (InvalidDocument, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not YAML", "name a kubeconfig with --kubeconfig=FILE") from error
     if document is None:
         return {}

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from openab_sop import bounded
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound, Unreachable
@@ -30,10 +31,6 @@ _DOING = f"{MANAGER}/doing"
 """Annotation: what its holder does, or has begun, in words."""
 _ROOM = 200_000
 """Characters that a record may take: annotations of an object have 256 KiB together."""
-_LARGEST = 16 << 20
-"""Bytes of a record that is unpacked: what fits into ``_ROOM`` is far smaller."""
-_MEMORY = 128 << 20
-"""Bytes that unpacking may take."""
 _RECORD = f"{MANAGER}/record"
 """Annotation: the record of what is under way, as ``Board`` packs it."""
 
@@ -58,8 +55,8 @@ class Board:
         """
         packed = part(self._cluster.find("Lease", self.name) or {}, "metadata", "annotations").get(_RECORD)
         try:
-            return _unpacked(b64decode(packed)) if packed else None
-        except (ValueError, TypeError, EOFError, lzma.LZMAError) as error:
+            return bounded.unxz(b64decode(packed), f"the record on Lease {self.name}").decode() if packed else None
+        except (ValueError, TypeError) as error:
             take_away = ("annotate", "lease", self.name, f"{_RECORD}-")
             raise ClusterError(
                 f"what Lease {self.name} has on record cannot be read: {error}",
@@ -296,19 +293,6 @@ def boards(cluster: Cluster) -> Iterator[Board]:
     for found in cluster.list("Lease", f"app.kubernetes.io/managed-by={MANAGER}"):
         if _RECORD in part(found, "metadata", "annotations"):
             yield Board(cluster, str(found["metadata"]["name"]).removeprefix(f"{MANAGER}-"))
-
-
-def _unpacked(packed: bytes) -> str:
-    """Return what ``write`` packed, or stop: a few bytes of somebody else's may stand for more than memory holds.
-
-    Raises:
-        ValueError, lzma.LZMAError: it is damaged, or larger than any record.
-    """
-    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MEMORY)
-    text = reader.decompress(packed, max_length=_LARGEST)
-    if not reader.eof:
-        raise ValueError(f"it does not end within {_LARGEST} bytes")
-    return text.decode()
 
 
 def name_of(release: str) -> str:

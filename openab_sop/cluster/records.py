@@ -6,21 +6,22 @@ HELM_DRIVER says so (helm/helm, ``pkg/storage/driver``). What ``helm list``, ``h
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
+import re
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from openab_sop import names
+from openab_sop import bounded, names
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import NotFound, ReleaseError
+from openab_sop.errors import InvalidDocument, NotFound, ReleaseError
 from openab_sop.objects import Object, at, part, parts
 
 _KINDS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
 """By HELM_DRIVER: what Helm keeps its records as."""
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _NEXT = "helm's storage must be Secrets (its default) or ConfigMaps; see HELM_DRIVER"
 
 
@@ -43,12 +44,14 @@ class Record:
         Raises:
             ReleaseError: it is not a record of Helm 3 or 4.
         """
+        name = at(stored, "metadata", "name")
         try:
             data = stored["data"]["release"]
             raw = b64decode(b64decode(data) if stored["kind"] == "Secret" else data)
-            return cls(stored, json.loads(gzip.decompress(raw)))
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise ReleaseError(f"the release record {stored['metadata']['name']} cannot be read", _NEXT) from error
+            return cls(stored, _checked(bounded.load_json(bounded.gunzip(raw, "it"), "it")))
+        except (KeyError, TypeError, ValueError) as error:
+            why = f": {error.problem}" if isinstance(error, InvalidDocument) else ""
+            raise ReleaseError(f"the release record {name} cannot be read{why}", _NEXT) from error
 
     @property
     def name(self) -> str:
@@ -128,7 +131,24 @@ def _known(cluster: Cluster, release: str | None) -> list[tuple[str, int]]:
     """Return release and revision of each record, from their labels: the records themselves are large."""
     selector = "owner=helm" + (f",name={names.release(release)}" if release is not None else "")
     labels = (part(found, "metadata", "labels") for found in cluster.metadata(_kind(), selector))
-    return [(str(own["name"]), int(own["version"])) for own in labels]
+    known = ((str(own.get("name") or ""), str(own.get("version") or "")) for own in labels)
+    # what has no number is no record to helm either, whatever else its labels say
+    return [(name, int(number)) for name, number in known if name and _NUMBER.fullmatch(number)]
+
+
+def _checked(body: Any) -> Object:
+    """Return the body of a record if it has what every one has.
+
+    Raises:
+        KeyError, TypeError, ValueError: it has not.
+    """
+    texts = (body["name"], body["manifest"], body["chart"]["metadata"]["name"], body["chart"]["metadata"]["version"])
+    mappings: tuple[object, ...] = (body.get("config") or {}, body.get("info") or {}, body["chart"].get("values") or {})
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in mappings):
+        raise TypeError("what must be a text or a mapping is none")
+    if not isinstance(body["version"], int) or body["version"] < 1:
+        raise ValueError("it has no number")
+    return body
 
 
 def _kind() -> str:

@@ -5,6 +5,7 @@ Charts accept keys that their defaults do not list, so nothing but a rendering t
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tarfile
@@ -15,8 +16,9 @@ from typing import cast
 
 import yaml
 
+from openab_sop import bounded
 from openab_sop.cluster.helm import Helm
-from openab_sop.errors import ToolError
+from openab_sop.errors import SourceError, ToolError
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Effect
 from openab_sop.releases.manifest import RENDERED, Manifest
@@ -127,14 +129,19 @@ def _plain(body: Object) -> Object:
 
 def _sources(chart: Path) -> dict[str, bytes]:
     """What a chart renders from: its files but those that only say which version it is."""
-    with tarfile.open(chart) as archive:
-        files = {member.name.partition("/")[2]: member for member in archive if member.isfile()}
-        rendering = {name for name in files if name.startswith(("templates/", "charts/")) or name == "values.yaml"}
-        return {name: _content(archive, files[name]) for name in rendering - {"templates/NOTES.txt"}}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(bounded.gunzip(chart.read_bytes(), str(chart))), mode="r:") as archive:
+            files = {member.name.partition("/")[2]: member for member in archive if member.isreg()}
+            rendering = {name for name in files if name.startswith(("templates/", "charts/")) or name == "values.yaml"}
+            return {name: _content(archive, files[name]) for name in rendering - {"templates/NOTES.txt"}}
+    except (tarfile.TarError, OSError, EOFError, ArithmeticError) as error:
+        raise SourceError(f"{chart} is no chart's archive: {error}", "ask who offers the chart") from error
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     stream = archive.extractfile(member)
     assert stream is not None
-    data = stream.read()
-    return json.dumps(yaml.safe_load(data), sort_keys=True).encode() if member.name.endswith("/values.yaml") else data
+    data = stream.read(bounded.LARGEST)  # a sparse member claims any size
+    if not member.name.endswith("/values.yaml"):
+        return data
+    return json.dumps(bounded.load_yaml(data, member.name), sort_keys=True, default=str).encode()

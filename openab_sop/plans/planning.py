@@ -13,7 +13,7 @@ from openab_sop.errors import NotNeeded
 from openab_sop.plans.judgement import Judgement, judge
 from openab_sop.plans.page import page
 from openab_sop.plans.survey import Survey
-from openab_sop.redact import mask
+from openab_sop.redact import mask_values
 from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
 from openab_sop.status import Status
@@ -76,8 +76,8 @@ class Planning:
             if self.target.unvalidated:
                 plans[-1] = replace(plans[-1], unvalidated=self.target.why_no_prerelease)
             self._judgement = judge(plans, self.accepted)
-            facts = json.dumps(self._judgement.as_json(), indent=2, ensure_ascii=False)
-            storage.replace(self.directory / FACTS, mask(facts).encode() + b"\n")
+            facts = json.dumps(mask_values(self._judgement.as_json()), indent=2, ensure_ascii=False)
+            storage.replace(self.directory / FACTS, facts.encode() + b"\n")
             storage.replace(self.directory / PAGE, page(self._judgement).encode())
         return f"{self.judgement.summary}; old and new side by side: {self.directory / PAGE}"
 

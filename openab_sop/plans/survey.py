@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-import yaml
-
-from openab_sop import temporary
+from openab_sop import bounded, temporary
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
 from openab_sop.agents.workload import repository, tag
@@ -127,7 +125,7 @@ class Survey:
                 rendered, refused = self._render(archive, scratch)
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
-            own: Object = yaml.safe_load(self._values) or {}
+            own: Object = bounded.load_yaml(self._values, "what helm says of the release's values") or {}
             effects = probe(release.helm, release.name, (current, own), (archive, drawn.values))
         after, hooks = rendered.parted()
         return self._observed(replace(drawn, after=after, hooks=hooks, refused=refused, effects=effects))

@@ -5,10 +5,11 @@ What each chart version says of itself is left out: its labels, its checksums, t
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from openab_sop import bounded
+from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, part
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.releases.manifest import Manifest
@@ -54,8 +55,8 @@ _FIX = "edit the proposed values, then check them: pytest suites/values --values
 def parsed(text: str) -> Object | None:
     """Return what a text means as TOML; None if it is not TOML."""
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+        return bounded.load_toml(text, "a configuration")
+    except InvalidDocument:
         return None
 
 

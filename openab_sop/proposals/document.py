@@ -13,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from openab_sop import bounded
 from openab_sop.errors import SettingsError
 
 Node = MutableMapping[str, Any]
@@ -32,6 +33,7 @@ class Document:
 
     def __init__(self, text: str) -> None:
         try:
+            bounded.load_yaml(text, "the values", any_number=True)
             tree: object = _yaml().load(text)  # pyright: ignore[reportUnknownMemberType]
         except (YAMLError, ValueError) as error:
             raise SettingsError("the values are not YAML", "fix them, then run again") from error

@@ -9,11 +9,10 @@ Sources: https://github.com/openabdev/openab/blob/main/docs/migrate-to-configtom
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from openab_sop import bounded
 from openab_sop.agents.workload import tag
 from openab_sop.objects import at
 from openab_sop.proposals.document import Document
@@ -187,7 +186,7 @@ def became(path: tuple[str, ...], configuration: str) -> str:
         "working_dir": ("agent", ["working_dir"]),
     }
     table, rest = known.get(section, (section, keys))
-    tree: dict[str, Any] = tomllib.loads(configuration)
+    tree = bounded.load_toml(configuration, "config.toml")
     return f"[{table}] {'.'.join(rest)}".strip() if at(tree, table, *rest) is not None else ""
 
 

@@ -65,7 +65,7 @@ _PULL = "-pull"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
-_ADDRESS = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://|(?!127\.|0\.0\.0\.0|localhost)[\w-]+(?:\.[\w-]+)+:\d+)")
+_ADDRESS = re.compile(r"\s*+(?:[a-zA-Z][a-zA-Z0-9+.-]*+://|(?!127\.|0\.0\.0\.0|localhost)[\w-]++(?:\.[\w-]++)++:\d+)")
 _SECRET_VARIABLE = re.compile(r"(?i)(?:key|auth|pass|phrase|cookie|webhook|dsn)$")
 
 Rename = Callable[[str], str]

@@ -6,10 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cattrs
-from cattrs.errors import BaseValidationError
-
-from openab_sop import storage
+from openab_sop import bounded, storage
 
 FILE = "rehearsal.json"
 
@@ -59,8 +56,8 @@ class Outcome:
 def last(directory: Path) -> Outcome | None:
     """Return what the last rehearsal found out; None if there was none, or it cannot be read: it is repeated then."""
     try:
-        return cattrs.structure(json.loads((directory / FILE).read_text()), Outcome)
-    except (OSError, ValueError, BaseValidationError):
+        return bounded.load_as(Outcome, (directory / FILE).read_text(), FILE)
+    except (OSError, ValueError):
         return None
 
 

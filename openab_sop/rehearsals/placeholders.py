@@ -32,10 +32,10 @@ _AFRESH = r"(?:(?<![\w.\\-])|(?<=\\[nrt]))"
 """Where a word begins, also behind the escape of a line's end, which itself ends in a letter."""
 _LOOKS_SECRET = re.compile(
     rf"{_AFRESH}[A-Za-z\d_-]{{23,28}}\.[\w-]{{6,7}}\.[\w-]{{27,}}"  # a Discord bot's: id, time, and signature
-    rf"|{_AFRESH}sk-(?:[a-z]{{2,9}}\d*-)*(?=[\w-]*[A-Z\d])[\w-]{{20,}}"
+    rf"|{_AFRESH}sk-(?=[\w-]*?[A-Z\d])[\w-]{{20,}}"
     r"|gh[opsru]_[A-Za-z\d]{20,}|github_pat_\w{20,}|npm_[A-Za-z\d]{36}|gsk_[A-Za-z\d]{40,}|xai-[A-Za-z\d]{40,}"
     r"|glpat-[\w-]{20,}|ya29\.[\w-]{20,}|AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}"
-    r"|(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])|eyJ[\w-]{10,1024}\.eyJ[\w-]{10,}\.[\w-]*"
+    r"|(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])|eyJ[\w-]{10,1024}+\.eyJ[\w-]{10,}+\.[\w-]*+"
     r"|(?<!\d)\d{8,10}:AA[\w-]{33}"  # a Telegram bot's
     r"|(?<=/api/webhooks/)\d+/[\w-]{20,}|(?<=hooks\.slack\.com/)\w+/[\w/]{15,}",
     re.ASCII,
@@ -51,7 +51,7 @@ _LITERAL = re.compile(r"(?i)true|false|yes|no|on|off|null|none|nil|~")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-][\d:]+)?)?")
 _NUMBER = re.compile(r"[+-]?(?:0[xob])?[\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?")
 
-_QUOTED = r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\n]|'')*'"
+_QUOTED = r"(?<!\\)\"(?:[^\"\\\n]|\\.)*+\"|(?<!')'(?:[^'\n]|'')*+'"
 _VALUE = (
     r"(?P<value>\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?s:.)*?'{3}|"
     rf"(?:{_QUOTED})(?!\s*:)|[\[{{]|[^\s\"',;&<>\[\]{{}}|*!][^\s\"',;&<>\[\]{{}}\\]*)"
@@ -65,18 +65,19 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _FLAG = re.compile(
-    rf"(?P<name>(?<![\w-])--?[A-Za-z][\w-]*)[\"']?(?:[ \t]+|\s*,\s*|\s*\n\s*-\s+)(?!-|[\"']-)(?={_VALUE})"
+    rf"(?P<name>(?<![\w-])--?[A-Za-z][\w-]*)[\"']?(?:[ \t]++|\s*+,\s*+|[^\S\n]*+\n\s*+-\s++)(?!-|[\"']-)(?={_VALUE})"
 )
 _PAIR = re.compile(
-    r"(?<!\w)[\"']?name[\"']?\s*[:=]\s*[\"']?(?P<name>[\w.-]+)[\"']?\s*,?\s*[\"']?value[\"']?\s*[:=]\s*"
+    r"(?<!\w)[\"']?name[\"']?\s*+[:=]\s*+[\"']?(?P<name>[\w.-]++)[\"']?\s*+(?:,\s*+)?[\"']?value[\"']?\s*+[:=]\s*+"
     rf"(?={_VALUE})"
 )
 """A variable in a list, as Kubernetes has them."""
-_SECTION = re.compile(r"^[ \t]*\[+[ \t]*(?P<name>[^\]\n]+)\]+[^\n]*$", re.MULTILINE)
-_MAPPED = re.compile(rf"(?P<indent> *(?:- +)*)(?P<name>{_QUOTED}|[\w.-]+) *:(?: +(?P<rest>[^\n]*))?")
+_SECTION = re.compile(r"^[ \t]*+\[++[ \t]*+(?P<name>[^\]\n]++)\]++[^\n]*+$", re.MULTILINE)
+_MAPPED = re.compile(rf"(?P<indent> *+(?:- ++)*+)(?P<name>{_QUOTED}|[\w.-]++) *+:(?: ++(?P<rest>[^\n]*+))?")
 _ITEM = re.compile(r"^[ \t]*-[ \t]+(?P<value>[^\s\"'\[{|>&*!#-][^\n]*)", re.MULTILINE)
 _TOKEN = re.compile(rf"{_QUOTED}|[^\s\"',;\[\]{{}}:=]+")
 
+_SIGNED = re.compile(r"\s*+[:=]")
 _PIECE = re.compile(r"\\(?:u[\da-fA-F]{4}|.)|[^\s\"'\\]+")
 
 _KEY = re.compile(
@@ -91,7 +92,7 @@ _URL = re.compile(
 """Any address but those that lead nowhere else than to the own file system."""
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|authorization:) $")
 _NO_WORD = re.compile(r"[\d+/=~]|[a-z][A-Z]")
-_UNFILLED = re.compile(r"[^:]*:(?:%[a-z]|[$<{\[*]+.*)")
+_UNFILLED = re.compile(r"[^:]*:(?:%[a-z]|[$<{\[*].*)")
 """User and password in an address that a program is yet to fill in."""
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
 
@@ -305,7 +306,7 @@ def _inside(text: str, start: int) -> Iterator[Mark]:
             at += 1
             continue
         at = found.end()
-        if re.compile(r"\s*[:=]").match(text, at) is None:
+        if _SIGNED.match(text, at) is None:
             yield from (_string if found[0][0] in "\"'" else _bare)(text, "", *found.span())
 
 
@@ -401,7 +402,7 @@ def _replaced(text: str, marks: list[Mark]) -> str:
     mask = bytearray(len(text))
     for start, end, is_number in marks:
         mask[start:end] = bytes([_COUNTED if is_number else _HIDDEN]) * (end - start)
-    frames = sorted(_frames(text))
+    frames = sorted(_frames(text), key=lambda frame: frame[:2])
     for start, end, _ in frames:
         mask[start:end] = bytes(end - start)
     runs = [(*run.span(), _counted if run[0][0] == _COUNTED else _unquoted) for run in _RUN.finditer(mask)]

@@ -17,10 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import cattrs
-from cattrs.errors import BaseValidationError
-
-from openab_sop import names, storage
+from openab_sop import bounded, names, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
 from openab_sop.errors import ClusterError, Forbidden, InvalidName, SettingsError, Unreachable
@@ -258,11 +255,11 @@ class CourseFile:
             SettingsError: it is.
         """
         try:
-            course = cattrs.structure(json.loads(text), Course)
+            course = bounded.load_as(Course, text, where)
             if course.backup:  # whoever may write to the lock must not choose a place of his own for it (issue 14)
                 names.of("backup", course.backup, where)
             return course
-        except (InvalidName, ValueError, BaseValidationError) as error:
+        except (InvalidName, ValueError) as error:
             raise _damaged(where, error) from error
 
     @property

@@ -6,15 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-import yaml
-
-from openab_sop import names
+from openab_sop import bounded, names
 from openab_sop.agents.naming import check_pod
 from openab_sop.agents.workload import KINDS, Workload
-from openab_sop.errors import ReleaseError
+from openab_sop.errors import InvalidDocument, ReleaseError
 from openab_sop.objects import Object, part
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 RENDERED = "what the chart renders"
 """Where a name stands that a chart has made."""
@@ -50,9 +46,9 @@ class Manifest:
         """
         try:
             return cls(tuple(_objects(text, origin)))
-        except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        except (InvalidDocument, KeyError, TypeError, AttributeError) as error:
             raise ReleaseError(
-                f"{origin} is not a stream of Kubernetes objects",
+                f"{origin} is not a stream of Kubernetes objects{_why(error)}",
                 "look at it with: helm get manifest RELEASE",
             ) from error
 
@@ -75,8 +71,12 @@ class Manifest:
         return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
 
 
+def _why(error: Exception) -> str:
+    return f": {error.problem}" if isinstance(error, InvalidDocument) else ""
+
+
 def _objects(text: str, origin: str) -> Iterator[ManifestObject]:
-    for document in _flat(yaml.load_all(text, _Loader)):
+    for document in _flat(bounded.load_all_yaml(text, origin)):
         if document is not None:
             kind, name = str(document["kind"]), str(document["metadata"]["name"])
             names.check(document, origin)

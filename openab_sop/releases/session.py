@@ -11,10 +11,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cattrs
-from cattrs.errors import BaseValidationError
-
-from openab_sop import names, storage
+from openab_sop import bounded, names, storage
 from openab_sop.errors import InvalidName, SettingsError
 from openab_sop.releases.release import Release
 
@@ -85,11 +82,11 @@ class Session:
             SettingsError: there is none, or it is damaged.
         """
         try:
-            session = cattrs.structure(json.loads(path.read_text()), cls)
+            session = bounded.load_as(cls, path.read_text(), str(path))
             names.label(session.namespace, "namespace", str(path))
             names.release(session.release, str(path))
             return session
-        except (InvalidName, OSError, ValueError, BaseValidationError) as error:
+        except (InvalidName, OSError, ValueError) as error:
             raise SettingsError(
                 f"{path} (from {VARIABLE}) is not a session file", f"unset {VARIABLE}, then run again"
             ) from error

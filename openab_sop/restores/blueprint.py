@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
-from openab_sop import redact
+from openab_sop import bounded, redact
 from openab_sop.agents.agent import Agent, learn_environment
 from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
@@ -86,10 +84,7 @@ class Blueprint:
         return next((volume for volume in self._agent(stored).volumes if volume.key == stored.key), None)
 
     def _learn_secrets(self) -> None:
-        try:
-            redact.learn_values(yaml.safe_load(self._text(VALUES)))
-        except (yaml.YAMLError, RecursionError) as error:
-            raise BackupError(f"{VALUES} of the backup is not YAML", "use another backup") from error
+        redact.learn_values(bounded.load_yaml(self._text(VALUES), f"{VALUES} of the backup"))
         for stored in kept_objects.references(self.source, "Secret"):
             redact.learn_secret(stored)
         for deployment in self.deployments.values():

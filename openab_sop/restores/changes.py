@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,9 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-import yaml
-
-from openab_sop import temporary
+from openab_sop import bounded, temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.workload import in_home
 from openab_sop.backups import database
@@ -39,10 +35,10 @@ PARSED = 1 << 20
 """Bytes of a configuration file that is parsed; a larger one is data."""
 
 _PARSERS: dict[str, Callable[[str], object]] = {
-    ".json": json.loads,
-    ".toml": tomllib.loads,
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
+    ".json": lambda text: bounded.load_json(text, "it", any_number=True),
+    ".toml": lambda text: bounded.load_toml(text, "it"),
+    ".yaml": lambda text: list(bounded.load_all_yaml(text, "it", any_number=True)),
+    ".yml": lambda text: list(bounded.load_all_yaml(text, "it", any_number=True)),
 }
 _UNDOTTED = ("opencode.json",)
 """Configuration of agents that is not behind a dot."""
@@ -225,7 +221,7 @@ class VolumeSince:
             _parse(path, self._pod.capture(_READ, self._home, f"./{path}", limit=PARSED))
         except PodError:
             return True  # too large for a configuration, or gone: others name that
-        except (ValueError, yaml.YAMLError, RecursionError):
+        except ValueError:
             return False
         return True
 
@@ -238,7 +234,7 @@ class VolumeSince:
             extract(self._archive, self._table.content("copy", entry).offset, target)
             try:
                 _parse(path, target.read_bytes())
-            except (ValueError, yaml.YAMLError, RecursionError):
+            except ValueError:
                 return False
         return True
 

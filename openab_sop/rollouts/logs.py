@@ -26,7 +26,7 @@ WIDTH = 300
 
 _BEFORE = datetime.min.replace(tzinfo=UTC)
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
-_SOURCE = re.compile(r"\bopenab(?:::\w+)*(?=:\s)")
+_SOURCE = re.compile(r"(?<![\w:])openab(?:::\w++)*+(?=:\s)")
 """The module that logs a line, such as ``openab::slack``."""
 _VARYING = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|\d+")
 """What differs between two runs that say the same: times, numbers, ids."""

@@ -63,7 +63,7 @@ class Announcer:
 
 def split(text: str) -> tuple[str, ...]:
     """Return the addresses in a text that has commas or blanks between them; a comma may also stand in one."""
-    return tuple(filter(None, re.split(r"[\s,]+(?=[A-Za-z][\w+.-]*://)", text.strip(" ,\n"))))
+    return tuple(filter(None, re.split(r"(?<![\s,])[\s,]++(?=[A-Za-z][\w+.-]*://)", text.strip(" ,\n"))))
 
 
 def learn(urls: Sequence[str]) -> None:

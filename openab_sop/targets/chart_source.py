@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
-import yaml
-
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.cluster import helm
 from openab_sop.errors import SettingsError, SourceError, ToolError
 from openab_sop.objects import Object, at, parts
@@ -32,11 +30,7 @@ DEFAULT = "oci://ghcr.io/openabdev/charts/openab"
 FALLBACK = "https://openabdev.github.io/openab"
 """OpenAB's classic repository. It may lag behind: it serves only whom asks for it."""
 
-DEEPEST = 50
-"""Levels of an index at most; it has about five."""
-
 _OCI = re.compile(r"oci://(?P<host>[\w.:\[\]-]+)/(?P<repository>[a-z0-9][a-z0-9._/-]*)")
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -87,8 +81,12 @@ def parse(text: str) -> ChartSource:
         )
     if address.scheme in ("https", "http"):
         return Repository(text.rstrip("/"))
-    path = Path(text).expanduser().absolute()
-    if not path.exists():
+    try:
+        path = Path(text).expanduser().absolute()
+        is_there = path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, or of a home that is none
+        raise SettingsError(f"--chart={text[:200]!r} is no path: {error}"[:400], f"write it as {DEFAULT}") from error
+    if not is_there:
         raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {DEFAULT}, or {FALLBACK}")
     return Local(path)
 
@@ -216,27 +214,12 @@ def _kept(source: ChartSource, version: Version, own: Path) -> Pulled:
 
 def _index(answer: web.Answer) -> Object:
     try:
-        text = answer.body.decode()
-        _check_harmless(yaml.parse(text, _Loader))
-        index: object = yaml.load(text, _Loader)
+        index: object = bounded.load_yaml(answer.body.decode(), web.shown(answer.url))
         if isinstance(index, dict) and _are_entries(cast(Object, index)):
             return cast(Object, index)
-    except (yaml.YAMLError, ValueError):
+    except ValueError:
         pass
     raise SourceError(f"{web.shown(answer.url)} is no index of a chart repository", "check the address in --chart")
-
-
-def _check_harmless(events: Iterable[yaml.Event]) -> None:
-    """Stop at what no index needs: aliases, which stand for more than memory holds, and depth, which ends the process.
-
-    Raises:
-        ValueError: there is one.
-    """
-    depth = 0
-    for event in events:
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"aliases, or more than {DEEPEST} levels")
 
 
 def _are_entries(index: Object) -> bool:

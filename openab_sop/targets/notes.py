@@ -21,13 +21,17 @@ LARGEST = 4 << 20
 """Bytes of an answer; GitHub allows notes of 125,000 characters."""
 
 _TAGS = ("v{version}", "openab-{version}")
-_VALIDATED = re.compile(r"^[^\w\n]*pre-release-validated[^\w\n]*:[^\w\n]*true[^\w\n]*$", re.IGNORECASE | re.MULTILINE)
+_VALIDATED = re.compile(
+    r"^[^\w\n]*+pre-release-validated[^\w\n:]*+:[^\w\n]*+true[^\w\n]*+$", re.IGNORECASE | re.MULTILINE
+)
 """On a line of its own: a sentence about it is no statement."""
-_HEADING = re.compile(r" {0,3}(#{1,6})\s+(.+?)\s*#*|\s*\*\*([^*]+?):?\*\*:?")
-_BULLET = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+(.+)")
-_FENCE = re.compile(r"\s*(```|~~~)")
+_HEADING = re.compile(r" {0,3}+(#{1,6}+)\s++(.+)|\s*+\*\*([^*]++)\*\*:?")
+_BULLET = re.compile(r"\s*+(?:[-*+]|\d++[.)])\s++(.+)")
+_FENCE = re.compile(r"\s*+(```|~~~)")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_NOTHING = re.compile(r"\W*(?:none|nothing|n/?a|no\b[^.]*)\W*", re.IGNORECASE)
+_NOTHING = re.compile(r"\W*+(?:none|nothing|n/?a|no\b[^.]*+)\W*+", re.IGNORECASE)
+_MARKED = re.compile(r"\W*+breaking\b|\w++(?:\([^)]*+\))?!:", re.IGNORECASE)
+_BREAKING = re.compile(r"breaking", re.IGNORECASE)
 _BOLD_LEVEL = 7
 """A line in bold is a heading below all others."""
 
@@ -80,14 +84,13 @@ class Notes:
     def _lifted(self, *words: str) -> tuple[str, ...]:
         """Return the points below headings that have one of these words."""
         topic = re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
-        points = (point for headings, point in _points(self.text) if any(map(topic.search, headings)))
+        points = (point for is_below, point in _points(self.text, topic) if is_below)
         return tuple(point for point in points if not _NOTHING.fullmatch(point))
 
     def _marked(self) -> tuple[str, ...]:
         """Return the points below other headings that are marked as breaking."""
-        marked = re.compile(r"\W*breaking\b|\w+(?:\([^)]*\))?!:", re.IGNORECASE)
-        points = (p for headings, p in _points(self.text) if not any(re.search("(?i)breaking", h) for h in headings))
-        return tuple(point for point in points if marked.match(point))
+        points = (point for is_below, point in _points(self.text, _BREAKING) if not is_below)
+        return tuple(point for point in points if _MARKED.match(point))
 
 
 def fetch(url: str, version: Version) -> Notes:
@@ -118,22 +121,26 @@ def _read(version: Version, address: str, document: object) -> Notes:
     return Notes(version, shown, text.replace("\r\n", "\n"))
 
 
-def _points(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield every bullet and paragraph with the headings that it stands below."""
-    headings: dict[int, str] = {}
+def _points(text: str, topic: re.Pattern[str]) -> Iterator[tuple[bool, str]]:
+    """Yield every bullet and paragraph, and whether one of the headings that it stands below is of a topic.
+
+    Each heading is looked at once: notes may have a long one and many points.
+    """
+    headings: dict[int, bool] = {}
     for block in _blocks(_COMMENT.sub("", text).splitlines()):
         if match := _HEADING.fullmatch(block):
             level = len(match[1] or "") or _BOLD_LEVEL
-            headings = {above: title for above, title in headings.items() if above < level}
-            headings[level] = match[2] or match[3]
+            headings = {above: is_of for above, is_of in headings.items() if above < level}
+            headings[level] = topic.search(match[2] or match[3]) is not None
         elif not _FENCE.match(block):
             bullet = _BULLET.fullmatch(block)
-            yield tuple(headings.values()), bullet[1] if bullet else block.strip()
+            yield any(headings.values()), bullet[1] if bullet else block.strip()
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[str]:
     """Yield headings, bullets and paragraphs, each as one line; code between fences begins with its fence."""
-    block, fence = "", ""
+    block: list[str] = []
+    fence = ""
     for line in lines:
         found = _FENCE.match(line)
         if fence:
@@ -141,10 +148,12 @@ def _blocks(lines: Iterable[str]) -> Iterator[str]:
             continue
         begins = _HEADING.fullmatch(line) or _BULLET.fullmatch(line) or found or not line.strip()
         if begins and block:
-            yield block
-        block = (line if begins else f"{block} {line.strip()}").rstrip() if block or line.strip() else ""
+            yield " ".join(block)
+            block = []
+        if line.strip():
+            block.append(line.strip() if block else line.rstrip())
         if found or _HEADING.fullmatch(line):
-            yield block
-            block, fence = "", found[1] if found else ""
+            yield " ".join(block)
+            block, fence = [], found[1] if found else ""
     if block:
-        yield block
+        yield " ".join(block)

@@ -6,7 +6,6 @@ helm itself pulls charts, but lists no tags; client libraries that do wait witho
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from base64 import b64encode
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from openab_sop import redact
+from openab_sop import bounded, redact
 from openab_sop.errors import SourceError
 from openab_sop.objects import Object, at
 from openab_sop.targets import web
@@ -37,7 +36,7 @@ _MANIFESTS = ", ".join(
     )
 )
 """Kinds of manifests that an image has; a registry tells one that is not accepted as not found."""
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+_PARAMETER = re.compile(r'(?<!\w)(\w++)="([^"]*+)"')
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _REFERENCE = re.compile(r"\w[\w.-]{0,127}|[A-Za-z][A-Za-z0-9+._-]{0,31}:[0-9a-fA-F]{32,128}", re.ASCII)
 """What a registry takes for a repository, a tag and a digest: a path to nothing else of its host.
@@ -50,7 +49,7 @@ _NO_PLACE = re.compile(r"(?:ac|co|com|edu|gob|go|gov|ne|net|nom|or|org)\.[a-z]{2
 """Domains below which strangers have theirs."""
 _SHARED = frozenset({"amazonaws.com", "azurecr.io", "jfrog.io", "pkg.dev"})
 """Domains below which strangers have registries."""
-_NEXT_PAGE = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
+_NEXT_PAGE = re.compile(r'<([^<>]++)>\s*+;\s*+rel="?next"?')
 
 
 @dataclass
@@ -221,7 +220,7 @@ def _credentials(host: str) -> str:
     """
     for path in _config_files():
         try:
-            config = cast(Object, json.loads(path.read_text()))
+            config = cast(Object, bounded.load_json(path.read_text(), str(path)))
         except (OSError, ValueError):
             continue
         user, password = at(config, "auths", host, "username"), at(config, "auths", host, "password")

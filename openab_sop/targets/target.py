@@ -12,7 +12,7 @@ from pathlib import Path
 import cattrs
 from cattrs.errors import BaseValidationError
 
-from openab_sop import storage
+from openab_sop import bounded, storage
 from openab_sop.errors import NothingToDo, SettingsError, TargetError
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
@@ -198,9 +198,10 @@ def stored(course: Course, directory: Path) -> Target | None:
     None if it is not there any more, or not what the course says: then the source has to be asked again.
     """
     try:
-        target = _CONVERTER.structure(json.loads((directory / course.digest / RECORD).read_text()), Target)
+        said = bounded.load_json((directory / course.digest / RECORD).read_text(), RECORD)
+        target = _CONVERTER.structure(said, Target)
         intact = all(storage.digest(path) == digest for path, digest in target.archives.items())
-    except (OSError, ValueError, BaseValidationError):
+    except (OSError, ValueError, TypeError, BaseValidationError):
         return None
     known = (str(target.version), target.digest, str(target.prerelease or ""))
     return target if intact and known == (course.target, course.digest, course.prerelease) else None

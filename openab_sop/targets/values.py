@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import yaml
 
-from openab_sop import redact, storage
-from openab_sop.errors import SettingsError
+from openab_sop import bounded, redact, storage
+from openab_sop.errors import InvalidDocument, SettingsError
 from openab_sop.objects import Object
 from openab_sop.shown import command
 
@@ -46,7 +46,7 @@ class TargetValues:
     @property
     def tree(self) -> Object:
         """What they mean."""
-        return cast(Object, yaml.safe_load(self.text) or {})
+        return cast(Object, bounded.load_yaml(self.text, f"values ({self.origin})") or {})
 
     @classmethod
     def read(cls, files: Sequence[Path]) -> TargetValues:
@@ -67,8 +67,8 @@ class TargetValues:
         """Return the values that an earlier run has kept; None if they are not there, or not what they were."""
         try:
             text = _path(directory, digest).read_text()
-            values: object = yaml.safe_load(text) or {}
-        except (OSError, ValueError, yaml.YAMLError):
+            values: object = bounded.load_yaml(text, "values of an earlier run") or {}
+        except (OSError, ValueError):
             return None
         redact.learn_values(values)
         return cls(text, digest, "as the upgrade began with") if digest_of(values) == digest else None
@@ -102,11 +102,13 @@ def _path(directory: Path, digest: str) -> Path:
 
 def _read(file: Path) -> Object:
     try:
-        values: object = yaml.safe_load(file.read_text())
+        values: object = bounded.load_yaml(file.read_text(), f"--values={file}")
     except OSError as error:
         raise SettingsError(f"--values={file}: {error.strerror}", "name a file of values") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"--values={file} is no YAML: {str(error).splitlines()[0]}", "mend it") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"--values={file} is no YAML: {error}", "mend it") from error
+    except InvalidDocument as error:
+        raise SettingsError(f"--values={file} is no YAML that can be taken: {error.problem}", "mend it") from error
     if values is None:
         return {}
     if not isinstance(values, dict):

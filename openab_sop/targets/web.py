@@ -7,7 +7,6 @@ hosts may be asked, ``Reach`` decides: also where a redirect leads, and at the m
 from __future__ import annotations
 
 import http.client
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -18,6 +17,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
+from openab_sop import bounded
 from openab_sop.errors import NotAsked, SourceError
 from openab_sop.redact import mask
 from openab_sop.targets.deadline import within
@@ -50,8 +50,8 @@ class Answer:
             SourceError: it is no JSON.
         """
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
+            return bounded.load_json(self.body, shown(self.url))
+        except ValueError as error:
             raise SourceError(f"{shown(self.url)} does not answer with JSON", _NEXT) from error
 
 

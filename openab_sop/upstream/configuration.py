@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from openab_sop import bounded
 from openab_sop.objects import Object, part
 
 HOOKS = "hooks"
@@ -55,6 +56,7 @@ def outside(configuration: Object, args: Sequence[str] = ()) -> Iterator[Outside
 def without_hooks(text: str) -> str:
     """Return a config.toml without what runs at start and stop; a text that is not TOML stays as it is."""
     try:
+        bounded.load_toml(text, "config.toml")
         document = tomlkit.parse(text)
     except (TOMLKitError, RecursionError, ValueError):
         return text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from openab_sop import bounded
 from openab_sop.agents.workload import Workload
+from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, is_secret_name, mask
@@ -221,8 +222,8 @@ def _texts(side: Mapping[tuple[str, str], Object]) -> dict[tuple[str, str], str]
 
 def _parsed(text: str) -> Object | None:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        return bounded.load_toml(text, "a ConfigMap's file")
+    except InvalidDocument:
         return None
 
 

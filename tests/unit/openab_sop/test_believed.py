@@ -167,7 +167,7 @@ class Leases(Cluster):
 @pytest.mark.parametrize(
     "said",
     [
-        b64encode(lzma.compress(bytes(17 << 20))).decode(),
+        b64encode(lzma.compress(bytes(65 << 20))).decode(),
         b64encode(lzma.compress(b"{}")[:-4]).decode(),
         "no base64",
         b64encode(b"no lzma").decode(),

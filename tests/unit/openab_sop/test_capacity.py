@@ -61,9 +61,14 @@ def test_amounts(text: object, amount: str) -> None:
     assert quantity(text) == Decimal(amount)
 
 
-def test_what_is_no_amount_is_told() -> None:
-    with pytest.raises(ClusterError, match="'much' is no amount"):
-        quantity("much")
+@pytest.mark.parametrize(
+    "text",
+    ["much", "1e999", "1e99999999", "-1e99", "NaN", "inf", "", "1" * 5000, "1_0", "\uff11", None, {}, [], True, 1e300],
+)
+def test_what_is_no_amount_is_told(text: object) -> None:
+    """Issue 14: `1e99999999` took all memory, NaN ended a comparison."""
+    with pytest.raises(ClusterError, match="is no amount"):
+        quantity(text)
 
 
 def test_what_is_missing() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from openab_sop.backups import cleanup
-from openab_sop.backups.backup import HOME
+from openab_sop.backups import backup, cleanup
+from openab_sop.backups.backup import CONTENTS, HOME
+from openab_sop.backups.contents import LONGEST
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
+from openab_sop.redact import mask
 from tests.unit.openab_sop.stored import AGENT, flip, made
 
 OLD, NEW, NEWEST = (f"openab-backup-2026010{day}-000000" for day in (1, 2, 3))
@@ -129,3 +134,83 @@ def test_a_deletion_that_ends_halfway_leaves_no_backup(
 def test_no_root(tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="is not a directory"):
         cleanup.survey(tmp_path / "none")
+
+
+def spoiled(root: Path, name: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Make a backup whose backup.json is changed, its other digests being right."""
+    backup = made(root, name)
+    said = json.loads((backup.directory / "backup.json").read_text())
+    change(said)
+    (backup.directory / "backup.json").write_text(json.dumps(said))
+
+
+def listed_as(directory: Path, said: dict[str, Any], path: str, data: bytes) -> None:
+    """Have a file with this content, and backup.json list it as it is."""
+    (directory / path).write_bytes(data)
+    (entry,) = (entry for entry in said["contents"] if entry["path"] == path)
+    entry |= {"size": len(data), "sha256": sha256(data).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("schema",), float("inf")),
+        (("schema",), []),
+        (("revision",), 1e300),
+        (("revision",), -1),
+        (("contents", 0, "size"), -(1 << 80)),
+        (("contents", 0, "size"), float("nan")),
+        (("contents",), None),
+        (("agents",), [None]),
+        (("agents", 0, "bytes"), 10**30),
+        (("agents", 0), {}),
+    ],
+)
+def test_a_backup_that_is_none_hides_no_other(root: Path, where: tuple[Any, ...], value: object) -> None:
+    """Issue 14: one bad backup ended the listing, and what looks for the newest."""
+
+    def change(said: Any) -> None:
+        for key in where[:-1]:
+            said = said[key]
+        said[where[-1]] = value
+
+    made(root, OLD)
+    spoiled(root, NEWEST, change)
+    found = {kept.name: kept for kept in cleanup.survey(root)}
+    assert (found[OLD].newest, bool(found[NEWEST].damage)) == (True, True)
+    newest = backup.newest(root, "cluster-of-tests", "namespace", "openab")
+    assert newest is not None
+    assert newest.name == OLD
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\n",
+        b"[" * 50_000,
+        b"[]\n",
+        b"null\n",
+        b'{"path": null}\n',
+        b'{"path": "a", "type": "f", "mode": 1e999, "uid": 0, "gid": 0}\n',
+        b'{"path": "\\ud800", "type": "f", "mode": 1, "uid": 0, "gid": 0}\n',
+        b'{"path": "a", "type": "f", "mode": 1, "uid": 0, "gid": 0, "size": 1' + b"0" * 30 + b"}\n",
+        b'{"path": "' + b"a" * LONGEST + b'"}\n',
+        b'{"nobody": "knows"}\n',
+    ],
+    ids=lambda line: str(line[:30]),
+)
+def test_a_list_of_files_that_is_none_hides_no_other_backup(root: Path, line: bytes) -> None:
+    made(root, OLD)
+    path = f"{AGENT}/{CONTENTS}"
+    spoiled(root, NEWEST, lambda said: listed_as(root / NEWEST, said, path, line))
+    found = {kept.name: kept for kept in cleanup.survey(root)}
+    assert found[OLD].newest
+    assert "the list of a home's files cannot be read" in found[NEWEST].damage
+
+
+def test_a_file_that_is_called_like_the_head_of_a_key_hides_no_other_damage(root: Path) -> None:
+    names = ["-----BEGIN PRIVATE KEY-----", "values.yaml.gone"]
+    files = [{"path": name, "size": 1, "sha256": ""} for name in names]
+    spoiled(root, NEWEST, lambda said: said["contents"].extend(files))
+    (found,) = cleanup.survey(root)
+    assert "values.yaml.gone missing" in mask(str(found))

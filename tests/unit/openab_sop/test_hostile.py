@@ -6,15 +6,16 @@ import io
 import os
 import random
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from openab_sop.backups import home, listing
-from openab_sop.backups.archive import Archive
+from openab_sop.backups import home, listing, tape
+from openab_sop.backups.archive import Archive, extract
 from openab_sop.backups.contents import Comparison, Entry, comparison
-from openab_sop.backups.tape import HEADERS, LARGEST, Member
+from openab_sop.backups.tape import EXTRACTED, HEADERS, LARGEST, MAP, Member
 from openab_sop.errors import BackupError, PodError, SopError
 from openab_sop.redact import mask
 from openab_sop.shown import one_line
@@ -112,6 +113,53 @@ def test_a_map_of_holes_that_is_none(archive: Archive, holes: bytes) -> None:
     sparse = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "./a", "GNU.sparse.realsize": "9"}
     with pytest.raises(BackupError, match="damaged"):
         appended(archive, member(content=holes.ljust(512, b"\0"), pax=sparse))
+
+
+SPARSE = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "./a"}
+
+
+def holey(size: int, runs: list[tuple[int, int]]) -> bytes:
+    """A member with holes, that is nothing but its map where no run has a length."""
+    numbers = [len(runs), *(number for run in runs for number in run)]
+    holes = "".join(f"{number}\n" for number in numbers).encode()
+    holes += bytes(-len(holes) % 512) + b"x" * sum(length for _, length in runs)
+    return member(content=holes, pax={**SPARSE, "GNU.sparse.realsize": str(size)})[:-10240]
+
+
+def test_the_map_of_holes_takes_no_more_than_in_proportion(archive: Archive) -> None:
+    """Issue 14: it took the square of its length, of which 16 MiB were let pass."""
+    begun = time.process_time()
+    appended(archive, holey(9, [(9, 0)] * 200_000) + bytes(10240))
+    assert time.process_time() - begun < 5
+    with pytest.raises(BackupError, match="the map of a file's holes is longer than"):
+        appended(archive, holey(9, [(9, 0)] * (MAP // 4)) + bytes(10240))
+
+
+def test_holes_of_many_files_are_added_up(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tape, "HOLES", 1 << 20)
+    assert len(appended(archive, holey(1 << 19, []) * 2 + bytes(10240))) == 2
+    with pytest.raises(BackupError, match="bytes of holes together"):
+        appended(archive, holey(1 << 19, []) * 3 + bytes(10240))
+
+
+def test_holes_stay_holes_where_a_file_is_taken_out(archive: Archive, tmp_path: Path) -> None:
+    """Issue 14: an archive of 12 KB became 210 MB on the disk."""
+    appended(archive, holey(1 << 28, [(1 << 20, 4), (1 << 27, 4)]) + bytes(10240))
+    archive.close()
+    extract(archive.path, 0, tmp_path / "out")
+    found = (tmp_path / "out").stat()
+    assert (found.st_size, found.st_blocks * 512 < 1 << 20) == (1 << 28, True)
+    with (tmp_path / "out").open("rb") as out:
+        out.seek(1 << 27)
+        assert out.read(5) == b"xxxx\0"
+
+
+def test_a_file_that_is_nearly_all_holes_is_not_taken_out(archive: Archive, tmp_path: Path) -> None:
+    appended(archive, holey(EXTRACTED + 1, []) + bytes(10240))
+    archive.close()
+    with pytest.raises(BackupError, match="bytes of holes"):
+        extract(archive.path, 0, tmp_path / "out")
+    assert (tmp_path / "out").stat().st_size == 0
 
 
 @pytest.mark.parametrize("value", ["x", "nan", "inf", "1e99999999999", "1e300", "-1e300", "99999999999999999999", ""])

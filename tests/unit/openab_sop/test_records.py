@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
 
+from openab_sop import bounded
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
@@ -100,3 +102,45 @@ def test_a_revision_that_helm_has_lost() -> None:
 def test_damaged_record(release: str) -> None:
     with pytest.raises(ReleaseError, match="cannot be read"):
         Record.of(stored("a", 1) | {"data": {"release": release}})
+
+
+def packed(body: object) -> dict[str, Any]:
+    """A record whose body is whatever is given; bytes are what stands in place of the gzip."""
+    found = stored("openab", 1)
+    raw = b64encode(body if isinstance(body, bytes) else gzip.compress(json.dumps(body).encode()))
+    found["data"]["release"] = b64encode(raw).decode()
+    return found
+
+
+BODY: dict[str, Any] = json.loads(gzip.decompress(b64decode(b64decode(stored("openab", 1)["data"]["release"]))))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(bytes(bounded.LARGEST + 1)),
+        gzip.compress(json.dumps(BODY).encode())[:-9],
+        gzip.compress(b"[" * 100_000),
+        [],
+        None,
+        {},
+        {**BODY, "version": "one"},
+        {**BODY, "version": -1},
+        {**BODY, "manifest": None},
+        {**BODY, "chart": None},
+        {**BODY, "chart": {"metadata": []}},
+        {**BODY, "config": ["a"]},
+        {**BODY, "info": "deployed"},
+    ],
+    ids=itertools.count(),
+)
+def test_a_record_that_is_none_is_refused_with_its_name(body: object) -> None:
+    """Issue 14: a record is unpacked within bounds, and has what every record has."""
+    with pytest.raises(ReleaseError, match=r"the release record sh\.helm\.release\.v1\.openab\.v1 cannot be read"):
+        Record.of(packed(body))
+
+
+@pytest.mark.parametrize("labels", [{}, {"name": "openab"}, {"version": "1"}, {"name": "openab", "version": "one"}])
+def test_what_has_no_labels_of_a_record_is_none_and_hides_no_other(labels: dict[str, str]) -> None:
+    junk = {"kind": "Secret", "metadata": {"name": "junk", "labels": {"owner": "helm", **labels}}, "data": {}}
+    assert [found.name for found in helm(junk, stored("openab", 2)).releases()] == ["openab"]

@@ -25,6 +25,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "url-all": lambda s: quote(s, safe=""),
     "form": quote_plus,
 }
+LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+"""Of a key's body."""
 SECRET = "pa<ss>\"w&ö\\rd' +/=1"
 
 
@@ -95,12 +97,16 @@ def test_longest_known_secret_wins() -> None:
         "xoxb-1234567890-abc",
         "AKIA" + "A" * 16,
         "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
-        "-----BEGIN PRIVATE KEY-----\nMIIE cut off",
+        f"-----BEGIN PRIVATE KEY-----\n{LINE}\n{LINE[:60]}",
+        f"-----BEGIN PRIVATE KEY-----\r\n{LINE}\r\n{LINE[:9]}=\r\n",
+        f"-----BEGIN PRIVATE KEY-----\\n{LINE}\\n{LINE[:5]} ...",
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,2A\n\n{LINE}\n{LINE[:9]}=",
+        f"-----BEGIN RSA PRIVATE KEY-----\r\n  {LINE}\r\n  {LINE[:8]}\r\n  -----END RSA PRIVATE KEY-----",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def",
     ],
 )
 def test_what_looks_like_a_credential_is_masked(text: str) -> None:
-    assert redact.mask(f"said {text}") == "said ***"
+    assert redact.mask(f"said {text}").replace("\\r", "").rstrip() == "said ***"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,28 @@ def test_what_is_assigned_to_a_secret_name_is_masked(text: str, masked: str) -> 
 )
 def test_ordinary_text_stays(text: str) -> None:
     assert redact.mask(text) == text
+
+
+@pytest.mark.parametrize(
+    "behind",
+    ["; the database is gone", "\nhome/data.sqlite3: it is gone", "\n{LINE}\nhome/data.sqlite3: it is gone", "\ngone"],
+)
+def test_the_head_of_a_key_hides_no_more_than_its_line_and_its_body(behind: str) -> None:
+    """A file may be named so (issue 14): what is told behind it stays."""
+    text = f"home/-----BEGIN PRIVATE KEY-----{behind.format(LINE=LINE)}"
+    shown = redact.mask(text)
+    assert LINE not in shown
+    assert shown.endswith(behind.rpartition("\n")[2] if "\n" in behind else redact.MASK)
+
+
+def test_two_names_like_a_frame_hide_nothing_between_them() -> None:
+    said = "a/-----BEGIN PRIVATE KEY-----: new\ndata.sqlite3: gone\na/-----END PRIVATE KEY-----: new"
+    assert "data.sqlite3: gone" in redact.mask(said)
+
+
+def test_a_word_before_a_token_in_three_parts_stays() -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def"
+    assert redact.mask(f"session-{token}") == "session-***"
 
 
 def test_values_below_secret_names_are_learned_at_any_depth() -> None:

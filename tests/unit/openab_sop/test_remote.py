@@ -183,6 +183,31 @@ def test_whose_upload_is_dead(
     assert (store.names() == []) == stale
 
 
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"",
+        b"\xff\xfe",
+        b"yesterday x",
+        b"9999-99-99 x",
+        b"0001-01-01T00:00:00+23:59 a/b/" + b"9" * 5000,
+        b"2026-01-01 x",
+    ],
+)
+def test_a_claim_that_is_none_hides_no_backup(
+    store: Recording, send: Callable[..., Backup], journal: Journal, junk: bytes
+) -> None:
+    """Issue 14: whoever may write to the bucket ended every run that used it."""
+    send()
+    store.write(f"{NEW}/{CLAIM}junk", junk)
+    store.write(f"{OLD}/{CLAIM}junk", junk)
+    remote.clear(store, journal)
+    assert [kept.name for kept in cleanup.survey_remote(store)] == [OLD]
+    found = remote.newest(store, *RELEASE)
+    assert found is not None
+    assert found.name == OLD
+
+
 def test_a_complete_backup_is_never_cleared(store: Recording, send: Callable[..., Backup], journal: Journal) -> None:
     """Its run was killed between the manifest and the end of its claim, or a deletion before it began."""
     send()

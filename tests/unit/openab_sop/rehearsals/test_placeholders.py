@@ -255,3 +255,8 @@ def test_where_only_credentials_are_each_long_value_goes(text: str, expected: st
 )
 def test_a_value_of_a_secret_by_its_kind(data: bytes, expected: bytes) -> None:
     assert neutral_secret(data) == expected
+
+
+def test_the_head_of_a_key_and_nothing_else_is_treated() -> None:
+    """Found by fuzzing: a frame with nothing in it ended the rehearsal."""
+    assert neutral("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
