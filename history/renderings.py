@@ -26,22 +26,22 @@ class RememberingHelm(Helm):
 
     renderings: Path
 
-    def template(self, release: str, chart: Path, values: str) -> str:
+    def template(self, release: str, chart: Path, values: str, *, anew: bool = False) -> str:
         """Render as ``Helm.template`` does, or give what was rendered before."""
-        key = hashlib.sha256(f"{release}\n{_digest(chart)}\n{values}".encode()).hexdigest()
+        key = hashlib.sha256(f"{release}\n{anew}\n{_digest(chart)}\n{values}".encode()).hexdigest()
         kept = self.renderings / key[:32]
         if not kept.exists():
             aside = kept.with_suffix(f".{get_ident()}")
-            aside.write_text(json.dumps(self._rendered(release, chart, values)))
+            aside.write_text(json.dumps(self._rendered(release, chart, values, anew=anew)))
             aside.replace(kept)
         said = json.loads(kept.read_bytes())
         if "refused" in said:
             raise ToolError(said["refused"], said["next"])
         return said["text"]
 
-    def _rendered(self, release: str, chart: Path, values: str) -> dict[str, str]:
+    def _rendered(self, release: str, chart: Path, values: str, *, anew: bool) -> dict[str, str]:
         try:
-            return {"text": super().template(release, chart, values)}
+            return {"text": super().template(release, chart, values, anew=anew)}
         except ToolError as error:
             return {"refused": error.problem, "next": error.next_step}
 

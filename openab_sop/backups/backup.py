@@ -21,7 +21,7 @@ from openab_sop import bounded, storage
 from openab_sop.agents.workload import volume_key
 from openab_sop.backups import schema
 from openab_sop.backups.schema import Refused
-from openab_sop.errors import BackupError
+from openab_sop.errors import BackupError, InvalidDocument
 
 SCHEMA = 2
 """The newest form of ``backup.json``."""
@@ -148,6 +148,9 @@ class Manifest:
             return cattrs.structure(data, cls)
         except Refused as error:
             raise BackupError(f"{path} is damaged, or this tool has not written it: {error}", RETAKE) from error
+        except InvalidDocument as error:
+            told = f"{path} is damaged, or this tool has not written it: {error.problem}"
+            raise BackupError(told, RETAKE) from error
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
 

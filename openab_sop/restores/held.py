@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from openab_sop import storage, temporary
+from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.own_pod import is_own
@@ -199,7 +199,7 @@ def bears(claim: Object, mark: str, source: Backup, stored: StoredAgent) -> bool
 
 
 def _proof(mark: str, about: str, source: Backup, stored: StoredAgent) -> str:
-    key = storage.digest(source.directory / stored.key / CONTENTS).encode()
+    key = source.manifest.listed(f"{stored.key}/{CONTENTS}").sha256.encode()
     return hmac.digest(key, f"{mark} {about}".encode(), "sha256").hex()[:_PROOF]
 
 

@@ -43,7 +43,7 @@ _REFERENCE = re.compile(r"\w[\w.-]{0,127}|[A-Za-z][A-Za-z0-9+._-]{0,31}:[0-9a-fA
 
 Source: https://github.com/opencontainers/distribution-spec/blob/main/spec.md (pulling manifests).
 """
-_IP = re.compile(r"[\d.]+|.*:.*")
+_IP = re.compile(r"[\d.]++|[^:\n]*+:[^\n]*+")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 _NO_PLACE = re.compile(r"(?:ac|co|com|edu|gob|go|gov|ne|net|nom|or|org)\.[a-z]{2}")
 """Domains below which strangers have theirs."""

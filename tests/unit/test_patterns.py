@@ -9,6 +9,7 @@ import pytest
 from tests.unit.patterns import Named, composed, faster_than_its_text, patterns
 
 COMPOSED = {
+    "openab_sop/backups/schema.py:_matches",  # the patterns of the table below it, of bounded texts
     "openab_sop/plans/rules/configuration.py:variable_gone",  # a name between two word ends
     "openab_sop/redact.py:_pattern",  # a choice of texts
     "openab_sop/rehearsals/needles.py:__init__",  # a choice of bytes; the kinds before it are tried here

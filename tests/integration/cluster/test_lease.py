@@ -44,7 +44,7 @@ def test_a_record_goes_although_the_lock_is_renewed_meanwhile(world: World, stat
 class Undeletable(Cluster):
     """A cluster whose caller may not delete the lock (a Role that somebody has narrowed meanwhile)."""
 
-    def delete(self, kind: str, name: str, *, grace: int | None = None) -> None:
+    def delete(self, kind: str, name: str, uid: str, *, grace: int | None = None) -> None:
         raise Forbidden(f"DELETE {kind} {name} is forbidden", "ask for this right")
 
 

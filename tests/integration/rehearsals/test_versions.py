@@ -101,8 +101,8 @@ def test_what_another_machine_left_goes_once_it_has_expired(place: Ground) -> No
             "labels": {scratch.REHEARSAL: run, scratch.OF: cluster.namespace},
             "annotations": {"openab-sop/owner": "elsewhere/1/1", "openab-sop/expires": f"{year}-01-01T00:00:00+00:00"},
         }
-        cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        made = cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     removed = " ".join(scratch.sweep(cluster))
-    cluster.delete("Namespace", f"{cluster.namespace}-0badbeef")
+    cluster.delete("Namespace", f"{cluster.namespace}-0badbeef", made["metadata"]["uid"])
     assert "0badcafe" in removed
     assert "0badbeef" not in removed

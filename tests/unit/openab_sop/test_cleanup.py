@@ -205,12 +205,12 @@ def test_a_list_of_files_that_is_none_hides_no_other_backup(root: Path, line: by
     spoiled(root, NEWEST, lambda said: listed_as(root / NEWEST, said, path, line))
     found = {kept.name: kept for kept in cleanup.survey(root)}
     assert found[OLD].newest
-    assert "the list of a home's files cannot be read" in found[NEWEST].damage
+    assert "the Contents of a home have a line that is not ours" in found[NEWEST].damage
 
 
 def test_a_file_that_is_called_like_the_head_of_a_key_hides_no_other_damage(root: Path) -> None:
     names = ["-----BEGIN PRIVATE KEY-----", "values.yaml.gone"]
-    files = [{"path": name, "size": 1, "sha256": ""} for name in names]
+    files = [{"path": name, "size": 1, "sha256": "0" * 64} for name in names]
     spoiled(root, NEWEST, lambda said: said["contents"].extend(files))
     (found,) = cleanup.survey(root)
     assert "values.yaml.gone missing" in mask(str(found))

@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "a type that is none": (secret(type=["x"]), "its type"),
     "a list": ([secret()], "it is not an object"),
     "two documents": ("kind: Secret\n---\nkind: Pod\n", "not the YAML of one object"),
-    "aliases": (BOMB, "not the YAML of one object"),
+    "aliases": (BOMB, "not a Secret|not the YAML of one object"),
     "nesting": ("[" * 5000, "not the YAML of one object"),
     "a Python object": ("!!python/object/apply:os.system ['true']", "not the YAML of one object"),
     "a line that moves the cursor": (secret(kind="\x1b[2J\nnext: x"), r"\\x1b\[2J\\nnext"),
