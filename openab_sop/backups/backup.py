@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -101,6 +101,7 @@ class Manifest:
         sealed_to: public keys of those who can read its files; empty if they are not encrypted.
         volumes: the agents' volumes beside their homes.
         uncovered: what of the release's data is not in the backup, in words.
+        cluster_also: further names of the cluster, for callers who may not know the first.
     """
 
     schema: int
@@ -119,6 +120,7 @@ class Manifest:
     contents: tuple[StoredFile, ...]
     volumes: tuple[StoredAgent, ...] = ()
     uncovered: tuple[str, ...] = ()
+    cluster_also: tuple[str, ...] = ()
 
     @property
     def stored(self) -> tuple[StoredAgent, ...]:
@@ -154,20 +156,13 @@ class Manifest:
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
 
-    def check_numbers(self) -> None:
-        """Refuse numbers that nothing has: they are added up, and compared with what is there.
+    def is_of(self, cluster: Collection[str], namespace: str, release: str) -> bool:
+        """Tell whether the backup is of a release of a cluster that has these names."""
+        return self.is_from(cluster) and (self.namespace, self.release) == (namespace, release)
 
-        Raises:
-            ValueError: there are some.
-        """
-        counts = [number for one in self.stored for number in (one.entries, one.files, one.bytes)]
-        numbers = [self.revision, *(file.size for file in self.contents), *counts]
-        if min(numbers) < 0 or max(numbers) >= 1 << 63:
-            raise ValueError("it has numbers that nothing has")
-
-    def is_of(self, cluster: str, namespace: str, release: str) -> bool:
-        """Tell whether the backup is of a release."""
-        return (self.cluster, self.namespace, self.release) == (cluster, namespace, release)
+    def is_from(self, cluster: Collection[str]) -> bool:
+        """Tell whether the backup is of a cluster that has these names."""
+        return not {self.cluster, *self.cluster_also}.isdisjoint(cluster)
 
     def listed(self, path: str) -> StoredFile:
         """Return what is said of a file.
@@ -342,7 +337,7 @@ def find(root: Path, name: str | None) -> Backup:
     return Backup.load((path if path.is_dir() else root / name).absolute())
 
 
-def newest(root: Path, cluster: str, namespace: str, release: str) -> Backup | None:
+def newest(root: Path, cluster: Collection[str], namespace: str, release: str) -> Backup | None:
     """Return the newest backup of a release below a root; one that cannot be opened is passed over."""
     for directory in sorted(root.glob(f"{PREFIX}*"), reverse=True):
         try:

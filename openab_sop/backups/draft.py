@@ -37,7 +37,7 @@ class Draft:
 
     Args:
         root: the local backup root, where it is made and, without a store, kept.
-        cluster_id: what tells the cluster from others, for the record.
+        cluster: names that tell the cluster from others, for the record.
         base: an earlier backup; what has not changed since is taken from it. This one is complete in itself.
         store: where the backup is kept, if that is not the root.
         signer: who signs it; None if nobody does.
@@ -50,7 +50,7 @@ class Draft:
         self,
         root: Path,
         release: Release,
-        cluster_id: str,
+        cluster: Sequence[str],
         journal: Journal,
         base: Backup | None = None,
         store: Store | None = None,
@@ -58,7 +58,7 @@ class Draft:
     ) -> None:
         self.release = release
         self._root = root
-        self._cluster_id = cluster_id
+        self._cluster = cluster
         self._journal = journal
         self._base = base
         self._store = store
@@ -324,7 +324,8 @@ class Draft:
             name="",
             sealed_to=(),
             created=self._created.started.isoformat(timespec="seconds"),
-            cluster=self._cluster_id,
+            cluster=self._cluster[0],
+            cluster_also=tuple(self._cluster[1:]),
             context=release.cluster.access.context,
             namespace=release.namespace,
             release=release.name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -108,7 +108,7 @@ def find(
     name: str | None,
     namespace: str | None = None,
     release: str | None = None,
-    cluster: str | None = None,
+    cluster: Collection[str] | None = None,
 ) -> Backup | RemoteBackup:
     """Open the backup that was named.
 
@@ -123,7 +123,7 @@ def find(
         SettingsError: it is no URL.
     """
     if name == NEWEST:
-        return _newest_of(root, store, (cluster, namespace, release))
+        return _newest_of(root, store, namespace, release, cluster)
     if name and "://" in name and isinstance(url := parse(name), str):
         parent, _, last = url.rpartition("/")
         return RemoteBackup.load(Store(parent), last)
@@ -133,7 +133,7 @@ def find(
 
 
 def _newest_of(
-    root: Path, store: Store | None, wanted: tuple[str | None, str | None, str | None]
+    root: Path, store: Store | None, namespace: str | None, release: str | None, cluster: Collection[str] | None
 ) -> Backup | RemoteBackup:
     """Return the newest backup that can be opened of the only release that is meant.
 
@@ -144,9 +144,10 @@ def _newest_of(
     for name in reversed(names(store) if store else sorted(path.name for path in root.glob(f"{backup.PREFIX}*"))):
         with suppress(BackupError):
             one = RemoteBackup.load(store, name) if store else Backup.load(root / name)
-            of = (one.manifest.cluster, one.manifest.namespace, one.manifest.release)
-            if all(asked in (None, has) for asked, has in zip(wanted, of, strict=True)):
-                found.setdefault(of, one)
+            said = one.manifest
+            asked = cluster is None or said.is_from(cluster)
+            if asked and namespace in (None, said.namespace) and release in (None, said.release):
+                found.setdefault((said.cluster if cluster is None else "", said.namespace, said.release), one)
     if len(found) > 1:
         known = ", ".join("/".join(key) for key in found)
         raise BackupError(f"--backup={NEWEST}: there are backups of {known}", "choose with --namespace and --release")
@@ -155,7 +156,7 @@ def _newest_of(
     return next(iter(found.values()))
 
 
-def newest(store: Store, cluster: str, namespace: str, release: str) -> RemoteBackup | None:
+def newest(store: Store, cluster: Collection[str], namespace: str, release: str) -> RemoteBackup | None:
     """Return the newest backup of a release in a store; one that cannot be opened is passed over."""
     for name in reversed(names(store)):
         with suppress(BackupError):
@@ -165,7 +166,9 @@ def newest(store: Store, cluster: str, namespace: str, release: str) -> RemoteBa
     return None
 
 
-def latest(root: Path, store: Store | None, cluster: str, namespace: str, release: str) -> Backup | RemoteBackup:
+def latest(
+    root: Path, store: Store | None, cluster: Collection[str], namespace: str, release: str
+) -> Backup | RemoteBackup:
     """Return the newest backup of a release, below the local root or in the store elsewhere.
 
     Raises:

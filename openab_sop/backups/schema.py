@@ -146,6 +146,7 @@ _MANIFEST: Mapping[str, Check] = {
     "sealed_to": _each(lambda key: _plain(8192)(key) and key.startswith(("age1", "ssh-"))),  # nothing else: no file
     "created": _moment,
     "cluster": _plain(253),
+    "cluster_also?": _each(_plain(253)),
     "context": _plain(4096),
     "namespace": _matches(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63),
     # helm/helm, pkg/chart/v2/util/validate_name.go

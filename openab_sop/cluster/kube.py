@@ -210,17 +210,22 @@ class Cluster:
         return None
 
     def identity(self) -> str:
-        """Return what tells this cluster from all others: the UID of kube-system.
+        """Return what tells this cluster from all others, the first name of ``known_as``."""
+        return self.known_as()[0]
 
-        To a caller who may not look there it is the digest of the certificate authority, which every namespace has
-        and which is the same by whatever address the cluster is reached; else the server's address.
+    def known_as(self) -> tuple[str, ...]:
+        """Return each name of this cluster that the caller may know: two callers have one in common (issue 13).
+
+        They are the UID of kube-system, and the digest of the certificate authority, which is in every namespace and
+        the same by whatever address the cluster is reached. Without both it is the server's address.
         """
+        found: list[str] = []
         with suppress(Forbidden):
-            return str(self._call("GET", "/api/v1/namespaces/kube-system").body["metadata"]["uid"])
+            found.append(str(self._call("GET", "/api/v1/namespaces/kube-system").body["metadata"]["uid"]))
         with suppress(Forbidden, NotFound):
             authority = str(at(self.get("ConfigMap", "kube-root-ca.crt"), "data", "ca.crt"))
-            return f"ca-{sha256(authority.encode()).hexdigest()[:32]}"
-        return self.access.server
+            found.append(f"ca-{sha256(authority.encode()).hexdigest()[:32]}")
+        return tuple(found) or (self.access.server,)
 
     def namespace_phase(self) -> str | None:
         """Return the namespace's phase, None if it is not there; to a caller who may not look at it, it is Active."""

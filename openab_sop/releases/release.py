@@ -71,9 +71,9 @@ class Release:
         return tuple(volume for agent in self.agents for volume in agent.volumes)
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What tells it from every other: cluster, namespace, name; its backups say the same."""
-        return self.cluster.identity(), self.namespace, self.name
+    def key(self) -> tuple[tuple[str, ...], str, str]:
+        """What tells it from every other: names of the cluster, namespace, name; its backups say the same."""
+        return self.cluster.known_as(), self.namespace, self.name
 
     def current(self) -> Listed:
         """Look the release up again: what helm says of it now.

@@ -203,7 +203,7 @@ class Upgrade:
         draft = Draft(
             policy.backup_root,
             self.release,
-            self.release.cluster.identity(),
+            self.release.cluster.known_as(),
             m.journal,
             earlier,
             policy.store,

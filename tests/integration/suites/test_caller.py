@@ -108,3 +108,20 @@ def test_a_pods_own_account(
     access = kubeconfigs.resolve(None, None, None)
     assert (access.namespace, access.origin) == (release.namespace, "this pod's own account")
     assert Cluster(access).caller() == f"system:serviceaccount:{release.namespace}:own"
+
+
+def test_two_callers_find_each_others_backups(release: Upgrading, world: World, status: Status, tmp_path: Path) -> None:
+    """The one who may not look at kube-system has another name of the cluster in common with the one who may."""
+    rules = least_rights("backup", "restore")
+    weak = {"KUBECONFIG": str(account(world, status, release.namespace, rules, tmp_path / "two"))}
+    assert release.run("suites/backup").status == 0
+    of_admin = release.suites.backups()[-1].name
+    found = release.run("suites/restore", "--backup=newest", "--dry-run", env=weak)
+    assert found.status == 0, found.output
+    assert of_admin in found.output
+    assert release.run("suites/backup", env=weak).status == 0
+    of_weak = release.suites.backups()[-1].name
+    assert of_weak != of_admin
+    found = release.run("suites/restore", "--backup=newest", "--dry-run")
+    assert found.status == 0, found.output
+    assert of_weak in found.output

@@ -178,7 +178,7 @@ def test_a_backup_that_is_none_hides_no_other(root: Path, where: tuple[Any, ...]
     spoiled(root, NEWEST, change)
     found = {kept.name: kept for kept in cleanup.survey(root)}
     assert (found[OLD].newest, bool(found[NEWEST].damage)) == (True, True)
-    newest = backup.newest(root, "cluster-of-tests", "namespace", "openab")
+    newest = backup.newest(root, ["cluster-of-tests"], "namespace", "openab")
     assert newest is not None
     assert newest.name == OLD
 

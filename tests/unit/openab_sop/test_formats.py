@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from openab_sop.backups.backup import Manifest
@@ -26,3 +27,15 @@ def test_an_upgrade_that_waits_from_before_files_were_judged_once(tmp_path: Path
     assert course.before == {"bot-kiro": Before({"p1": {"openab": 1}}, ("c1",), "cfg", well=True)}
     assert (course.excused, course.compared, course.writing) == ({}, (), ())
     assert CourseFile(tmp_path).mark("stable").target == "0.9.0"
+
+
+def test_a_backup_is_of_a_cluster_by_any_of_its_names() -> None:
+    path = FORMATS / "backup.json"
+    manifest = Manifest.parse(path.read_bytes(), path)
+    of = (manifest.namespace, manifest.release)
+    both = replace(manifest, cluster_also=("ca-0123",))
+    assert manifest.is_of([manifest.cluster, "ca-0123"], *of)
+    assert both.is_of(["ca-0123"], *of)
+    assert not manifest.is_of(["ca-0123"], *of)
+    assert not both.is_of(["ca-4567"], *of)
+    assert not both.is_of(["ca-0123"], "other", manifest.release)

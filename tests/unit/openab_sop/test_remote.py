@@ -23,7 +23,7 @@ from tests.unit.openab_sop.stored import AGENT, made
 OLD, NEW, NEWEST = (f"openab-backup-2026010{day}-000000" for day in (1, 2, 3))
 DEAD = "/".join((*owner().split("/")[:2], "1999999999", "1"))
 """Names a process that is none."""
-RELEASE = ("cluster-of-tests", "namespace", "openab")
+RELEASE = (("cluster-of-tests",), "namespace", "openab")
 
 
 def quiet(*_: object) -> None:
