@@ -218,8 +218,16 @@ class Tied:
         self._process.wait(timeout=ENDS)
 
 
-_TIED = 'home=$1; shift; "$@" & child=$!; exec >&- 2>&-; read -r _; kill "$child"; rm -rf -- "$home"'
-"""Ends its command when its standard input does, that is with us however we end, and removes its directory."""
+_TIED = """
+home=$1; shift; "$@" & child=$!
+trap 'kill "$child"; rm -rf -- "$home"' EXIT
+trap exit HUP INT TERM
+exec >&- 2>&-; read -r _
+"""
+"""Ends its command when its standard input does, that is with us however we end, and removes its directory.
+
+So it does when somebody ends it by a signal; only what kills it at once leaves its command behind.
+"""
 ENDS = 5
 """Seconds that it gets for that."""
 

@@ -18,6 +18,7 @@ from sandbox import Status
 from tests.integration.suites.callers import account, kubeconfig, least_rights, write
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.upgrades import Upgrading, upgrading
+from tests.socks import socks
 from world import World
 
 
@@ -125,3 +126,16 @@ def test_two_callers_find_each_others_backups(release: Upgrading, world: World, 
     found = release.run("suites/restore", "--backup=newest", "--dry-run")
     assert found.status == 0, found.output
     assert of_weak in found.output
+
+
+def test_a_socks_proxy_of_the_kubeconfig_is_gone_by(release: Upgrading, status: Status, tmp_path: Path) -> None:
+    """By all of us: kubectl, helm, and our own requests."""
+    document = kubeconfig(status)
+    cluster: dict[str, str] = document["clusters"][0]["cluster"]
+    with socks() as (address, asked):
+        cluster["proxy-url"] = address
+        env = {"KUBECONFIG": str(write(tmp_path / "socks", document))}
+        run = release.run("suites/backup", "--full", env=env)
+    assert run.status == 0, run.output
+    assert set(asked) == {urlsplit(cluster["server"]).netloc}
+    assert len(asked) > 2
