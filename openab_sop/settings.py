@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from openab_sop.backups.retention import Retention
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
 
@@ -23,6 +24,7 @@ class Settings:
         items: what of it to restore (SOP 5.1).
         logins: which logins a restore leaves on a volume, "newer" or "backup" (SOP 5.1).
         delete: names of the backups that cleanup deletes (SOP 6.1).
+        retention: which backups cleanup keeps, of all others (SOP 6.1).
         encrypt_to: recipients of new backups: public keys, or files with some.
         identity: file with the secret key that opens encrypted ones.
         sign_with: file of the SSH key that signs new backups.
@@ -35,7 +37,8 @@ class Settings:
         allow_downgrade: whether the target may be older than what runs.
         force: whether to go on although the target runs already (SOP 1.4), or to delete a baseline (SOP 6.1).
         abandon: whether a rollback only closes what is under way.
-        yes: whether nobody is asked at the terminal before a restore, rollback or reinstall.
+        yes: whether nobody is asked at the terminal before a restore, rollback or reinstall, and whether cleanup deletes
+            what the retention does not keep.
         dry_run: whether these only show what they would do.
         prerelease: where the pre-release is validated: "live" or "rehearse" (SOP 3.2).
         rehearse: whether an upgrade is rehearsed on a copy first.
@@ -66,6 +69,7 @@ class Settings:
     items: str
     logins: str
     delete: tuple[str, ...]
+    retention: Retention
     encrypt_to: tuple[str, ...]
     identity: str | None
     sign_with: str | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from openab_sop.backups.backup import ASIDE, PARTIAL, PREFIX, Backup, Manifest
 from openab_sop.backups.partial import remove_abandoned
 from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import RemoteBackup
+from openab_sop.backups.retention import Retention
 from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.journal import Journal
@@ -152,6 +154,39 @@ def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal, *,
         with journal.action("delete backup", backup=kept.name):
             kept.remove()
     return list(names)
+
+
+def expired(found: list[Kept], retention: Retention) -> list[Kept]:
+    """Return the backups that a retention does not keep (SOP 6.1).
+
+    Never the newest good one of a release, one that a rollback needs, one that is damaged (it does not count either),
+    or what a restore has set aside.
+    """
+    good = [kept for kept in found if not (kept.damage or kept.back)]
+    by_release = {kept.release: [one for one in good if one.release == kept.release] for kept in good}
+    kept_names = {
+        one.name
+        for backups in by_release.values()
+        for one in retention.keeps(backups, lambda kept: datetime.fromisoformat(kept.created))
+    }
+    return [one for one in good if one.name not in kept_names and not (one.newest or one.needed)]
+
+
+def expire(found: list[Kept], retention: Retention, journal: Journal, *, delete: bool) -> str:
+    """Delete what a retention does not keep, or only say what that is; returns it in words.
+
+    Raises:
+        NotNeeded: no rule was given, or nothing is to go.
+    """
+    if not retention.is_given:
+        raise NotNeeded("no retention was given (--keep-last, --keep-daily, --keep-weekly, --keep-monthly)")
+    if not (gone := expired(found, retention)):
+        raise NotNeeded(f"each backup is kept ({retention})")
+    for kept in gone if delete else ():
+        with journal.action("delete backup", backup=kept.name, retention=str(retention)):
+            kept.remove()
+    names = ", ".join(kept.name for kept in gone)
+    return f"{names} (kept are {retention})" if delete else f"nothing; --yes would delete {names}"
 
 
 def clear(root: Path, store: Store | None, journal: Journal) -> list[str]:

@@ -69,6 +69,26 @@ def test_only_what_is_named_goes(stocked: Suites) -> None:
     assert names(stocked) == [NAMES[1], FOREIGN]
 
 
+def test_a_retention_is_shown_first_and_acts_when_it_is_confirmed(stocked: Suites) -> None:
+    """The newest good one of each release stays, and one that is damaged neither counts nor goes."""
+    shown = cleanup(stocked, "--keep-last=1")
+    assert shown.status == 0, shown.output
+    assert f"nothing; --yes would delete {NAMES[0]}" in shown.output
+    assert names(stocked) == [*NAMES, FOREIGN]
+    done = cleanup(stocked, "--keep-last=1", "--keep-monthly=1", "--yes")
+    assert done.status == 0, done.output
+    assert names(stocked) == [*NAMES[1:], FOREIGN]
+    again = cleanup(stocked, "--keep-last=1", "--yes")
+    assert "each backup is kept (last 1)" in again.html
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1.5", "99999999"])
+def test_a_retention_that_is_no_number_of_backups_is_refused(stocked: Suites, count: str) -> None:
+    run = cleanup(stocked, f"--keep-daily={count}", "--yes")
+    assert run.status == 4, run.output
+    assert names(stocked) == [*NAMES, FOREIGN]
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
