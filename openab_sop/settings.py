@@ -37,7 +37,7 @@ class Settings:
         allow_downgrade: whether the target may be older than what runs.
         force: whether to go on although the target runs already (SOP 1.4), or to delete a baseline (SOP 6.1).
         abandon: whether a rollback only closes what is under way.
-        yes: whether nobody is asked at the terminal before a restore, rollback or reinstall, and whether cleanup deletes
+        yes: whether nobody is asked before a restore, rollback or reinstall, and whether cleanup deletes
             what the retention does not keep.
         dry_run: whether these only show what they would do.
         prerelease: where the pre-release is validated: "live" or "rehearse" (SOP 3.2).
