@@ -1,7 +1,6 @@
 """What an agent's log says: connected or not, panics, errors; quoted no more than a report needs (SOP 3.2, 3.5).
 
-Logs are read piece by piece as they grow, and bounded. What OpenAB logs: src/discord.rs, slack.rs, gateway.rs of
-openabdev/openab; its lines are coloured even without a terminal.
+Logs are read piece by piece as they grow, and bounded. What OpenAB logs, ``upstream.log_lines`` has.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import ClusterError, Forbidden, SettingsError
 from openab_sop.redact import mask
 from openab_sop.shown import one_line
+from openab_sop.upstream import log_lines
 
 LIMIT = 12 << 20
 """Bytes of a log that are read at once: more than kubelet keeps in one file, unless told otherwise."""
@@ -26,8 +26,7 @@ WIDTH = 300
 
 _BEFORE = datetime.min.replace(tzinfo=UTC)
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
-_SOURCE = re.compile(r"(?<![\w:])openab(?:::\w++)*+(?=:\s)")
-"""The module that logs a line, such as ``openab::slack``."""
+_SOURCE = re.compile(log_lines.SOURCE)
 _VARYING = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|\d+")
 """What differs between two runs that say the same: times, numbers, ids."""
 
@@ -61,13 +60,9 @@ class Patterns:
         SettingsError: one is no regular expression.
     """
 
-    connected: str = r"\bbot connected\b|\bSocket Mode connected\b|\bconnected to gateway\b"
-    disconnected: str = (
-        r"\bconnection (?:lost|closed by)\b|\bSocket Mode read error\b|\bfailed to connect to Slack\b"
-        r"|\bfailed to get Socket Mode URL\b|\bgateway (?:WebSocket (?:closed|error)|connection failed)\b"
-        r"|\b(?:slack|gateway) adapter error\b"
-    )
-    panic: str = r"(?i)\bpanic(?:ked|king)?\b|\bfatal\b(?!: not a git repository)"
+    connected: str = log_lines.CONNECTED
+    disconnected: str = log_lines.DISCONNECTED
+    panic: str = log_lines.PANIC
     error: str = r"\bERROR\b|^[Ee]rror:"
     warning: str = r"\bWARN(?:ING)?\b"
 

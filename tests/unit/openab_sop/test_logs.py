@@ -32,6 +32,8 @@ def facts(*lines: str) -> LogFacts:
         SLACK,
         " INFO openab::gateway: connected to gateway",
         " INFO openab::slack: slack bot connected user=offline",
+        " INFO openab_core::discord: discord bot connected user=bot",
+        " INFO openab_gateway::adapters::feishu: feishu websocket connected",
         "\x1b[2m2026-05-07T08:09:37Z\x1b[0m \x1b[32m INFO\x1b[0m \x1b[2mopenab::discord\x1b[0m\x1b[2m:\x1b[0m discord "
         "bot \x1b[1mconnected\x1b[0m \x1b[3muser\x1b[0m\x1b[2m=\x1b[0mbot",
     ],
@@ -47,11 +49,21 @@ def test_connected(line: str) -> None:
         " INFO openab::slack: connecting to Slack Socket Mode url=wss://slack",
         " INFO openab::discord: discord bot disconnected",
         "ERROR openab::discord: not connected",
+        " INFO openab_gateway::adapters::feishu: feishu websocket disconnected, reconnecting...",
+        " INFO openab: unified webhook server listening addr=0.0.0.0:8080",
         "",
     ],
 )
 def test_not_connected(line: str) -> None:
     assert facts(line).connected_at is None
+
+
+def test_an_adapter_is_told_by_its_module_in_whatever_crate_it_is() -> None:
+    discord, slack = DISCORD.replace("openab::", "openab_core::"), SLACK.replace("openab::", "openab_core::")
+    lost = facts(discord, slack, "ERROR openab_core::slack: Socket Mode read error: reset")
+    assert lost.disconnected_at is not None
+    assert lost.read(log(discord, second=5)).disconnected_at is not None
+    assert lost.read(log(slack, second=5)).disconnected_at is None
 
 
 @pytest.mark.parametrize(
