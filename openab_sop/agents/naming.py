@@ -29,17 +29,22 @@ def check_pod(pod: Object, origin: str) -> None:
 def _referred(pod: Object) -> Iterator[tuple[str, object]]:
     for container in (*parts(pod, "initContainers"), *parts(pod, "containers")):
         for source in (part(entry, "valueFrom") for entry in parts(container, "env")):
-            yield "Secret", at(source, "secretKeyRef", "name")
-            yield "ConfigMap", at(source, "configMapKeyRef", "name")
+            yield "Secret", _needed(source, "secretKeyRef")
+            yield "ConfigMap", _needed(source, "configMapKeyRef")
         for source in parts(container, "envFrom"):
-            yield "Secret", at(source, "secretRef", "name")
-            yield "ConfigMap", at(source, "configMapRef", "name")
+            yield "Secret", _needed(source, "secretRef")
+            yield "ConfigMap", _needed(source, "configMapRef")
     for volume in parts(pod, "volumes"):
         yield "PersistentVolumeClaim", at(volume, "persistentVolumeClaim", "claimName")
         for source in (volume, *parts(volume, "projected", "sources")):
-            yield "Secret", at(source, "secret", "secretName") or at(source, "secret", "name")
-            yield "ConfigMap", at(source, "configMap", "name")
-    yield from (("Secret", secret.get("name")) for secret in parts(pod, "imagePullSecrets"))
+            yield "Secret", _needed(source, "secret")
+            yield "ConfigMap", _needed(source, "configMap")
     yield "ServiceAccount", pod.get("serviceAccountName")
     yield "PriorityClass", pod.get("priorityClassName")
     yield "RuntimeClass", pod.get("runtimeClassName")
+
+
+def _needed(source: Object, word: str) -> object:
+    """Return the name in a reference without which a pod does not start; of others, Kubernetes takes any."""
+    reference = part(source, word)
+    return None if reference.get("optional") else reference.get("secretName") or reference.get("name")

@@ -143,6 +143,16 @@ def ranges(path: Path) -> Iterator[tuple[int, int, str]]:
         yield from Tape(file).ranges()
 
 
+def digest_of(path: Path, offset: int) -> str:
+    """Return the SHA-256 of the content of one file of an archive, holes as they read; nothing is written.
+
+    Args, Raises: as ``extract`` has them; empty if it is no file.
+    """
+    with path.open("rb") as file:
+        file.seek(offset)
+        return next((member.entry.sha256 for member in Tape(file, start=offset).members()), "")
+
+
 def extract(path: Path, offset: int, target: Path) -> None:
     """Write the content of one file of an archive to a new private file; what is a hole there is one here.
 
@@ -158,6 +168,11 @@ def extract(path: Path, offset: int, target: Path) -> None:
             try:
                 found = Tape(file, start=offset).extract(out)
             except ValueError as error:  # numbers that no file has
+                target.unlink()
                 raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error
+            except BackupError:
+                target.unlink()
+                raise
     if not found:
+        target.unlink()
         raise BackupError(f"{path} has no file at {offset}", "do not use it; take a new backup")

@@ -14,6 +14,7 @@ from pathlib import Path
 from openab_sop import bounded, storage
 from openab_sop.backups import sealing
 from openab_sop.backups.archive import Archive
+from openab_sop.errors import InvalidDocument
 from openab_sop.shown import command
 
 ARCHIVE, NAMES, INDEX = "aside.tar", "aside.txt", "aside.json"
@@ -93,5 +94,7 @@ def _structured(index: Path) -> Aside:
     """
     try:
         return bounded.load_as(Aside, index.read_bytes(), str(index))
-    except (OSError, ValueError) as error:
+    except InvalidDocument as error:
+        raise ValueError(error.problem) from error
+    except OSError as error:
         raise ValueError(f"{index} cannot be read: {error}") from error

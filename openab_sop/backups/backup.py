@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ MOMENT = "%Y%m%d-%H%M%S"
 """How names tell when they were begun, in UTC."""
 NAME_FORMAT = f"{PREFIX}{MOMENT}"
 """In UTC."""
+
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 TAKE = "pytest suites/backup, then run this again"
 RETAKE = "do not rely on it; take a new backup: pytest suites/backup"
@@ -161,8 +164,14 @@ class Manifest:
         return self.is_from(cluster) and (self.namespace, self.release) == (namespace, release)
 
     def is_from(self, cluster: Collection[str]) -> bool:
-        """Tell whether the backup is of a cluster that has these names."""
-        return not {self.cluster, *self.cluster_also}.isdisjoint(cluster)
+        """Tell whether the backup is of a cluster that has these names.
+
+        Clusters may have an authority in common, or one that was made anew with the old one; the UID of kube-system is
+        of one alone, so it settles the matter where both sides know it.
+        """
+        ours, theirs = {self.cluster, *self.cluster_also}, set(cluster)
+        uids = {name for name in ours if _UID.fullmatch(name)}, {name for name in theirs if _UID.fullmatch(name)}
+        return uids[0] == uids[1] if all(uids) else not ours.isdisjoint(theirs)
 
     def listed(self, path: str) -> StoredFile:
         """Return what is said of a file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -29,11 +29,13 @@ class Kept:
     """A backup below the root, or what a restore has set aside there, and what may become of it.
 
     Attributes:
+        release: its namespace and name.
         back: the commands that bring back what was set aside; empty for a backup.
         damage: why it is no good; empty if it is.
         remove: deletes it.
         newest: whether it is the newest good one of its release, which is never deleted.
         needed: what leads back to it: an upgrade that is under way, or the last one; empty if nothing does.
+        cluster: what tells the release's cluster from others; empty if nothing does.
     """
 
     name: str
@@ -46,6 +48,12 @@ class Kept:
     newest: bool = False
     back: str = ""
     needed: str = ""
+    cluster: str = ""
+
+    @property
+    def of(self) -> tuple[str, str]:
+        """What tells the release from all others; two callers who know a cluster by other names have two."""
+        return self.cluster, self.release
 
     def __str__(self) -> str:
         state = f"damaged: {self.damage}" if self.damage else "the newest good one" if self.newest else "safe to delete"
@@ -53,7 +61,8 @@ class Kept:
             state = f"needed to {self.needed}" + (f"; damaged: {self.damage}" if self.damage else "")
         if self.back:
             state = f"set aside by a restore; safe to delete if nobody misses it; back with: {self.back}"
-        return f"{self.name}  {self.release}  {self.version}  {self.size >> 20} MiB  {state}"
+        release = f"{self.cluster[:8]}/{self.release}" if self.cluster else self.release
+        return f"{self.name}  {release}  {self.version}  {self.size >> 20} MiB  {state}"
 
 
 def survey(root: Path) -> list[Kept]:
@@ -66,8 +75,8 @@ def survey(root: Path) -> list[Kept]:
         raise BackupError(f"{root} is not a directory", "name the backup root with --backup-root=DIR")
     storage.private_directory(root)
     found = [_look(path) for path in sorted(root.glob(f"{PREFIX}*")) if path.is_dir() and not path.is_symlink()]
-    newest = {kept.release: kept.name for kept in found if not kept.damage}
-    return [replace(kept, newest=newest.get(kept.release) == kept.name) for kept in found]
+    newest = {kept.of: kept.name for kept in found if not kept.damage}
+    return [replace(kept, newest=newest.get(kept.of) == kept.name) for kept in found]
 
 
 def set_aside(root: Path) -> list[Kept]:
@@ -81,12 +90,12 @@ def survey_remote(store: Store) -> list[Kept]:
     All are judged by the sizes of their files; from the newest of a release to the first good one also by digests.
     """
     found = [_look_remote(store, name) for name in remote.names(store) if not remote.is_under_way(store, name)]
-    settled: set[str] = set()
+    settled: set[tuple[str, str]] = set()
     for place, kept in reversed(list(enumerate(found))):
-        if not kept.damage and kept.release not in settled:
+        if not kept.damage and kept.of not in settled:
             damage = RemoteBackup.load(store, kept.name).damage(quick=False)
             found[place] = replace(kept, damage=damage, newest=not damage)
-            settled |= set() if damage else {kept.release}
+            settled |= set() if damage else {kept.of}
     return found
 
 
@@ -163,7 +172,7 @@ def expired(found: list[Kept], retention: Retention) -> list[Kept]:
     or what a restore has set aside.
     """
     good = [kept for kept in found if not (kept.damage or kept.back)]
-    by_release = {kept.release: [one for one in good if one.release == kept.release] for kept in good}
+    by_release = {kept.of: [one for one in good if one.of == kept.of] for kept in good}
     kept_names = {
         one.name
         for backups in by_release.values()
@@ -172,15 +181,20 @@ def expired(found: list[Kept], retention: Retention) -> list[Kept]:
     return [one for one in good if one.name not in kept_names and not (one.newest or one.needed)]
 
 
-def expire(found: list[Kept], retention: Retention, journal: Journal, *, delete: bool) -> str:
+def expire(
+    found: list[Kept], retention: Retention, journal: Journal, *, delete: bool, without: Collection[str] = ()
+) -> str:
     """Delete what a retention does not keep, or only say what that is; returns it in words.
+
+    Args:
+        without: names of what has been deleted since it was found; they count no more.
 
     Raises:
         NotNeeded: no rule was given, or nothing is to go.
     """
     if not retention.is_given:
         raise NotNeeded("no retention was given (--keep-last, --keep-daily, --keep-weekly, --keep-monthly)")
-    if not (gone := expired(found, retention)):
+    if not (gone := expired([kept for kept in found if kept.name not in without], retention)):
         raise NotNeeded(f"each backup is kept ({retention})")
     for kept in gone if delete else ():
         with journal.action("delete backup", backup=kept.name, retention=str(retention)):
@@ -251,8 +265,8 @@ def _look_remote(store: Store, name: str) -> Kept:
 
 
 def _known(name: str, manifest: Manifest, size: int, damage: str, remove: Callable[[], None]) -> Kept:
-    release = f"{manifest.cluster[:8]}/{manifest.namespace}/{manifest.release}"
-    return Kept(name, release, manifest.version, manifest.created, size, damage, remove)
+    release = f"{manifest.namespace}/{manifest.release}"
+    return Kept(name, release, manifest.version, manifest.created, size, damage, remove, cluster=manifest.cluster)
 
 
 def _unknown(name: str, size: int, error: SopError, remove: Callable[[], None]) -> Kept:

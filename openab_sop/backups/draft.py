@@ -275,6 +275,7 @@ class Draft:
             BackupError: the disk is full, the store cannot be used, or it was not judged to be sound.
         """
         sound = self._sound
+        Manifest.parse(sound.as_json(), self._created.path)  # what could not be read again does not get a name
         if self._store:
             return remote.upload(self._store, self._created.path, sound, self._journal, progress, self._sign)
         return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json(), self._sign))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from openab_sop import storage, temporary
 from openab_sop.backups import database
-from openab_sop.backups.archive import extract, read_back
+from openab_sop.backups.archive import digest_of, read_back
 from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, StoredAgent, StoredFile
 from openab_sop.backups.contents import Comparison, Entry, comparison, read
 from openab_sop.errors import BackupError, NotNeeded, SopError
@@ -134,7 +134,7 @@ def _damaged_home(
             with contents.open() as lines:
                 table.add_all("pod", read(lines))
             if quick:
-                yield from _sampled(archive, agent, table, scratch)
+                yield from _sampled(archive, agent, table)
             else:
                 yield from _read_through(archive, agent, table, backup)
             for path in agent.databases:
@@ -160,13 +160,10 @@ def _read_through(archive: Path, agent: StoredAgent, table: Comparison, backup: 
         yield _changed(file)
 
 
-def _sampled(archive: Path, agent: StoredAgent, table: Comparison, scratch: Path) -> Iterator[Finding]:
+def _sampled(archive: Path, agent: StoredAgent, table: Comparison) -> Iterator[Finding]:
     for entry in table.sample("pod", SAMPLE):
-        target = scratch / "sample"
-        extract(archive, table.content("pod", entry).offset, target)
-        if storage.digest(target) != entry.sha256:
+        if digest_of(archive, table.content("pod", entry).offset) != entry.sha256:
             yield _otherwise(agent, entry)
-        target.unlink()
 
 
 def _otherwise(agent: StoredAgent, entry: Entry) -> Finding:

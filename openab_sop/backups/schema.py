@@ -136,6 +136,11 @@ def _is_home(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("/") and (value == "/" or is_below(value[1:].rstrip("/")))
 
 
+def _is_recipient(key: str) -> bool:
+    """Tell whether a text is a public key as it is typed, and no file's name."""
+    return _plain(8192)(key) and key.startswith(("age1", "ssh-"))
+
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _IDENTIFIER = r"[0-9A-Za-z.-]+"
 
@@ -143,7 +148,9 @@ _MANIFEST: Mapping[str, Check] = {
     "schema": _number(1),
     "tool": _plain(128),
     "name": _matches(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", 63),  # it becomes a label's value
-    "sealed_to": _each(lambda key: _plain(8192)(key) and key.startswith(("age1", "ssh-"))),  # nothing else: no file
+    "sealed_to": _each(
+        lambda key: isinstance(key, str) and _is_recipient(key.strip())
+    ),  # and no file's name
     "created": _moment,
     "cluster": _plain(253),
     "cluster_also?": _each(_plain(253)),

@@ -39,7 +39,7 @@ def parse_recipients(values: Sequence[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for value in values:
-        for key in _lines(value, "--encrypt-to") if not value.startswith(("age1", "ssh-")) else [value]:
+        for key in _lines(value, "--encrypt-to") if not value.startswith(("age1", "ssh-")) else [value.strip()]:
             try:
                 kind = _age.ssh if key.startswith("ssh-") else _age.x25519
                 found[key] = kind.Recipient.from_str(key)

@@ -136,7 +136,10 @@ class Tape:
             size = _decimal(self._records.get(b"GNU.sparse.realsize", b""))
             runs = self._runs(stored, size)
             if size > sum(length for _, length in runs) + EXTRACTED:
-                raise _damaged(f"a file to be taken out of it has more than {EXTRACTED} bytes of holes")
+                raise BackupError(
+                    f"a file with more than {EXTRACTED} bytes of holes is not taken out of an archive",
+                    "look at it in the pod: a sparse file of that size is no configuration and no database",
+                )
         for at, length in runs:
             out.seek(at)
             left = length

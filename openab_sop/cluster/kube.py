@@ -22,7 +22,7 @@ from openab_sop import bounded, names
 from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.cluster.patience import Impatience, Patience
 from openab_sop.cluster.transport import Transport
-from openab_sop.errors import Broken, ClusterError, Conflict, Forbidden, NotFound, Stalled, Unreachable
+from openab_sop.errors import Broken, ClusterError, Conflict, Forbidden, InvalidName, NotFound, Stalled, Unreachable
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
 from openab_sop.shown import command
@@ -425,7 +425,7 @@ class Cluster:
     def wide(self, bodies: Iterable[Object]) -> Iterator[tuple[str, str]]:
         """Yield version and kind of those objects that no namespace holds; of what is not served, nothing is known."""
         for key in {(str(body.get("apiVersion")), str(body.get("kind"))) for body in bodies}:
-            with suppress(NotFound, Forbidden):
+            with suppress(NotFound, Forbidden, InvalidName):
                 if not self.served({"apiVersion": key[0], "kind": key[1]}).namespaced:
                     yield key
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from openab_sop import bounded
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
-from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, NotFound, Unreachable
+from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, InvalidDocument, NotFound, Unreachable
 from openab_sop.objects import Object, at, part
 from openab_sop.shown import command
 
@@ -57,9 +57,10 @@ class Board:
         try:
             return bounded.unxz(b64decode(packed), f"the record on Lease {self.name}").decode() if packed else None
         except (ValueError, TypeError) as error:
+            why = error.problem if isinstance(error, InvalidDocument) else error
             take_away = ("annotate", "lease", self.name, f"{_RECORD}-")
             raise ClusterError(
-                f"what Lease {self.name} has on record cannot be read: {error}",
+                f"what Lease {self.name} has on record cannot be read: {why}",
                 f"take it away: {command('kubectl', '-n', self._cluster.namespace, *take_away)}; "
                 "then the session file counts",
             ) from error

@@ -16,7 +16,7 @@ from typing import Any
 
 from openab_sop import bounded, names
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import InvalidDocument, NotFound, ReleaseError
+from openab_sop.errors import InvalidDocument, InvalidName, NotFound, ReleaseError
 from openab_sop.objects import Object, at, part, parts
 
 _KINDS = {"": "Secret", "secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap"}
@@ -71,7 +71,7 @@ class Record:
     @property
     def manifest(self) -> str:
         """The rendered objects, without hooks, as a stream of YAML documents."""
-        return str(self.body["manifest"])
+        return str(self.body.get("manifest", ""))  # Helm leaves out what is empty
 
     @property
     def hooks(self) -> str:
@@ -133,7 +133,13 @@ def _known(cluster: Cluster, release: str | None) -> list[tuple[str, int]]:
     labels = (part(found, "metadata", "labels") for found in cluster.metadata(_kind(), selector))
     known = ((str(own.get("name") or ""), str(own.get("version") or "")) for own in labels)
     # what has no number is no record to helm either, whatever else its labels say
-    return [(name, int(number)) for name, number in known if name and _NUMBER.fullmatch(number)]
+    return [(name, int(number)) for name, number in known if _is_release(name) and _NUMBER.fullmatch(number)]
+
+
+def _is_release(name: str) -> bool:
+    with suppress(InvalidName):
+        return bool(names.release(name))
+    return False
 
 
 def _checked(body: Any) -> Object:
@@ -142,7 +148,8 @@ def _checked(body: Any) -> Object:
     Raises:
         KeyError, TypeError, ValueError: it has not.
     """
-    texts = (body["name"], body["manifest"], body["chart"]["metadata"]["name"], body["chart"]["metadata"]["version"])
+    about = body["chart"]["metadata"]
+    texts = (body["name"], body.get("manifest", ""), about["name"], about["version"])
     mappings: tuple[object, ...] = (body.get("config") or {}, body.get("info") or {}, body["chart"].get("values") or {})
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in mappings):
         raise TypeError("what must be a text or a mapping is none")

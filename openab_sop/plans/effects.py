@@ -18,7 +18,7 @@ import yaml
 
 from openab_sop import bounded
 from openab_sop.cluster.helm import Helm
-from openab_sop.errors import SourceError, ToolError
+from openab_sop.errors import InvalidName, ReleaseError, SourceError, ToolError
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Effect
 from openab_sop.releases.manifest import RENDERED, Manifest
@@ -101,7 +101,7 @@ class _Chart:
         text = yaml.safe_dump(values, sort_keys=False)
         try:
             manifest = Manifest.parse(self._helm.template(self._release, self._chart, text), RENDERED)
-        except ToolError as refused:
+        except (ToolError, ReleaseError, InvalidName) as refused:  # what it made of it is no object either
             return refused.problem
         return json.dumps([_plain(item.body) for item in manifest.objects], sort_keys=True)
 

@@ -17,7 +17,18 @@ from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.cluster.records import Record
-from openab_sop.errors import ClusterError, Conflict, Forbidden, NotAsked, NotFound, PodError, SourceError, ToolError
+from openab_sop.errors import (
+    ClusterError,
+    Conflict,
+    Forbidden,
+    InvalidName,
+    NotAsked,
+    NotFound,
+    PodError,
+    SopError,
+    SourceError,
+    ToolError,
+)
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
@@ -78,7 +89,7 @@ class Survey:
             values.write_text(self._values)
             return provenance.additions(
                 self._manifest,
-                lambda: Manifest.parse(release.helm.template(release.name, chart, self._values)).parted()[0],
+                lambda: Manifest.parse(release.helm.template(release.name, chart, self._values), RENDERED).parted()[0],
                 lambda: render(release.helm, release.name, chart, values).manifest.parted()[0],
             )
 
@@ -181,7 +192,7 @@ def _live(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, Object]]:
             for kind in ("Secret", "ConfigMap"):
                 wanted |= {(kind, name): _named("v1", kind, name) for name, *_ in side.references(kind)}
     for key, body in wanted.items():
-        with suppress(NotFound, Forbidden):
+        with suppress(NotFound, Forbidden, InvalidName):  # another rule names what the API would not take
             yield key, cluster.look_up(body)
 
 
@@ -210,7 +221,7 @@ def _refused(cluster: Cluster, plan: Plan, *, force: bool) -> Iterator[Refusal]:
     for item in (*plan.after.objects, *plan.hooks.objects):
         try:
             cluster.try_apply(item.body, HELM, force=force)
-        except ClusterError as error:
+        except (ClusterError, InvalidName) as error:
             yield Refusal(item.kind, item.name, _reason(error), error.problem)
 
 
@@ -229,7 +240,7 @@ def _refused_pods(cluster: Cluster, plan: Plan) -> Iterator[Refusal]:
                 yield Refusal("Pod", change.after.name, _reason(error), error.problem)
 
 
-def _reason(error: ClusterError) -> str:
+def _reason(error: SopError) -> str:
     if isinstance(error, Conflict):
         return "edited"
     if isinstance(error, NotFound):

@@ -1,11 +1,11 @@
 """Two renderings of a release compared by what they mean, and not by how they are written.
 
-What each chart version says of itself is left out: its labels, its checksums, the version of its images.
+What each chart version says of itself is left out: its labels and its checksums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from openab_sop import bounded
@@ -13,7 +13,6 @@ from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, part
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.releases.manifest import Manifest
-from openab_sop.upstream import images
 from openab_sop.verdict import Finding
 
 Live = Mapping[tuple[str, str], str]
@@ -27,15 +26,18 @@ _SHOWN = 200
 _NOTHING = object()
 
 
-def differences(before: Manifest, after: Manifest, live: Live) -> Iterator[Finding]:
+def differences(
+    before: Manifest, after: Manifest, live: Live, image: Callable[[str], str] = lambda reference: reference
+) -> Iterator[Finding]:
     """Yield what means something else in the target, or is not there.
 
     Args:
         before: the release as Helm's record has it.
         after: the target, rendered with the proposed values.
         live: texts of ConfigMaps that count in place of the record's: what really runs.
+        image: returns the one reference that the target must have in the place of an image that runs.
     """
-    old = {(item.kind, item.name): _meaning(_as_live(item.body, live)) for item in before.objects}
+    old = {(item.kind, item.name): _meaning(_as_live(item.body, live), image) for item in before.objects}
     new = {(item.kind, item.name): _meaning(item.body) for item in after.objects}
     for key in {**old, **new}:
         subject, secret = "/".join(key), key[0] == "Secret"
@@ -67,9 +69,9 @@ def _as_live(body: Object, live: Live) -> Object:
     return {**body, "data": {key: live.get((name, key), text) for key, text in part(body, "data").items()}}
 
 
-def _meaning(body: Object) -> Object:
+def _meaning(body: Object, image: Callable[[str], str] = lambda reference: reference) -> Object:
     """Return an object without what only says which version it is, its lists by name, its texts by meaning."""
-    meant = cast(Object, _by_name(body))
+    meant = cast(Object, _by_name(body, image))
     for metadata in (part(meant, "metadata"), part(meant, "spec", "template", "metadata")):
         for field, prefixes in _OF_THE_VERSION.items():
             if field in metadata:
@@ -79,23 +81,20 @@ def _meaning(body: Object) -> Object:
     return meant
 
 
-def _by_name(value: Any, field: str = "") -> Any:
+def _by_name(value: Any, image: Callable[[str], str], field: str = "") -> Any:
     if isinstance(value, dict):
         entries = cast(Object, value).items()
-        return {name: _image(inner) if name == "image" else _by_name(inner, name) for name, inner in entries}
+        return {
+            name: image(inner) if name == "image" and isinstance(inner, str) else _by_name(inner, image, name)
+            for name, inner in entries
+        }
     if isinstance(value, list):
         items, name = cast(list[object], value), _NAMED_BY.get(field, "name")
         named = [cast(Object, item) for item in items if isinstance(item, dict)]
         if items and len(named) == len(items) and all(name in item for item in named):
-            return {str(item[name]): _by_name(item) for item in named}
-        return [_by_name(item) for item in items]
+            return {str(item[name]): _by_name(item, image) for item in named}
+        return [_by_name(item, image) for item in items]
     return value
-
-
-def _image(reference: Any) -> Any:
-    """Of an image of OpenAB the flavour counts: the version is what an upgrade is for."""
-    named = isinstance(reference, str) and images.is_ours(reference)
-    return f"{images.unified(reference)}, flavour {images.flavour(reference)}" if named else reference
 
 
 def _text(key: str, text: Any) -> Any:
@@ -122,5 +121,7 @@ def _is_same(was: object, would: object) -> bool:
 def _quoted(value: Any, hidden: bool) -> str:
     if value is _NOTHING:
         return "nothing"
+    if isinstance(value, dict):  # what is in it may be secret without a name that says so
+        return f"a mapping of {', '.join(map(str, cast(Object, value))) or 'nothing'}"[:_SHOWN]
     said = MASK if hidden else mask(str(value))
     return said if len(said) <= _SHOWN else f"{said[:_SHOWN]}..."

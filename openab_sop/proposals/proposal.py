@@ -15,22 +15,23 @@ from openab_sop import redact, storage
 from openab_sop.agents.workload import CONTAINERS
 from openab_sop.cluster import helm as helms
 from openab_sop.errors import NothingToDo, SettingsError, ToolError
-from openab_sop.objects import Object, part
+from openab_sop.objects import Object, at, part
 from openab_sop.plans.effects import probe
 from openab_sop.plans.survey import chart_of
 from openab_sop.proposals import comparison, steps
 from openab_sop.proposals.comparison import Live
 from openab_sop.proposals.document import Document
 from openab_sop.proposals.page import page
-from openab_sop.proposals.steps import Move, RunningAgent, Situation
+from openab_sop.proposals.steps import Found, Move, RunningAgent, Situation
 from openab_sop.releases import rebuild
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import RENDERED, Manifest
 from openab_sop.releases.release import Release
 from openab_sop.rule import Harm, Harms, blocks, weighed
 from openab_sop.shown import command
 from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
 from openab_sop.temporary import scratch
+from openab_sop.upstream import images
 from openab_sop.verdict import Finding
 
 PAGE = "values.html"
@@ -91,27 +92,52 @@ class Proposal:
     def situation(self) -> Situation:
         """What runs, and where it goes."""
         release, target = self.release, chart_of(self.chart)
-        defaults = helms.defaults(self.chart)
         return Situation(
             current=Version.parse(release.version),
             target=target.version,
             before=self._app,
             app=target.app or str(target.version),
-            repository=str(part(defaults, "image").get("repository") or ""),
+            repository=str(part(helms.defaults(self.chart), "image").get("repository") or ""),
             agents=tuple(self._agents()),
+            own=self._record[1],
         )
 
     @property
     def _app(self) -> str:
         labels = (part(w.body, "metadata", "labels") for w in self._record[0].workloads if w.is_agent)
-        return next((str(found["app.kubernetes.io/version"]) for found in labels if found), self.release.version)
+        named = (str(found.get("app.kubernetes.io/version") or "") for found in labels)
+        return next(filter(None, named), self.release.version)
+
+    @property
+    def _differs(self) -> bool:
+        """Whether the operator's file says something else than what the release runs with."""
+        return self.given.given and self.given.digest != digest_of(self._record[1])
 
     def _agents(self) -> Iterator[RunningAgent]:
-        for workload in self._record[0].workloads:
-            if workload.is_agent and workload.component:
-                name = _configmap(workload.pod)
-                text = self._live.get((name, CONFIGURATION)) if name else None
-                yield RunningAgent(workload.component, workload.image, text)
+        """The agents that run, and those that the operator's file adds, each with the configuration that it is to have.
+
+        That is the one on the cluster; or, where the file says otherwise than the record, what the current chart makes
+        of the file.
+        """
+        recorded = dict(_configurations(self._record[0]))
+        asked = dict(_configurations(self._asked)) if self._differs else recorded
+        for key, (image, name, text) in {**asked, **recorded}.items():
+            live = self._live.get((name, CONFIGURATION), text)
+            wanted = asked.get(key, recorded.get(key, ("", "", None)))[2]
+            same = wanted is None or text is None or comparison.parsed(wanted) == comparison.parsed(text)
+            yield RunningAgent(key, image, live if same else wanted)
+
+    @cached_property
+    def _asked(self) -> Manifest:
+        """What the current chart makes of the operator's file; nothing if it does not take it."""
+        with scratch() as directory:
+            current = directory / "current.tgz"
+            current.write_bytes(self._record[2])
+            try:
+                rendered = self.release.helm.template(self.release.name, current, self.given.text)
+            except ToolError:
+                return Manifest(())
+        return Manifest.parse(rendered, RENDERED).parted()[0]
 
     def propose(self) -> list[Move]:
         """Apply each step between the versions; returns what moved where.
@@ -121,46 +147,50 @@ class Proposal:
             ToolError: helm does not render.
         """
         situation = self.situation
-        document = Document(self.given.text).copy()
-        self.moves = list(self._edited())
+        document = Document(self.given.text)
+        self.moves = list(self._edited(document))
         for step in steps.applicable(situation.current, situation.target):
             self.moves += step.apply(document, situation)
         self.moves += self._without_effect(document)
         self._proposed = document
         return self.moves
 
-    def _edited(self) -> Iterator[Move]:
+    def _edited(self, document: Document) -> Iterator[Move]:
         """Say what differs from what the release runs with: the operator's file, and edits by hand."""
-        record, values, _ = self._record
-        if self.given.given and self.given.digest != digest_of(values):
-            yield Move(
-                "--values", "counts, in place of Helm's record", "it is not what the release runs with", decide=True
-            )
-        for item in record.of_kind("ConfigMap"):
+        if document.written_out:
+            why = "a change below an anchor would change every place that it stands in; comments are lost"
+            yield Move("anchors", "written out", why, decide=True)
+        if self._differs:
+            why = "it is not what the release runs with: what it changes is found as a difference"
+            yield Move("--values", "counts, in place of Helm's record", why, decide=True)
+        for item in self._record[0].of_kind("ConfigMap"):
             for key, text in part(item.body, "data").items():
                 live = self._live.get((item.name, key))
                 if live is not None and live.rstrip() != str(text).rstrip():
-                    why = f"ConfigMap {item.name} was edited by hand; the edit becomes part of the values"
+                    why = (
+                        f"ConfigMap {item.name} was edited by hand, and the edit counts; what is not taken over differs"
+                    )
                     yield Move(f"{item.name}/{key}", "as it is on the cluster", why, decide=True)
 
     def _without_effect(self, document: Document) -> Iterator[Move]:
         """Remove what has an effect now and would have none: tried by rendering with and without each value."""
         _, own, archive = self._record
+        proposed = document.plain
+        try:
+            self.release.helm.template(self.release.name, self.chart, str(document))
+        except ToolError:  # nothing can be told of a value where nothing can be rendered: the comparison says why
+            return
         texts = {agent.key: agent.configuration or "" for agent in self.situation.agents}
         with scratch() as directory:
             current = directory / "current.tgz"
             current.write_bytes(archive)
-            proposed = TargetValues(str(document)).tree
             found = probe(self.release.helm, self.release.name, (current, own), (self.chart, proposed))
         for effect in found:
             if effect.before and not effect.after:
-                document.remove(effect.path)
-                where = ""
-                if effect.path[0] == "agents" and effect.path[1] in texts:
-                    where = steps.became(effect.path[2:], texts[effect.path[1]])
-                to = f"config.toml {where}" if where else "removed"
-                why = "it is there already" if where else "it has no effect in the target"
-                yield Move(".".join(effect.path), to, why, decide=not where)
+                value = at(cast(Object, proposed), *effect.path)
+                if not document.remove(effect.path):
+                    continue
+                yield _gone(effect.path, value, texts)
 
     def prove(self) -> Harms:
         """Render both sides and compare what they mean; leaves the page.
@@ -176,15 +206,21 @@ class Proposal:
         except ToolError as error:
             found: tuple[Finding, ...] = (Finding(self.out.name, error.problem, "values that the chart renders", _FIX),)
         else:
-            target = Manifest.parse(rendered).parted()[0]
-            found = tuple(comparison.differences(self._record[0], target, self._live))
+            target = Manifest.parse(rendered, RENDERED).parted()[0]
+            found = tuple(comparison.differences(self._record[0], target, self._live, self._image))
         version = (str(self.situation.target),)
         harms = weighed((Harm(NOT_EQUAL, one, version) for one in found), self.accepted, "comparison")
         self._harms = Harms(harms)
         storage.replace(self.directory / PAGE, page(self.situation, self.moves, self._harms, self.out).encode())
-        if not self.moves and self._harms.passed:
+        if not self.moves and not self._harms.harms:
             raise NothingToDo(f"the values fit {self.situation.target} as they are: proved equal to what runs")
         return self._harms
+
+    def _image(self, reference: str) -> str:
+        """Return what an image that runs must become: its flavour in the target's version; any other stays as it is."""
+        if not images.is_published(reference) or images.moves(reference):
+            return reference
+        return images.of_version(reference, self.situation.app, in_tag=self.situation.flavour_in_tag)
 
     @property
     def harms(self) -> Harms:
@@ -216,6 +252,29 @@ class Proposal:
 
 
 _FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
+
+
+def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> Move:
+    """Say where a value went that has no effect in the target."""
+    key, text = ".".join(map(str, path)), texts.get(str(path[1])) if path[0] == "agents" and len(path) > 2 else None
+    if text is None:
+        return Move(key, "removed", "it has no effect in the target", decide=True)
+    where, found = steps.became(path[2:], value, text)
+    if found is Found.SAME:
+        return Move(key, f"config.toml {where}", "it is there already")
+    why = "it has no effect in the target"
+    if found is not Found.NOTHING:
+        why = f"config.toml has {found} at {where}"
+    return Move(key, "removed", why, decide=True)
+
+
+def _configurations(manifest: Manifest) -> Iterator[tuple[str, tuple[str, str, str | None]]]:
+    """Yield each agent's key, with its image, the name of its ConfigMap, and the text of its config.toml."""
+    for workload in manifest.workloads:
+        if workload.is_agent and workload.component:
+            name = _configmap(workload.pod)
+            text = part(manifest.find("ConfigMap", name) or {}, "data").get(CONFIGURATION)
+            yield workload.component, (workload.image, name, None if text is None else str(text))
 
 
 def _configmap(pod: Object) -> str:

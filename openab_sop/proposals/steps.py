@@ -8,13 +8,17 @@ Sources: https://github.com/openabdev/openab/blob/main/docs/migrate-to-configtom
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
 
 from openab_sop import bounded
 from openab_sop.agents.workload import tag
-from openab_sop.objects import at
+from openab_sop.errors import InvalidDocument
+from openab_sop.objects import Object, at
 from openab_sop.proposals.document import Document
 from openab_sop.targets.version import Version
 from openab_sop.upstream import images
@@ -22,12 +26,12 @@ from openab_sop.upstream import images
 
 @dataclass(frozen=True)
 class RunningAgent:
-    """An agent of the release as it runs.
+    """An agent of the release as it runs, or as the operator's values have the current chart make it.
 
     Attributes:
         key: its key below ``agents`` in the values.
         image: the reference that its Deployment names.
-        configuration: the text of its config.toml on the cluster; None if it has none there.
+        configuration: the text of its config.toml; None if there is none.
     """
 
     key: str
@@ -43,6 +47,7 @@ class Situation:
         current, target: chart versions.
         before, app: appVersion of the current and of the target chart.
         repository: the image repository that the target chart names by default.
+        own: the values that the release runs with; what the operator's file says otherwise is the operator's word.
     """
 
     current: Version
@@ -51,6 +56,12 @@ class Situation:
     app: str
     repository: str
     agents: tuple[RunningAgent, ...]
+    own: Object = field(default_factory=dict[str, Any])
+
+    @property
+    def flavour_in_tag(self) -> bool:
+        """Whether the target names an image's flavour in the tag."""
+        return not self.target.is_older_than(_FLAVOUR_IN_TAG)
 
 
 @dataclass(frozen=True)
@@ -75,17 +86,32 @@ class Step:
         name: what the page calls it.
         since: the first chart version of the new shape.
         apply: changes the document that it gets, and yields what it moved.
+        lasts: whether it has something to do at each later upgrade too.
     """
 
     name: str
     since: Version
     apply: Callable[[Document, Situation], Iterator[Move]]
+    lasts: bool = False
 
 
-def unified_images(values: Document, situation: Situation) -> Iterator[Move]:
+class Found(StrEnum):
+    """What an agent's config.toml has in a value's place."""
+
+    SAME = "the same"
+    REFERENCE = "a reference to a variable"
+    OTHER = "another value"
+    NOTHING = "nothing"
+
+
+_FLAVOUR_IN_TAG = Version.parse("0.9.0-beta.2")
+_RELEASED = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?")
+
+
+def images_by_flavour(values: Document, situation: Situation) -> Iterator[Move]:
     """One repository, with the flavour behind the version: no image of the earlier form is published any more."""
     yield from _tag_of_all(values, situation)
-    yield from _repository_of_all(values)
+    yield from _repository_of_all(values, situation)
     repository = str(values.get("image", "repository") or situation.repository)
     for agent in situation.agents:
         yield from _image(values, situation, agent, repository)
@@ -93,56 +119,66 @@ def unified_images(values: Document, situation: Situation) -> Iterator[Move]:
 
 def _tag_of_all(values: Document, situation: Situation) -> Iterator[Move]:
     """The tag of all images gets the agent's key behind it."""
-    pinned = str(values.get("image", "tag") or "")
-    if not pinned:
+    path = ("image", "tag")
+    pinned = str(values.get(*path) or "")
+    if not pinned or pinned == situation.app or _is_edited(values, situation, path):
         return
     if channel := images.CHANNELS.get(pinned):
         if channel != pinned:
-            values.set(("image", "tag"), channel)
-            yield Move(
-                "image.tag", f"{channel} in place of {pinned}", f"{pinned} is not published any more", decide=True
-            )
-    elif re.fullmatch(r"v?\d+\.\d+\.\d+.*", pinned) and not images.moves(f"{images.REPOSITORY}:{pinned}"):
-        if pinned.startswith(situation.app):
-            return
-        values.remove(("image", "tag"))
+            values.set(path, channel)
+            why = f"{pinned} is not published any more"
+            yield Move("image.tag", f"{channel} in place of {pinned}", why, decide=True)
+    elif _RELEASED.fullmatch(pinned):
+        values.remove(path)
         why = "it names an earlier version; without it, the chart's own version counts"
         yield Move("image.tag", f"removed ({pinned})", why, decide=pinned != situation.before)
 
 
-def _repository_of_all(values: Document) -> Iterator[Move]:
-    named = str(values.get("image", "repository") or "")
-    if named and images.is_ours(named) and images.unified(named) != named:
-        values.set(("image", "repository"), images.unified(named))
-        yield Move(
-            "image.repository", images.unified(named), f"{named} is not published any more; the flavour is in the tag"
-        )
+def _repository_of_all(values: Document, situation: Situation) -> Iterator[Move]:
+    path = ("image", "repository")
+    named = str(values.get(*path) or "")
+    if _is_edited(values, situation, path) or not images.is_published(named) or images.unified(named) == named:
+        return
+    values.set(path, images.unified(named))
+    why = f"{named} is not published any more; the flavour is in the tag"
+    yield Move("image.repository", images.unified(named), why)
 
 
 def _image(values: Document, situation: Situation, agent: RunningAgent, repository: str) -> Iterator[Move]:
     """The image of one agent: by its key where that is the flavour, else in so many words."""
     path = ("agents", agent.key, "image")
-    named = str(values.get(*path) or "")
-    if named and images.is_ours(named) and tag(named).startswith(f"{situation.app}-"):
-        return  # of the new form already
-    if not images.is_ours(agent.image):
+    named, key = str(values.get(*path) or ""), f"agents.{agent.key}.image"
+    if _is_edited(values, situation, path):
+        return
+    if not images.is_published(agent.image):
         if not named:
             values.set(path, agent.image)
-            why = "an image of your own, which the chart would call by another name now"
-            yield Move(".".join(path), agent.image, why, decide=True)
+            why = "an image of your own, or one that is pinned by a tag or digest of your own: it stays as it is"
+            yield Move(key, agent.image, why, decide=True)
         return
     flavour, home = images.flavour(agent.image), images.unified(agent.image)
-    if flavour == agent.key and home == repository:
-        if named:
-            values.remove(path)
-            why = "the chart names the image by the agent's key"
-            pinned = "@" in named or (tag(named) not in ("", *images.CHANNELS, situation.before))
-            yield Move(".".join(path), f"removed ({named})", why, decide=pinned or images.moves(agent.image))
+    if named and images.moves(agent.image):
+        channel = images.CHANNELS.get(tag(named) or "latest")
+        if channel:
+            values.set(path, f"{home}:{channel}-{flavour}")
+            yield Move(key, f"{home}:{channel}-{flavour}", f"{named} is not published any more", decide=True)
         return
-    wanted = f"{home}:{situation.app}-{flavour}"
-    values.set(path, wanted)
-    why = f"the agent's key is {agent.key}, its image is of flavour {flavour}; raise the version at the next upgrade"
-    yield Move(".".join(path), wanted, why, decide=True)
+    wanted = images.of_version(agent.image, situation.app, in_tag=True)
+    if flavour == agent.key and home == repository:
+        if named and named != wanted:
+            values.remove(path)
+            pinned = tag(named) not in ("", situation.before, f"{situation.before}-{flavour}")
+            yield Move(key, f"removed ({named})", "the chart names the image by the agent's key", decide=pinned)
+    elif named != wanted:
+        values.set(path, wanted)
+        why = f"the agent's key is {agent.key}, its image is of flavour {flavour}: it names a version, raised each time"
+        yield Move(key, wanted, why, decide=True)
+
+
+def _is_edited(values: Document, situation: Situation, path: tuple[str, ...]) -> bool:
+    """Return whether the operator's file says something else than what the release runs with: that is left alone."""
+    said = values.get(*path)
+    return bool(said) and str(said) != str(at(situation.own, *path) or "")
 
 
 def verbatim_configuration(values: Document, situation: Situation) -> Iterator[Move]:
@@ -153,14 +189,14 @@ def verbatim_configuration(values: Document, situation: Situation) -> Iterator[M
             continue
         key = ".".join((*path, "configToml"))
         if agent.configuration is None:
-            yield Move(key, "missing", "no config.toml of this agent is on the cluster: write it", decide=True)
+            yield Move(key, "missing", "no config.toml of this agent is known: write it", decide=True)
             continue
         values.set((*path, "configToml"), agent.configuration.rstrip("\n") + "\n")
         yield Move(key, "the config.toml that runs, as it is", "the chart mounts it as it is, and writes none itself")
 
 
 STEPS: Sequence[Step] = (
-    Step("images by flavour", Version.parse("0.9.0-beta.2"), unified_images),
+    Step("images by flavour", _FLAVOUR_IN_TAG, images_by_flavour, lasts=True),
     Step("config.toml as it is", Version.parse("0.9.0-beta.7"), verbatim_configuration),
 )
 """In the order of versions."""
@@ -168,17 +204,21 @@ STEPS: Sequence[Step] = (
 
 def applicable(current: Version, target: Version) -> list[Step]:
     """Return the steps between two chart versions, oldest first."""
-    return [step for step in STEPS if current.is_older_than(step.since) and not target.is_older_than(step.since)]
+    return [
+        step
+        for step in STEPS
+        if (step.lasts or current.is_older_than(step.since)) and not target.is_older_than(step.since)
+    ]
 
 
-def became(path: tuple[str, ...], configuration: str) -> str:
-    """Return where a value is in an agent's config.toml, as ``[section] key``; empty if it is not there.
+def became(path: Sequence[object], value: object, configuration: str) -> tuple[str, Found]:
+    """Return where a value is in an agent's config.toml, as ``[section] key``, and what is there.
 
     Args:
         path: of the value, below the agent.
         configuration: the text of its config.toml.
     """
-    section, *keys = (_snake(word) for word in path)
+    section, *keys = (_snake(str(word)) for word in path)
     known: dict[str, tuple[str, list[str]]] = {
         "cronjobs": ("cron", ["jobs"]),
         "cron": ("cron", keys),
@@ -186,8 +226,21 @@ def became(path: tuple[str, ...], configuration: str) -> str:
         "working_dir": ("agent", ["working_dir"]),
     }
     table, rest = known.get(section, (section, keys))
-    tree = bounded.load_toml(configuration, "config.toml")
-    return f"[{table}] {'.'.join(rest)}".strip() if at(tree, table, *rest) is not None else ""
+    try:
+        found: object = at(bounded.load_toml(configuration, "config.toml"), table, *rest)
+    except InvalidDocument:
+        found = None
+    where = f"[{table}] {'.'.join(rest)}".strip()
+    if found is None:
+        return where, Found.NOTHING
+    if isinstance(found, str) and found.startswith("${") and found != value:
+        return where, Found.REFERENCE
+    return where, Found.SAME if section == "cronjobs" or _plainly(found) == _plainly(value) else Found.OTHER
+
+
+def _plainly(value: object) -> str:
+    """Write a value so that an id is the same as a number and as a text."""
+    return json.dumps(value, sort_keys=True, default=str).replace('"', "").lower()
 
 
 def _snake(word: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from openab_sop import bounded, names, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
-from openab_sop.errors import ClusterError, Forbidden, InvalidName, SettingsError, Unreachable
+from openab_sop.errors import ClusterError, Forbidden, InvalidName, SettingsError, SopError, Unreachable
 
 FILE = "upgrade.json"
 BEFORE = "upgrade-before.json"
@@ -360,8 +360,9 @@ def known(root: Path) -> Iterator[Course]:
 
 
 def _damaged(where: str, error: Exception) -> SettingsError:
+    why = error.problem if isinstance(error, SopError) else error
     return SettingsError(
-        f"{where} cannot be read: {error}",
+        f"{where} cannot be read: {why}",
         "look at the release (helm history), then move it away and start anew",
     )
 

@@ -9,7 +9,7 @@ from openab_sop import bounded, redact
 from openab_sop.agents.agent import Agent, learn_environment
 from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
-from openab_sop.errors import BackupError
+from openab_sop.errors import BackupError, InvalidDocument, InvalidName, ReleaseError
 from openab_sop.objects import Object
 from openab_sop.releases.manifest import Manifest
 
@@ -33,6 +33,13 @@ class Blueprint:
     def __init__(self, source: Backup) -> None:
         self.source = source
         self.release = source.manifest.release
+        try:
+            self._read()
+        except (InvalidDocument, InvalidName, ReleaseError) as error:
+            raise BackupError(f"backup {source.manifest.name}: {error.problem}", "use another backup") from error
+
+    def _read(self) -> None:
+        source = self.source
         self.chart_file = f"{source.manifest.chart}-{source.manifest.version}.tgz"
         self.manifest = Manifest.parse(self._text("manifest.yaml"), "the backup's manifest.yaml")
         self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}

@@ -41,6 +41,7 @@ CHANNELS = {"latest": "stable", "stable": "stable", "beta": "beta"}
 _FORMER = "agent-broker"
 """What the repository was called before chart 0.4."""
 _OF_FLAVOUR = re.compile(rf"(?P<version>.+)-(?P<flavour>{'|'.join(FLAVOURS)})")
+_VERSION = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?")
 _MOVES = re.compile(rf"(?:{'|'.join(CHANNELS)}|\d+\.\d+)(?:-(?:{'|'.join(FLAVOURS)}))?")
 
 
@@ -62,6 +63,24 @@ def flavour(image: str) -> str:
 def moves(image: str) -> bool:
     """Return whether a reference can mean another image tomorrow: by Kubernetes' rules, or by OpenAB's channels."""
     return is_floating(image) or ("@" not in image and is_ours(image) and _MOVES.fullmatch(tag(image)) is not None)
+
+
+def is_published(image: str) -> bool:
+    """Return whether OpenAB publishes an image of this name and form: a flavour of its own, by version or channel."""
+    last = tag(image)
+    known = is_ours(image) and flavour(image) in FLAVOURS and "@" not in image
+    return known and (last == "" or last in CHANNELS or moves(image) or _VERSION.fullmatch(last) is not None)
+
+
+def of_version(image: str, version: str, *, in_tag: bool) -> str:
+    """Return the reference that the same flavour has in a version, in the same registry.
+
+    Args:
+        in_tag: whether the version names the flavour in the tag.
+    """
+    if not in_tag:
+        return f"{repository(image)}:{version}"
+    return f"{unified(image)}:{version}-{flavour(image)}"
 
 
 def unified(image: str) -> str:

@@ -30,15 +30,15 @@ def test_copies_are_removed(cluster_at_hand: Cluster, evidence: Evidence) -> Non
     evidence("removed", ", ".join(scratch.sweep(cluster_at_hand)) or "nothing")
 
 
+def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
+    """6.1 Only what is named with --delete goes, and never the newest good backup of a release."""
+    evidence("deleted", ", ".join(cleanup.delete_named(kept, settings.delete, journal, force=settings.force)))
+
+
 def test_old_backups_go(
     kept: list[Kept], settings: Settings, journal: Journal, audit: Audit, evidence: Evidence
 ) -> None:
     """6.1 What the retention does not keep is shown, and goes with --yes; never the newest good backup of a release."""
-    gone = cleanup.expire(kept, settings.retention, journal, delete=settings.yes)
+    gone = cleanup.expire(kept, settings.retention, journal, delete=settings.yes, without=settings.delete)
     audit.facts["retention"] = gone
     evidence("deleted", gone)
-
-
-def test_named_backups_are_deleted(kept: list[Kept], settings: Settings, journal: Journal, evidence: Evidence) -> None:
-    """6.1 Only what is named with --delete goes, and never the newest good backup of a release."""
-    evidence("deleted", ", ".join(cleanup.delete_named(kept, settings.delete, journal, force=settings.force)))

@@ -97,12 +97,15 @@ def test_what_another_machine_left_goes_once_it_has_expired(place: Ground) -> No
     cluster = place.helm.cluster
     for run, year in (("0badcafe", 2026), ("0badbeef", 2126)):
         metadata = {
-            "name": f"{cluster.namespace}-{run}",
+            "name": f"{cluster.namespace}-rehearsal-{run}",
             "labels": {scratch.REHEARSAL: run, scratch.OF: cluster.namespace},
-            "annotations": {"openab-sop/owner": "elsewhere/1/1", "openab-sop/expires": f"{year}-01-01T00:00:00+00:00"},
+            "annotations": {
+                "openab-sop/owner": "elsewhere/1/1/1",
+                "openab-sop/expires": f"{year}-01-01T00:00:00+00:00",
+            },
         }
         made = cluster.create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     removed = " ".join(scratch.sweep(cluster))
-    cluster.delete("Namespace", f"{cluster.namespace}-0badbeef", made["metadata"]["uid"])
+    cluster.delete("Namespace", f"{cluster.namespace}-rehearsal-0badbeef", made["metadata"]["uid"])
     assert "0badcafe" in removed
     assert "0badbeef" not in removed

@@ -220,7 +220,7 @@ def test_a_backup_root_that_may_not_be_written(suites: Suites, small: str) -> No
     suites.backup_root.mkdir()
     os.chown(suites.backup_root, OTHER, OTHER)
     run = run_as(suites, LIKE_AN_ORDINARY_USER, "suites/backup", f"--namespace={small}")
-    refused(suites, run, f"{suites.backup_root} may not be written by this user", "--backup-root=DIR")
+    refused(suites, run, f"{suites.backup_root} belongs to ", "--backup-root=DIR")
 
 
 def test_a_backup_root_that_is_a_file(suites: Suites, small: str) -> None:

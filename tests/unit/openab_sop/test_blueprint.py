@@ -57,6 +57,13 @@ def test_what_is_secret_is_masked_from_then_on(backup: Backup) -> None:
     assert "secret-of-" not in mask(f"token secret-of-{backup.name}")
 
 
+@pytest.mark.parametrize("text", ["kind: [", '{"kind": "Secret", "metadata": {"name": "../x"}}', "- a"])
+def test_a_manifest_that_is_none_is_told_with_the_backup(backup: Backup, text: str) -> None:
+    (backup.directory / "manifest.yaml").write_text(text)
+    with pytest.raises(BackupError, match=f"backup {backup.manifest.name}: "):
+        Blueprint(written(backup))
+
+
 @pytest.mark.parametrize("gone", ["manifest.yaml", "values.yaml"])
 def test_a_part_that_is_not_there_is_named(backup: Backup, gone: str) -> None:
     (backup.directory / gone).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pytest
 from openab_sop.backups import backup, cleanup
 from openab_sop.backups.backup import CONTENTS, HOME
 from openab_sop.backups.contents import LONGEST
+from openab_sop.backups.retention import Retention
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.redact import mask
-from tests.unit.openab_sop.stored import AGENT, flip, made
+from tests.unit.openab_sop.stored import AGENT, flip, made, written
 
 OLD, NEW, NEWEST = (f"openab-backup-2026010{day}-000000" for day in (1, 2, 3))
 
@@ -214,3 +216,24 @@ def test_a_file_that_is_called_like_the_head_of_a_key_hides_no_other_damage(root
     spoiled(root, NEWEST, lambda said: said["contents"].extend(files))
     (found,) = cleanup.survey(root)
     assert "values.yaml.gone missing" in mask(str(found))
+
+
+def test_clusters_whose_names_begin_alike_have_each_their_newest(root: Path) -> None:
+    """Issue 15: eight characters of a UID are for the eye; what may go is told by the whole."""
+    ours, theirs = made(root, OLD), made(root, NEW)
+    written(replace(theirs, manifest=replace(theirs.manifest, cluster=f"{ours.manifest.cluster}-2")))
+    assert [kept.newest for kept in cleanup.survey(root)] == [True, True]
+
+
+def test_what_was_deleted_by_name_is_not_among_what_a_retention_keeps(root: Path, journal: Journal) -> None:
+    for day, name in enumerate((OLD, NEW, NEWEST), 1):
+        backup = made(root, name)
+        written(replace(backup, manifest=replace(backup.manifest, created=f"2026-01-0{day}T00:00:00+00:00")))
+    found, last = cleanup.survey(root), Retention(last=2)
+    assert cleanup.expire(found, last, journal, delete=False) == f"nothing; --yes would delete {OLD}"
+    cleanup.delete_named(found, (NEW,), journal)
+    with pytest.raises(NotNeeded, match="each backup is kept"):
+        cleanup.expire(found, last, journal, delete=True, without=(NEW,))
+    assert names(root) == [OLD, NEWEST]
+    assert cleanup.expire(found, Retention(last=1), journal, delete=True, without=(NEW,)).startswith(OLD)
+    assert names(root) == [NEWEST]

@@ -39,3 +39,13 @@ def test_a_backup_is_of_a_cluster_by_any_of_its_names() -> None:
     assert not manifest.is_of(["ca-0123"], *of)
     assert not both.is_of(["ca-4567"], *of)
     assert not both.is_of(["ca-0123"], "other", manifest.release)
+
+
+def test_the_uid_of_kube_system_settles_which_cluster_it_is() -> None:
+    """A cluster that was made anew with the authority of the old one is another cluster."""
+    path = FORMATS / "backup.json"
+    one, other = "11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-666666666666"
+    kept = replace(Manifest.parse(path.read_bytes(), path), cluster=one, cluster_also=("ca-0123",))
+    assert kept.is_from([one, "ca-4567"])
+    assert kept.is_from(["ca-0123"])
+    assert not kept.is_from([other, "ca-0123"])

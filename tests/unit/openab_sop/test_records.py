@@ -140,7 +140,21 @@ def test_a_record_that_is_none_is_refused_with_its_name(body: object) -> None:
         Record.of(packed(body))
 
 
-@pytest.mark.parametrize("labels", [{}, {"name": "openab"}, {"version": "1"}, {"name": "openab", "version": "one"}])
+def test_a_release_that_renders_nothing_has_a_record_without_a_manifest() -> None:
+    """Helm leaves out what is empty; a release of another chart beside ours must not end a run."""
+    assert Record.of(packed({key: value for key, value in BODY.items() if key != "manifest"})).manifest == ""
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {},
+        {"name": "openab"},
+        {"version": "1"},
+        {"name": "Not_A_Name", "version": "1"},
+        {"name": "openab", "version": "one"},
+    ],
+)
 def test_what_has_no_labels_of_a_record_is_none_and_hides_no_other(labels: dict[str, str]) -> None:
     junk = {"kind": "Secret", "metadata": {"name": "junk", "labels": {"owner": "helm", **labels}}, "data": {}}
     assert [found.name for found in helm(junk, stored("openab", 2)).releases()] == ["openab"]

@@ -128,6 +128,7 @@ GOOD: dict[str, Change] = {
     "an image at an address": of_agent(image="[::1]:5000/openab:1"),
     "no claim": of_agent(claim=None, claim_uid=None),
     "a part of a claim": of_agent(volume="shared@team=2Fnotes", inside="work/notes"),
+    "a key with the end of its line": at_top(sealed_to=["age1qqq\n"]),
     "keys of SSH": at_top(sealed_to=["ssh-ed25519 AAAAC3 somebody@somewhere", "age1qqq"]),
     "a later field": at_top(later={"a": [1]}),
     "an earlier moment": at_top(created="2026-01-01T00:00:00+02:00"),

@@ -159,3 +159,8 @@ def test_what_is_no_identity(tmp_path: Path, text: bytes) -> None:
 def test_no_identity_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
         parse_identities(str(tmp_path / "none"))
+
+
+def test_a_key_that_was_copied_with_the_end_of_its_line(tmp_path: Path) -> None:
+    public = age_pair(tmp_path, "one").public
+    assert list(parse_recipients((f"{public}\n",))) == [public]

@@ -10,6 +10,8 @@ import yaml
 from openab_sop.proposals.comparison import differences
 from openab_sop.releases.manifest import Manifest
 
+IMAGES = {"ghcr.io/openabdev/openab-claude:0.8.5": "ghcr.io/openabdev/openab:0.9.0-claude"}
+"""What an image that runs must become."""
 TOML = "[pool]\nmax_sessions = 10\n\n[reactions]\nenabled = true\n"
 
 
@@ -47,7 +49,7 @@ def found(
 ) -> list[str]:
     """The subjects of the findings."""
     old, new = (Manifest.parse(yaml.safe_dump_all(side)) for side in (before, after))
-    return [finding.subject for finding in differences(old, new, live or {})]
+    return [finding.subject for finding in differences(old, new, live or {}, lambda image: IMAGES.get(image, image))]
 
 
 def newer(**over: Any) -> dict[str, Any]:
@@ -72,6 +74,11 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]] =
     "another flavour": (
         [deployment()],
         [deployment(image="ghcr.io/openabdev/openab:0.9.0-codex")],
+        [f"{TEMPLATE}.image"],
+    ),
+    "another version": (
+        [deployment()],
+        [deployment(image="ghcr.io/openabdev/openab:0.9.0-beta.3-claude")],
         [f"{TEMPLATE}.image"],
     ),
     "another registry": ([deployment()], [deployment(image="other/openab:0.9.0-claude")], [f"{TEMPLATE}.image"]),
@@ -134,3 +141,13 @@ def test_values_of_secrets_are_not_shown() -> None:
     old, new = (Manifest.parse(yaml.safe_dump(secret(value))) for value in ("bXktdG9rZW4x", "bXktdG9rZW4y"))
     (finding,) = differences(old, new, {})
     assert (finding.observed, finding.expected) == ("***", "***")
+
+
+def test_what_is_missing_as_a_whole_shows_no_value() -> None:
+    side = {"name": "side", "env": [{"name": "OPENAI_API_KEY", "value": "supersecretvalue12345"}]}
+    before, after = deployment(), newer()
+    before["spec"]["template"]["spec"]["containers"].append(side)
+    old, new = (Manifest.parse(yaml.safe_dump(body)) for body in (before, after))
+    (finding,) = differences(old, new, {}, lambda image: IMAGES.get(image, image))
+    assert finding.expected == "a mapping of env, name"
+    assert "supersecret" not in str(finding)

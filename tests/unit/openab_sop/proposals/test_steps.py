@@ -9,17 +9,19 @@ import yaml
 
 from openab_sop.proposals import steps
 from openab_sop.proposals.document import Document
-from openab_sop.proposals.steps import RunningAgent, Situation, applicable, became
+from openab_sop.proposals.steps import Found, RunningAgent, Situation, applicable, became
 from openab_sop.targets.version import Version
 
 HOST = "ghcr.io/openabdev"
 TOML = '[discord]\nbot_token = "${DISCORD_BOT_TOKEN}"\n\n[agent]\ncommand = "kiro-cli"\ninherit_env = ["KEY"]\n'
 
 
-def situation(*agents: RunningAgent) -> Situation:
+def situation(
+    *agents: RunningAgent, own: dict[str, Any] | None = None, way: tuple[str, str] = ("0.8.5", "0.9.0")
+) -> Situation:
     """0.8.5 that goes to 0.9.0."""
-    version = Version.parse
-    return Situation(version("0.8.5"), version("0.9.0"), "0.8.5", "0.9.0", f"{HOST}/openab", agents)
+    old, new = way
+    return Situation(Version.parse(old), Version.parse(new), old, new, f"{HOST}/openab", agents, own or {})
 
 
 def agent(image: str, key: str = "kiro", configuration: str | None = TOML) -> RunningAgent:
@@ -29,10 +31,10 @@ def agent(image: str, key: str = "kiro", configuration: str | None = TOML) -> Ru
 def became_of(values: dict[str, Any], *agents: RunningAgent) -> tuple[dict[str, Any], list[tuple[str, bool]]]:
     """Values after the step for images, and the keys that moved, with whether an operator has to decide."""
     document = Document(yaml.safe_dump(values))
-    moves = list(steps.unified_images(document, situation(*agents)))
-    again = list(steps.unified_images(document, situation(*agents)))
+    moves = list(steps.images_by_flavour(document, situation(*agents, own=values)))
+    again = list(steps.images_by_flavour(document, situation(*agents, own=values)))
     assert again == [], "a step that is done moves nothing"
-    return yaml.safe_load(str(document)) or {}, [(move.key, move.decide) for move in moves]
+    return document.plain, [(move.key, move.decide) for move in moves]
 
 
 IMAGES: dict[str, tuple[dict[str, Any], RunningAgent, dict[str, Any], list[tuple[str, bool]]]] = {
@@ -97,6 +99,31 @@ IMAGES: dict[str, tuple[dict[str, Any], RunningAgent, dict[str, Any], list[tuple
         {"image": {"tag": "beta"}},
         [],
     ),
+    "a tag of their own": (
+        {"image": {"repository": "mirror:5000/openab", "tag": "acme-7"}},
+        agent("mirror:5000/openab:acme-7"),
+        {"image": {"repository": "mirror:5000/openab", "tag": "acme-7"}}
+        | {"agents": {"kiro": {"image": "mirror:5000/openab:acme-7"}}},
+        [("agents.kiro.image", True)],
+    ),
+    "a digest": (
+        {"agents": {"kiro": {"image": f"{HOST}/openab@sha256:{'1' * 64}"}}},
+        agent(f"{HOST}/openab@sha256:{'1' * 64}"),
+        {"agents": {"kiro": {"image": f"{HOST}/openab@sha256:{'1' * 64}"}}},
+        [],
+    ),
+    "a flavour that OpenAB does not publish": (
+        {"agents": {"kiro": {"image": "mirror:5000/openab-mybot:v4"}}},
+        agent("mirror:5000/openab-mybot:v4"),
+        {"agents": {"kiro": {"image": "mirror:5000/openab-mybot:v4"}}},
+        [],
+    ),
+    "a channel of one agent": (
+        {"agents": {"claude": {"image": f"{HOST}/openab-claude:beta"}}},
+        agent(f"{HOST}/openab-claude:beta", "claude"),
+        {"agents": {"claude": {"image": f"{HOST}/openab:beta-claude"}}},
+        [("agents.claude.image", True)],
+    ),
     "an image of their own": (
         {"agents": {"kiro": {"image": "corp/bot:7"}}},
         agent("corp/bot:7"),
@@ -117,6 +144,23 @@ def test_images_get_the_name_of_the_new_form(
     values: dict[str, Any], running: RunningAgent, expected: dict[str, Any], moved: list[tuple[str, bool]]
 ) -> None:
     assert became_of(values, running) == (expected, moved)
+
+
+@pytest.mark.parametrize("image", ["stable-kiro", "0.9-kiro", "0.9.0-beta.3-kiro", f"x@sha256:{'2' * 64}"])
+def test_what_an_operator_has_edited_is_left_alone(image: str) -> None:
+    """It is found as a difference, and not changed again at each check."""
+    document = Document(f"agents: {{kiro: {{image: 'h/openab:{image}'}}}}")
+    own = {"agents": {"kiro": {"image": "h/openab:0.8.5"}}}
+    assert list(steps.images_by_flavour(document, situation(agent("h/openab:0.8.5"), own=own))) == []
+
+
+def test_a_version_that_an_image_names_is_raised_each_time() -> None:
+    own = {"agents": {"bot": {"image": f"{HOST}/openab:0.9.0-codex"}}, "image": {"tag": "0.9.0"}}
+    document = Document(yaml.safe_dump(own))
+    running = agent(f"{HOST}/openab:0.9.0-codex", "bot")
+    moves = list(steps.images_by_flavour(document, situation(running, own=own, way=("0.9.0", "0.9.1"))))
+    assert document.plain == {"agents": {"bot": {"image": f"{HOST}/openab:0.9.1-codex"}}}
+    assert [move.key for move in moves] == ["image.tag", "agents.bot.image"]
 
 
 def test_the_configuration_that_runs_becomes_part_of_the_values() -> None:
@@ -144,8 +188,8 @@ def test_a_configuration_that_is_not_on_the_cluster_is_to_be_written() -> None:
     [
         ("0.8.5", "0.9.0", ["images by flavour", "config.toml as it is"]),
         ("0.8.5", "0.9.0-beta.2", ["images by flavour"]),
-        ("0.9.0-beta.6", "0.9.0-beta.7", ["config.toml as it is"]),
-        ("0.9.0", "0.10.0-beta.3", []),
+        ("0.9.0-beta.6", "0.9.0-beta.7", ["images by flavour", "config.toml as it is"]),
+        ("0.9.0", "0.10.0-beta.3", ["images by flavour"]),
         ("0.8.1", "0.8.2", []),
     ],
 )
@@ -154,14 +198,27 @@ def test_steps_are_those_between_the_versions(current: str, target: str, names: 
 
 
 @pytest.mark.parametrize(
-    ("path", "where"),
+    ("path", "value", "where", "found"),
     [
-        (("discord", "botToken"), "[discord] bot_token"),
-        (("command",), "[agent] command"),
-        (("inheritEnv",), "[agent] inherit_env"),
-        (("slack", "enabled"), ""),
-        (("discord", "enabled"), ""),
+        (("discord", "botToken"), "secret", "[discord] bot_token", Found.REFERENCE),
+        (("discord", "botToken"), "${DISCORD_BOT_TOKEN}", "[discord] bot_token", Found.SAME),
+        (("command",), "kiro-cli", "[agent] command", Found.SAME),
+        (("command",), "other", "[agent] command", Found.OTHER),
+        (("inheritEnv",), ["KEY"], "[agent] inherit_env", Found.SAME),
+        (("slack", "enabled"), True, "[slack] enabled", Found.NOTHING),
+        (("workspace", 1), "/x", "[workspace] 1", Found.NOTHING),
     ],
 )
-def test_where_a_value_is_in_the_configuration(path: tuple[str, ...], where: str) -> None:
-    assert became(path, TOML) == where
+def test_what_a_configuration_has_in_a_values_place(
+    path: tuple[object, ...], value: object, where: str, found: Found
+) -> None:
+    assert became(path, value, TOML) == (where, found)
+
+
+def test_an_id_is_the_same_as_a_number_and_as_a_text() -> None:
+    toml = '[discord]\nallowed_channels = ["123456789012345678"]\n'
+    assert became(("discord", "allowedChannels"), [123456789012345678], toml)[1] is Found.SAME
+
+
+def test_a_configuration_that_is_no_toml_has_nothing() -> None:
+    assert became(("command",), "x", "= no") == ("[agent] command", Found.NOTHING)
