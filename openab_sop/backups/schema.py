@@ -148,9 +148,7 @@ _MANIFEST: Mapping[str, Check] = {
     "schema": _number(1),
     "tool": _plain(128),
     "name": _matches(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", 63),  # it becomes a label's value
-    "sealed_to": _each(
-        lambda key: isinstance(key, str) and _is_recipient(key.strip())
-    ),  # and no file's name
+    "sealed_to": _each(lambda key: isinstance(key, str) and _is_recipient(key.strip())),  # and no file's name
     "created": _moment,
     "cluster": _plain(253),
     "cluster_also?": _each(_plain(253)),
