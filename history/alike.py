@@ -14,8 +14,8 @@ from history.observe import READ_ELSEWHERE
 from history.pairs import Pair
 from history.standins import REFUSING
 from openab_sop.plans.rules.data import MOVES
-from openab_sop.plans.rules.path import MIGRATIONS
 from openab_sop.targets.version import Version
+from openab_sop.upstream.migrations import MIGRATIONS
 
 Likeness = tuple[object, ...]
 """Equal for steps of which one stands for all."""

@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from history.outcome import AgentFacts
-from openab_sop.agents.workload import CONTAINERS
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import ClusterError, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import run
 from openab_sop.targets.version import Version
+from openab_sop.upstream.charts import CONTAINERS
 
 SETTLE = 25
 """Seconds in which agents have to come up."""

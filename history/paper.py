@@ -18,7 +18,7 @@ from history.outcome import AgentFacts, harms
 from history.pairs import Packed, Pair
 from history.standins import REFUSING
 from history.trial import Tried, needed, rendered
-from openab_sop.agents.workload import CONTAINERS, is_agent
+from openab_sop.agents.workload import is_agent
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ToolError
 from openab_sop.objects import Object, at, part, parts
@@ -27,6 +27,7 @@ from openab_sop.plans.plan import Chart, Key, Plan
 from openab_sop.plans.rules import data
 from openab_sop.releases.manifest import Manifest
 from openab_sop.targets.version import Version
+from openab_sop.upstream.charts import CONTAINERS
 
 _POD = ("spec", "template", "spec")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from openab_sop.agents.agent import Agent
-from openab_sop.agents.workload import CONTAINERS
 from openab_sop.errors import CutOff
+from openab_sop.upstream.charts import CONTAINERS
 
 TOOLS = ("tar", "find", "xargs", "head", "sha256sum", "du")
 """What copying a home needs in the container."""

@@ -12,9 +12,9 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.reference import is_floating
+from openab_sop.upstream.charts import CONTAINERS
 
-CONTAINERS = ("openab", "agent-broker")
-"""Names of an agent's container: the present one, and that of the chart when it still had its former name."""
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 """What of a release keeps pods running."""
 _POD = ("spec", "template", "spec")
@@ -336,24 +336,6 @@ def claims_of(pod: Object) -> dict[str, str]:
 def is_agent(body: Object) -> bool:
     """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
     return any(container.get("name") in CONTAINERS for container in parts(body, *_POD, "containers"))
-
-
-def is_floating(image: str) -> bool:
-    """Tell whether an image's reference may mean another image tomorrow: no digest, and no tag or ``latest``."""
-    return "@" not in image and tag(image) in ("", "latest")
-
-
-def tag(image: str) -> str:
-    """Return the tag of an image's reference; empty if it has none. A registry's port is none."""
-    last = image.partition("@")[0].rpartition("/")[2]
-    return last.partition(":")[2]
-
-
-def repository(image: str) -> str:
-    """Return an image's reference without tag and digest."""
-    plain = image.partition("@")[0]
-    head, slash, last = plain.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
 
 
 def _selector(selector: Object) -> str:

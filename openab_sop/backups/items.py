@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from openab_sop.backups import database
 from openab_sop.errors import SettingsError
+from openab_sop.upstream import homes
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,11 @@ class Item:
         return database.parts(self.path) if self is AUTH else (self.path,)
 
 
-AGENTS = Item("agents", ".kiro/agents")
-STEERING = Item("steering", ".kiro/steering")
-SKILLS = Item("skills", ".kiro/skills")
-HOSTS = Item("hosts.yml", ".config/gh/hosts.yml")
-AUTH = Item("kiro-auth.sqlite3", ".local/share/kiro-cli/data.sqlite3")
+AGENTS = Item(*homes.AGENTS)
+STEERING = Item(*homes.STEERING)
+SKILLS = Item(*homes.SKILLS)
+HOSTS = Item(*homes.HOSTS)
+AUTH = Item(*homes.AUTH)
 ITEMS = (AGENTS, STEERING, SKILLS, HOSTS, AUTH)
 
 HOME = "home"

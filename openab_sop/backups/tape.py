@@ -358,10 +358,10 @@ def _records(text: bytes) -> dict[bytes, bytes]:
     at = 0
     while at < len(text):
         space = text.find(b" ", at, at + 10)
-        length = _decimal(text[at:space]) if space > 0 else 0
-        key, equals, value = text[space + 1 : at + length].partition(b"=")
-        if not equals or value[-1:] != b"\n" or at + length > len(text):
+        end = at + _decimal(text[at:space]) if space > at else at
+        key, equals, value = text[space + 1 : end].partition(b"=")
+        if not at < space < end <= len(text) or not equals or value[-1:] != b"\n":
             raise _damaged("an extended header has a record that is none")
         found[key] = value[:-1]
-        at += length
+        at = end
     return found

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from openab_sop import bounded, temporary
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
-from openab_sop.agents.workload import repository, tag
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.cluster.records import Record
@@ -34,6 +33,7 @@ from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan, Refusal, verbs
 from openab_sop.plans.rules import data
+from openab_sop.reference import repository, tag
 from openab_sop.releases import provenance, rebuild
 from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
 from openab_sop.releases.release import Release

@@ -42,7 +42,7 @@ class Document:
             if self.written_out:
                 text = yaml.dump(plain, Dumper=_Plain, sort_keys=False, allow_unicode=True)
             self._tree = _loaded(text)
-        except (YAMLError, ValueError) as error:
+        except (YAMLError, yaml.YAMLError, ValueError) as error:
             raise SettingsError("the values are not YAML", "fix them, then run again") from error
 
     @property

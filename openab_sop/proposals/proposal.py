@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 from openab_sop import redact, storage
-from openab_sop.agents.workload import CONTAINERS
 from openab_sop.cluster import helm as helms
 from openab_sop.errors import NothingToDo, SettingsError, ToolError
 from openab_sop.objects import Object, at, part
@@ -32,6 +31,7 @@ from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
 from openab_sop.temporary import scratch
 from openab_sop.upstream import images
+from openab_sop.upstream.charts import CONTAINERS
 from openab_sop.verdict import Finding
 
 PAGE = "values.html"

@@ -16,12 +16,13 @@ from enum import StrEnum
 from typing import Any
 
 from openab_sop import bounded
-from openab_sop.agents.workload import tag
 from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, at
 from openab_sop.proposals.document import Document
+from openab_sop.reference import tag
 from openab_sop.targets.version import Version
 from openab_sop.upstream import images
+from openab_sop.upstream.configuration import TEXT
 
 
 @dataclass(frozen=True)
@@ -185,13 +186,13 @@ def verbatim_configuration(values: Document, situation: Situation) -> Iterator[M
     """The chart writes no config.toml any more: the one that runs becomes part of the values, as it is."""
     for agent in situation.agents:
         path = ("agents", agent.key)
-        if values.get(*path, "configToml") or values.get(*path, "configUrl"):
+        if values.get(*path, TEXT) or values.get(*path, "configUrl"):
             continue
-        key = ".".join((*path, "configToml"))
+        key = ".".join((*path, TEXT))
         if agent.configuration is None:
             yield Move(key, "missing", "no config.toml of this agent is known: write it", decide=True)
             continue
-        values.set((*path, "configToml"), agent.configuration.rstrip("\n") + "\n")
+        values.set((*path, TEXT), agent.configuration.rstrip("\n") + "\n")
         yield Move(key, "the config.toml that runs, as it is", "the chart mounts it as it is, and writes none itself")
 
 

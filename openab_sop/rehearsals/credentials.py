@@ -28,7 +28,7 @@ from openab_sop.errors import BackupError
 from openab_sop.rehearsals.needles import Needles
 from openab_sop.rehearsals.placeholders import is_json, neutral, opaque, placeholder
 from openab_sop.storage import CHUNK
-from openab_sop.upstream import logins
+from openab_sop.upstream import homes, logins
 
 ARCHIVE = "neutral.tar"
 WHOLE = 16 << 20
@@ -99,23 +99,11 @@ _TREATMENTS: Mapping[logins.Login, Treat] = {
 }
 """How logins are made harmless that are more than one value after the other."""
 PLACES = (
-    Place("OpenAB's own jobs", ("/.openab/*cron*.toml", "/cronjob.toml"), _emptied),
+    Place("OpenAB's own jobs", homes.JOBS, _emptied),
     *(Place(login.what, login.patterns, _TREATMENTS.get(login, opaque)) for login in logins.LOGINS),
     Place(
         "settings of agents",
-        (
-            *(
-                "/.claude.json",
-                "/.claude/*.json",
-                "/.claude/settings*",
-                "/.codex/config.toml",
-                "/.gemini/settings.json",
-            ),
-            *("/.copilot/*.json", "/.cursor/*.json", "/.kiro/settings/*.json", "/.kiro/agents/*.json", "*/.mcp.json"),
-            *("/.grok/config.toml", "/.hermes/*.yaml", "/.kimi-code/*.toml", "/.config/mimocode/*.json"),
-            *("/.pi/agent/*.json", "/.config/devin/*.json", "/.openab/agent/*.json"),
-            *("*/opencode.json*", "/.config/opencode/*.json*", "/.openab/*.toml", "/config.toml", "*/mcp.json"),
-        ),
+        homes.SETTINGS,
         neutral,
     ),
     Place(

@@ -10,18 +10,17 @@ from pathlib import PurePosixPath
 from openab_sop import redact
 from openab_sop.agents.agent import Agent, Companion, learn_environment, references
 from openab_sop.agents.own_pod import LABEL
-from openab_sop.agents.workload import CONTAINERS, Workload, claims_of, is_agent
+from openab_sop.agents.workload import Workload, claims_of, is_agent
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
 from openab_sop.shown import command
+from openab_sop.upstream.charts import CHARTS, CONTAINERS
 
 _ENDED = ("Succeeded", "Failed")
 """Phases of pods that have no volume any more."""
-CHARTS = ("openab", "agent-broker")
-"""Names of the chart: the present one and its former one."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, PodError
 from openab_sop.restores.volume import Volume
 from openab_sop.shown import command, one_line
+from openab_sop.upstream.homes import UNDOTTED
 from openab_sop.verdict import Finding
 
 VOLATILE = (
@@ -40,8 +41,6 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     ".yaml": lambda text: list(bounded.load_all_yaml(text, "it", any_number=True)),
     ".yml": lambda text: list(bounded.load_all_yaml(text, "it", any_number=True)),
 }
-_UNDOTTED = ("opencode.json",)
-"""Configuration of agents that is not behind a dot."""
 _READ = 'cat -- "$1" || status=$?'
 
 
@@ -268,7 +267,7 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
 
 def _is_configuration(path: str) -> bool:
     """Tell whether a path is of the agents' own configuration, which is behind a dot, and of nobody's project."""
-    return path.startswith(".") or path in _UNDOTTED
+    return path.startswith(".") or path in UNDOTTED
 
 
 def _parse(path: str, data: bytes) -> None:

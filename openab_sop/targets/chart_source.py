@@ -21,14 +21,10 @@ from openab_sop import bounded, storage
 from openab_sop.cluster import helm
 from openab_sop.errors import SettingsError, SourceError, ToolError
 from openab_sop.objects import Object, at, parts
-from openab_sop.releases.release import CHARTS
 from openab_sop.targets import web
 from openab_sop.targets.registry import Registry
 from openab_sop.targets.version import Version, newest_first
-
-DEFAULT = "oci://ghcr.io/openabdev/charts/openab"
-FALLBACK = "https://openabdev.github.io/openab"
-"""OpenAB's classic repository. It may lag behind: it serves only whom asks for it."""
+from openab_sop.upstream.charts import CHARTS, CLASSIC, SOURCE
 
 _OCI = re.compile(r"oci://(?P<host>[\w.:\[\]-]+)/(?P<repository>[a-z0-9][a-z0-9._/-]*)")
 
@@ -69,7 +65,7 @@ def parse(text: str) -> ChartSource:
     try:
         address = urlsplit(text)
     except ValueError as error:
-        raise SettingsError(f"--chart={text} is no address", f"write it as {DEFAULT}, or {FALLBACK}") from error
+        raise SettingsError(f"--chart={text} is no address", f"write it as {SOURCE}, or {CLASSIC}") from error
     if "@" in address.netloc:
         raise SettingsError("--chart holds a user's name or password", "leave it out; helm registry login keeps logins")
     if address.scheme == "oci":
@@ -77,7 +73,7 @@ def parse(text: str) -> ChartSource:
             return Oci(text.rstrip("/"), match["host"], match["repository"])
         raise SettingsError(
             f"--chart={text} is no address of a chart in a registry",
-            f"write it as {DEFAULT}; the version has an option of its own, --target-version",
+            f"write it as {SOURCE}; the version has an option of its own, --target-version",
         )
     if address.scheme in ("https", "http"):
         return Repository(text.rstrip("/"))
@@ -85,9 +81,9 @@ def parse(text: str) -> ChartSource:
         path = Path(text).expanduser().absolute()
         is_there = path.exists()
     except (OSError, ValueError, RuntimeError) as error:  # too long, or of a home that is none
-        raise SettingsError(f"--chart={text[:200]!r} is no path: {error}"[:400], f"write it as {DEFAULT}") from error
+        raise SettingsError(f"--chart={text[:200]!r} is no path: {error}"[:400], f"write it as {SOURCE}") from error
     if not is_there:
-        raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {DEFAULT}, or {FALLBACK}")
+        raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {SOURCE}, or {CLASSIC}")
     return Local(path)
 
 

@@ -16,7 +16,6 @@ from openab_sop.objects import Object
 from openab_sop.targets import web
 from openab_sop.targets.version import Version
 
-DEFAULT = "https://api.github.com/repos/openabdev/openab/releases"
 LARGEST = 4 << 20
 """Bytes of an answer; GitHub allows notes of 125,000 characters."""
 

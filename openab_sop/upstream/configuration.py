@@ -14,6 +14,10 @@ from tomlkit.exceptions import TOMLKitError
 from openab_sop import bounded
 from openab_sop.objects import Object, part
 
+TEXT = "configToml"
+"""The key of an agent's values that holds its config.toml."""
+TOKENS = "envFrom, secretEnv"
+"""The keys that give a token to an agent beside the chart's own."""
 HOOKS = "hooks"
 """The table of what runs at an agent's start and stop."""
 NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "GCE_METADATA_HOST": "127.0.0.1:9"}

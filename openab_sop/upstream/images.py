@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from openab_sop.agents.workload import is_floating, repository, tag
+from openab_sop.reference import is_floating, repository, tag
 
 REPOSITORY = "openab"
 """The last part of the repository that holds every flavour."""

@@ -22,9 +22,9 @@ FORBIDDEN = {
 """What a layer never imports."""
 
 PACKAGES = (
+    "upstream",
     "cluster",
     "agents",
-    "upstream",
     "releases",
     "backups",
     "rollouts",

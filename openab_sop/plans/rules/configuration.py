@@ -14,6 +14,7 @@ from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.rule import blocks, warns
 from openab_sop.shown import command
+from openab_sop.upstream.configuration import TOKENS
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")
@@ -118,7 +119,7 @@ def variable_unset(plan: Plan) -> Iterator[Finding]:
                     f"{new.name}.{variable}",
                     f"{where} asks for it, and the container would not have it",
                     "a variable that is set",
-                    "give the token in the values; or by envFrom, secretEnv",
+                    f"give the token in the values; or by {TOKENS}",
                 )
 
 

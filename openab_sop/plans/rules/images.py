@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from openab_sop.agents.workload import CONTAINERS, Workload
+from openab_sop.agents.workload import Workload
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import blocks, warns
 from openab_sop.upstream import images
+from openab_sop.upstream.charts import CONTAINERS
 from openab_sop.verdict import Finding
 
 

@@ -155,12 +155,18 @@ def test_they_are_rebuilt_from_nothing(story: Story) -> None:
     release.shell("rm ~/workspace/src/new.txt")
     release.kubectl("delete", "namespace", release.namespace, "--wait")
     release.world.kubectl("create", "namespace", release.namespace)
-    refused = release.suites.run("suites/rebuild", f"--namespace={release.namespace}", f"--backup={story.backup}")
+    rebuild = ("suites/rebuild", f"--namespace={release.namespace}", f"--backup={story.backup}")
+    refused = release.suites.run(*rebuild)
+    assert refused.status == 1, refused.output
+    host = f"--accept=host-access:Deployment/{AGENT}.hostPath=/var/tmp"
+    assert f"{host} --reason=TEXT" in refused.output
+    rebuild = (*rebuild, host, "--reason=it had it before")
+    refused = release.suites.run(*rebuild)
     assert refused.status == 1, refused.output
     assert f"PersistentVolumeClaim {READ}: pods of {AGENT} cannot start without it" in refused.output
     assert release.kubectl("get", "deployments,pods,pvc,secrets", "--output=name") == ""
     create(release.world, claim(release.namespace, READ, "sandbox"))  # nobody's backup has it
-    run = release.suites.run("suites/rebuild", f"--namespace={release.namespace}", f"--backup={story.backup}")
+    run = release.suites.run(*rebuild)
     assert run.status == 0, run.output
     assert {name: story.unlike(name) for name in CLAIMS} == {name: [] for name in CLAIMS}
     assert release.kept()

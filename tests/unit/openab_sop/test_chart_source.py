@@ -9,6 +9,7 @@ import pytest
 from openab_sop.errors import SettingsError, SourceError
 from openab_sop.targets import chart_source
 from openab_sop.targets.chart_source import Local, Oci, Repository
+from openab_sop.upstream import charts
 from tests.served import Says, serving
 
 INDEX = """
@@ -25,11 +26,11 @@ entries:
 
 
 def test_what_is_named_is_told_by_its_shape(tmp_path: Path) -> None:
-    assert chart_source.parse(chart_source.DEFAULT) == Oci(chart_source.DEFAULT, "ghcr.io", "openabdev/charts/openab")
+    assert chart_source.parse(charts.SOURCE) == Oci(charts.SOURCE, "ghcr.io", "openabdev/charts/openab")
     assert chart_source.parse("oci://[::1]:5000/a/openab/") == Oci(
         "oci://[::1]:5000/a/openab", "[::1]:5000", "a/openab"
     )
-    assert chart_source.parse(f"{chart_source.FALLBACK}/") == Repository(chart_source.FALLBACK)
+    assert chart_source.parse(f"{charts.CLASSIC}/") == Repository(charts.CLASSIC)
     assert chart_source.parse(str(tmp_path)) == Local(tmp_path)
 
 

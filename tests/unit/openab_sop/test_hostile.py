@@ -57,6 +57,13 @@ def member(name: str = "./a", content: bytes = b"", pax: dict[str, str] | None =
     return head + content + bytes(-len(content) % 512) + bytes(10240)
 
 
+def extended(records: bytes) -> bytes:
+    """An extended header with whatever stands in its records."""
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.type, info.size = tarfile.XHDTYPE, len(records)
+    return info.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+
+
 # Streams.
 
 
@@ -140,6 +147,13 @@ def test_holes_of_many_files_are_added_up(archive: Archive, monkeypatch: pytest.
     assert len(appended(archive, holey(1 << 19, []) * 2 + bytes(10240))) == 2
     with pytest.raises(BackupError, match="bytes of holes together"):
         appended(archive, holey(1 << 19, []) * 3 + bytes(10240))
+
+
+@pytest.mark.parametrize("records", [b"9 a=bcde\nnolength", b"9 a=bcde\n 9 a=b\n", b"9 a=bcde\n0 a=b\n", b"99 a=b\n"])
+def test_records_of_a_header_that_lead_nowhere(archive: Archive, records: bytes) -> None:
+    """A record without a length was read again and again, for ever, where another stood before it."""
+    with pytest.raises(BackupError, match="has a record that is none"):
+        appended(archive, extended(records) + member())
 
 
 def test_holes_stay_holes_where_a_file_is_taken_out(archive: Archive, tmp_path: Path) -> None:

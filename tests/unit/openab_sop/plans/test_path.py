@@ -6,6 +6,7 @@ import pytest
 
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules import path
+from openab_sop.upstream.migrations import Migration
 from tests.unit.openab_sop.plans.drawn import drawn, told
 
 
@@ -36,7 +37,7 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
 @pytest.fixture(autouse=True)
 def one_migration(monkeypatch: pytest.MonkeyPatch) -> None:
     """One version asked for something, whatever the project's own have asked for."""
-    monkeypatch.setattr(path, "MIGRATIONS", (path.Migration("0.5.0", "keys were renamed"),))
+    monkeypatch.setattr(path, "MIGRATIONS", (Migration("0.5.0", "keys were renamed"),))
 
 
 @pytest.mark.parametrize(("plan", "found"), CASES.values(), ids=CASES)

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from openab_sop.agents.workload import Workload, is_floating, repository, tag
+from openab_sop.agents.workload import Workload
+from openab_sop.reference import is_floating, repository, tag
 from tests.unit.openab_sop.plans.drawn import AGENT, HOME, TOKEN, deployment, thing, variable
 
 DIGEST = f"sha256:{'a' * 64}"
