@@ -16,7 +16,7 @@ from openab_sop.agents import ownership
 from openab_sop.agents.agent import trouble
 from openab_sop.backups import backup, coverage, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
-from openab_sop.backups.backup import Backup, Manifest, StoredFile, files_below
+from openab_sop.backups.backup import PREFIX, Backup, Manifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
 from openab_sop.backups.kept_objects import is_clusters_own, is_helms_own
 from openab_sop.backups.partial import Partial
@@ -275,7 +275,8 @@ class Draft:
             BackupError: the disk is full, the store cannot be used, or it was not judged to be sound.
         """
         sound = self._sound
-        Manifest.parse(sound.as_json(), self._created.path)  # what could not be read again does not get a name
+        named = replace(sound, name=f"{PREFIX}0")  # any name: what could not be read again does not get one
+        Manifest.parse(named.as_json(), self._created.path)
         if self._store:
             return remote.upload(self._store, self._created.path, sound, self._journal, progress, self._sign)
         return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json(), self._sign))
