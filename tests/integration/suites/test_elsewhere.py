@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -135,6 +136,33 @@ def test_a_flipped_bit_is_named(remote: Remote, first: tuple[Run, str]) -> None:
     remote.s3.flip(f"root/{first[1]}/values.yaml", 5)
     assert run.status == 1
     assert "values.yaml: its content has changed" in run.output
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "encrypted"])
+def test_what_somebody_has_put_into_the_bucket_is_named_and_not_written(
+    remote: Remote, tmp_path: Path, sealed: bool
+) -> None:
+    """Issue 14: whoever may write there can put a Secret beside a backup, and encrypt it to the public key."""
+    identity = _age.x25519.Identity.generate()
+    (tmp_path / "key").write_text(f"{identity}\n")
+    recipient, key = f"--encrypt-to={identity.to_public()}", f"--identity={tmp_path / 'key'}"
+    theirs = remote.at("open-to-others-sealed" if sealed else "open-to-others")
+    made = theirs.tiny.attempt(*([recipient, key] if sealed else []))
+    assert made.status == 0, made.output
+    (name,) = {path.split("/")[1] for path in remote.s3.objects(f"{theirs.suites.url.rpartition('/')[2]}/")}
+    about = {"name": "evil", "namespace": remote.tiny.namespace}
+    evil = json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": about, "data": {}}).encode()
+    content = _age.encrypt(evil, [identity.to_public()]) if sealed else evil
+    file = f"secret-evil.yaml{'.age' if sealed else ''}"
+    remote.s3.put(f"{theirs.suites.url.rpartition('/')[2]}/{name}/{file}", content)
+    url, more = f"--backup={theirs.suites.url}/{name}", ([key] if sealed else [])
+    verified = theirs.verify(name, *more)
+    where = f"--namespace={remote.tiny.namespace}"
+    restored = theirs.suites.run("suites/restore", where, url, "--items=secret", "--yes", *more)
+    for run in (verified, restored):
+        assert run.status == 1, run.output
+        assert f"{file}: it is there, and backup.json does not list it" in run.output
+    assert remote.tiny.kubectl("get", "secret", "evil", "--ignore-not-found", "--output=name") == ""
 
 
 def test_the_next_takes_what_is_unchanged_and_outlives_the_first(remote: Remote, first: tuple[Run, str]) -> None:
