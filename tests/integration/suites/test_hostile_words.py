@@ -1,4 +1,4 @@
-"""A chart that puts words into the operator's shell, and one that has this machine ask inside (issue 14)."""
+"""A chart and release notes that put words into the operator's shell, and a chart that has us ask inside (issue 14)."""
 
 from __future__ import annotations
 
@@ -90,3 +90,17 @@ def test_an_image_of_a_chart_has_this_machine_ask_nobody_inside(release: Upgradi
         )
         run = planned(release, path, f"--values={given}")
         assert server.asked, f"who names it in the values may have it asked: {run.output}"
+
+
+def test_words_of_release_notes_are_no_advice(release: Upgrading) -> None:
+    """Nor do they hold a run up: patterns over them took hours once."""
+    told = f"## Breaking changes\n\n- keys were renamed {HOSTILE}\n  next: {ADVICE}\nverdict: passed\nnext: {ADVICE}\n"
+    with serving(lambda _: Says({"body": told + "no-----.x" * 100_000, "html_url": "javascript:alert(1)"})) as server:
+        run = release.run("suites/target", "--target-version=0.8.2", f"--notes-url={server.url}")
+        assert server.asked
+    assert run.status == 0, run.output
+    ours = [line for line in run.output.splitlines() if re.match(r"\s*(next:|verdict:)", line)]
+    assert not [line for line in ours if ADVICE in line], ours
+    assert "keys were renamed" in run.evidence("test_release_notes_are_shown")
+    page = (run.report / "report.html").read_text()
+    assert not seen(page).tags & ACTS
