@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
-from openab_sop.errors import BackupError
+from openab_sop import names
+from openab_sop.errors import BackupError, InvalidName
 from openab_sop.shown import harmless, one_line
 
 Check = Callable[[Any], bool]
@@ -72,7 +74,7 @@ def is_below(path: Any) -> bool:
 
 def is_name(text: Any) -> bool:
     """Tell whether a text may be the name of most Kubernetes objects: an RFC 1123 subdomain."""
-    return isinstance(text, str) and len(text) <= 253 and _NAME.fullmatch(text) is not None
+    return _named(names.subdomain)(text)
 
 
 def _fields(where: str, item: Any, checks: Mapping[str, Check]) -> None:
@@ -98,6 +100,17 @@ def _items(body: Mapping[str, Any], name: str) -> list[Any]:
 def _matches(pattern: str, most: int) -> Check:
     compiled = re.compile(pattern)
     return lambda value: isinstance(value, str) and len(value) <= most and compiled.fullmatch(value) is not None
+
+
+def _named(rule: Callable[[object, str], str]) -> Check:
+    """What a rule of ``names`` lets pass, if it is a text."""
+
+    def holds(value: Any) -> bool:
+        with suppress(InvalidName):
+            return isinstance(value, str) and rule(value, "") == value
+        return False
+
+    return holds
 
 
 def _plain(most: int) -> Check:
@@ -141,21 +154,19 @@ def _is_recipient(key: str) -> bool:
     return _plain(8192)(key) and key.startswith(("age1", "ssh-"))
 
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _IDENTIFIER = r"[0-9A-Za-z.-]+"
 
 _MANIFEST: Mapping[str, Check] = {
     "schema": _number(1),
     "tool": _plain(128),
-    "name": _matches(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", 63),  # it becomes a label's value
+    "name": _named(names.label_value),  # it becomes one
     "sealed_to": _each(lambda key: isinstance(key, str) and _is_recipient(key.strip())),  # and no file's name
     "created": _moment,
     "cluster": _plain(253),
     "cluster_also?": _each(_plain(253)),
     "context": _plain(4096),
-    "namespace": _matches(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", 63),
-    # helm/helm, pkg/chart/v2/util/validate_name.go
-    "release": lambda value: is_name(value) and len(value) <= 53,
+    "namespace": _named(names.label),
+    "release": _named(names.release),
     "revision": _number(1),
     "chart": _matches(r"[A-Za-z0-9][-A-Za-z0-9._]*", 250),
     "version": _matches(rf"v?\d+(\.\d+){{0,2}}(-{_IDENTIFIER})?(\+{_IDENTIFIER})?", 128),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from openab_sop import bounded, temporary
+from openab_sop import bounded
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
 from openab_sop.cluster import helm as helms
@@ -82,9 +82,8 @@ class Survey:
     def _added(self) -> dict[Key, tuple[str, ...]]:
         """What of the release its own chart does not make."""
         release = self.release
-        with temporary.scratch() as scratch:
-            chart, values = scratch / "current.tgz", scratch / "values.yaml"
-            chart.write_bytes(rebuild.chart_archive(self._record))
+        with rebuild.packed_chart(self._record) as chart:
+            values = chart.with_name("values.yaml")
             values.touch(mode=0o600)
             values.write_text(self._values)
             return provenance.additions(
@@ -129,11 +128,9 @@ class Survey:
         """
         release = self.release
         drawn = replace(self._present, target=chart_of(archive))
-        with temporary.scratch() as scratch:
-            current = scratch / "current.tgz"
-            current.write_bytes(rebuild.chart_archive(self._record))
+        with rebuild.packed_chart(self._record) as current:
             try:
-                rendered, refused = self._render(archive, scratch)
+                rendered, refused = self._render(archive, current.parent)
             except ToolError as error:
                 return replace(drawn, unrenderable=error.problem)
             own: Object = bounded.load_yaml(self._values, "what helm says of the release's values") or {}

@@ -21,6 +21,8 @@ Live = Mapping[tuple[str, str], str]
 _NAMED_BY = {"volumeMounts": "mountPath"}
 """What names the entries of a list; ``name`` for all others."""
 _OF_THE_VERSION = {"labels": ("helm.sh/chart", "app.kubernetes.io/version"), "annotations": ("checksum/",)}
+FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
+"""The next step of every difference."""
 _SHOWN = 200
 """Characters of a value that a finding quotes."""
 _NOTHING = object()
@@ -42,16 +44,13 @@ def differences(
     for key in {**old, **new}:
         subject, secret = "/".join(key), key[0] == "Secret"
         if key not in new:
-            yield Finding(subject, "the target does not have it", "it is there, as now", _FIX)
+            yield Finding(subject, "the target does not have it", "it is there, as now", FIX)
         elif key not in old:
-            yield Finding(subject, "the target has it", "it is not there, as now", _FIX)
+            yield Finding(subject, "the target has it", "it is not there, as now", FIX)
         else:
             for path, was, would in _differing(old[key], new[key]):
                 hidden = secret or any(is_secret_name(name) for name in path)
-                yield Finding(f"{subject}:{'.'.join(path)}", _quoted(would, hidden), _quoted(was, hidden), _FIX)
-
-
-_FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
+                yield Finding(f"{subject}:{'.'.join(path)}", _quoted(would, hidden), _quoted(was, hidden), FIX)
 
 
 def parsed(text: str) -> Object | None:

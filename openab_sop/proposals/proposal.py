@@ -13,6 +13,7 @@ from typing import cast
 
 from openab_sop import redact, storage
 from openab_sop.cluster import helm as helms
+from openab_sop.cluster.records import Record
 from openab_sop.errors import NothingToDo, SettingsError, ToolError
 from openab_sop.objects import Object, at, part
 from openab_sop.plans.effects import probe
@@ -29,7 +30,6 @@ from openab_sop.rule import Harm, Harms, blocks, weighed
 from openab_sop.shown import command
 from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
-from openab_sop.temporary import scratch
 from openab_sop.upstream import images
 from openab_sop.upstream.charts import CONTAINERS
 from openab_sop.verdict import Finding
@@ -72,16 +72,20 @@ class Proposal:
     _harms: Harms | None = None
 
     @cached_property
-    def _record(self) -> tuple[Manifest, Object, bytes]:
-        """The release as Helm's record has it: objects, values, chart."""
-        record = self.release.helm.record(self.release.name, self.release.revision)
-        return Manifest.parse(record.manifest).parted()[0], record.values, rebuild.chart_archive(record)
+    def _record(self) -> Record:
+        """The release as Helm's record has it."""
+        return self.release.helm.record(self.release.name, self.release.revision)
+
+    @cached_property
+    def _before(self) -> Manifest:
+        """Its objects."""
+        return Manifest.parse(self._record.manifest).parted()[0]
 
     @cached_property
     def _live(self) -> Live:
         """The texts of the release's ConfigMaps as they are on the cluster; what is secret in them is masked."""
         found: dict[tuple[str, str], str] = {}
-        for item in self._record[0].of_kind("ConfigMap"):
+        for item in self._before.of_kind("ConfigMap"):
             if body := self.release.cluster.find("ConfigMap", item.name):
                 found |= {(item.name, key): text for key, text in part(body, "data").items()}
         for text in found.values():
@@ -99,19 +103,19 @@ class Proposal:
             app=target.app or str(target.version),
             repository=str(part(helms.defaults(self.chart), "image").get("repository") or ""),
             agents=tuple(self._agents()),
-            own=self._record[1],
+            own=self._record.values,
         )
 
     @property
     def _app(self) -> str:
-        labels = (part(w.body, "metadata", "labels") for w in self._record[0].workloads if w.is_agent)
+        labels = (part(w.body, "metadata", "labels") for w in self._before.workloads if w.is_agent)
         named = (str(found.get("app.kubernetes.io/version") or "") for found in labels)
         return next(filter(None, named), self.release.version)
 
     @property
     def _differs(self) -> bool:
         """Whether the operator's file says something else than what the release runs with."""
-        return self.given.given and self.given.digest != digest_of(self._record[1])
+        return self.given.given and self.given.digest != digest_of(self._record.values)
 
     def _agents(self) -> Iterator[RunningAgent]:
         """The agents that run, and those that the operator's file adds, each with the configuration that it is to have.
@@ -119,7 +123,7 @@ class Proposal:
         That is the one on the cluster; or, where the file says otherwise than the record, what the current chart makes
         of the file.
         """
-        recorded = dict(_configurations(self._record[0]))
+        recorded = dict(_configurations(self._before))
         asked = dict(_configurations(self._asked)) if self._differs else recorded
         for key, (image, name, text) in {**asked, **recorded}.items():
             live = self._live.get((name, CONFIGURATION), text)
@@ -130,9 +134,7 @@ class Proposal:
     @cached_property
     def _asked(self) -> Manifest:
         """What the current chart makes of the operator's file; nothing if it does not take it."""
-        with scratch() as directory:
-            current = directory / "current.tgz"
-            current.write_bytes(self._record[2])
+        with rebuild.packed_chart(self._record) as current:
             try:
                 rendered = self.release.helm.template(self.release.name, current, self.given.text)
             except ToolError:
@@ -163,7 +165,7 @@ class Proposal:
         if self._differs:
             why = "it is not what the release runs with: what it changes is found as a difference"
             yield Move("--values", "counts, in place of Helm's record", why, decide=True)
-        for item in self._record[0].of_kind("ConfigMap"):
+        for item in self._before.of_kind("ConfigMap"):
             for key, text in part(item.body, "data").items():
                 live = self._live.get((item.name, key))
                 if live is not None and live.rstrip() != str(text).rstrip():
@@ -174,17 +176,14 @@ class Proposal:
 
     def _without_effect(self, document: Document) -> Iterator[Move]:
         """Remove what has an effect now and would have none: tried by rendering with and without each value."""
-        _, own, archive = self._record
         proposed = document.plain
         try:
             self.release.helm.template(self.release.name, self.chart, str(document))
         except ToolError:  # nothing can be told of a value where nothing can be rendered: the comparison says why
             return
         texts = {agent.key: agent.configuration or "" for agent in self.situation.agents}
-        with scratch() as directory:
-            current = directory / "current.tgz"
-            current.write_bytes(archive)
-            found = probe(self.release.helm, self.release.name, (current, own), (self.chart, proposed))
+        with rebuild.packed_chart(self._record) as current:
+            found = probe(self.release.helm, self.release.name, (current, self._record.values), (self.chart, proposed))
         for effect in found:
             if effect.before and not effect.after:
                 value = at(cast(Object, proposed), *effect.path)
@@ -204,10 +203,12 @@ class Proposal:
         try:
             rendered = self.release.helm.template(self.release.name, self.chart, text)
         except ToolError as error:
-            found: tuple[Finding, ...] = (Finding(self.out.name, error.problem, "values that the chart renders", _FIX),)
+            found: tuple[Finding, ...] = (
+                Finding(self.out.name, error.problem, "values that the chart renders", comparison.FIX),
+            )
         else:
             target = Manifest.parse(rendered, RENDERED).parted()[0]
-            found = tuple(comparison.differences(self._record[0], target, self._live, self._image))
+            found = tuple(comparison.differences(self._before, target, self._live, self._image))
         version = (str(self.situation.target),)
         harms = weighed((Harm(NOT_EQUAL, one, version) for one in found), self.accepted, "comparison")
         self._harms = Harms(harms)
@@ -249,9 +250,6 @@ class Proposal:
             return self.out
         storage.write(self.out, text)
         return self.out
-
-
-_FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
 
 
 def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> Move:

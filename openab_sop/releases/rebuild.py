@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 import tarfile
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 
+from openab_sop import temporary
 from openab_sop.cluster.kube import MANAGER
 from openab_sop.cluster.records import Record
 from openab_sop.errors import BackupError
@@ -31,6 +34,19 @@ _BOUND = ("volumeName", "dataSource", "dataSourceRef", "storageClassName")
 HELMS_LABEL = {"app.kubernetes.io/managed-by": "Helm"}
 """The label that Helm puts on each object."""
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+@contextmanager
+def packed_chart(record: Record) -> Generator[Path]:
+    """Give the chart of a release record as an archive in a private directory of its own, for as long as it is needed.
+
+    Raises:
+        BackupError: as ``chart_archive`` has it.
+    """
+    with temporary.scratch() as directory:
+        path = directory / "current.tgz"
+        path.write_bytes(chart_archive(record))
+        yield path
 
 
 def chart_archive(record: Record) -> bytes:

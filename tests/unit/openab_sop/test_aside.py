@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,6 @@ _age: Any = pyrage
 BACKUP = "openab-backup-20260101-000000"
 ABOUT = Aside("/etc/kube config", "prod", "bots", "openab", "openab-kiro", "openab", "/home/agent", BACKUP, 1)
 PRECIOUS = "written since"
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.jsonl")
-    yield journal
-    journal.close()
 
 
 def taken(root: Path, journal: Journal, about: Aside = ABOUT, recipients: tuple[str, ...] = ()) -> tuple[Path, Aside]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,14 +21,6 @@ from openab_sop.redact import mask
 from tests.unit.openab_sop.stored import AGENT, flip, made, written
 
 OLD, NEW, NEWEST = (f"openab-backup-2026010{day}-000000" for day in (1, 2, 3))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A journal outside the root."""
-    journal = Journal(tmp_path / "journal.jsonl")
-    yield journal
-    journal.close()
 
 
 @pytest.fixture

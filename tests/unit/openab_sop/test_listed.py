@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,13 +27,6 @@ ARCHIVE = f"{AGENT}/{HOME}"
 @pytest.fixture
 def backup(tmp_path: Path) -> Backup:
     return made(tmp_path)
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.jsonl")
-    yield journal
-    journal.close()
 
 
 def quiet(*_: object) -> None:

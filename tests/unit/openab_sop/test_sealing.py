@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,13 +41,6 @@ def ssh_pair(directory: Path, kind: str, passphrase: str = "") -> Pair:
     path = directory / f"id_{kind}"
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", path], check=True)
     return Pair(path.with_suffix(".pub").read_text().strip(), path)
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.jsonl")
-    yield journal
-    journal.close()
 
 
 def sealed(root: Path, *recipients: str) -> Backup:

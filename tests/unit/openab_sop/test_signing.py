@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +22,6 @@ from openab_sop.errors import BackupError, SettingsError
 from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import made, written
 from tests.unit.openab_sop.test_sealing import ssh_pair
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.jsonl")
-    yield journal
-    journal.close()
 
 
 @pytest.fixture
