@@ -28,7 +28,7 @@ from tests.line import Line, Request, line
 from world import World
 
 SEED = int(os.environ.get("OPENAB_SEED", "20261127"))
-TRIALS = int(os.environ.get("OPENAB_BREAKS", "18"))
+TRIALS = int(os.environ.get("OPENAB_BREAKS", "30"))
 LONGEST = float(os.environ.get("OPENAB_LONGEST", "4"))
 """Seconds that the line is away, at most."""
 RELEASES = 3
