@@ -277,7 +277,7 @@ def test_a_bad_version_is_left_on_purpose_and_rolled_back_days_later(release: Up
     target = ("suites", "--target-version=0.9.0-migration-fails.1", "--approval=auto")
     stopped = release.run(*target, "--on-failure=stop")
     assert (stopped.status, release.chart()) == (15, "0.9.0-migration-fails.1 deployed"), stopped.output
-    assert not release.ready()
+    assert release.crashed()
     back = release.run("suites/rollback")
     assert back.status == 0, back.output
     assert back.verdicts()["test_data_are_restored"] == "passed"

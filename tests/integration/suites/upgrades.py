@@ -74,6 +74,12 @@ class Upgrading:
         items = json.loads(self.kubectl("get", "deployments", "--output=json"))["items"]
         return all(d["status"].get("readyReplicas", 0) == d["spec"]["replicas"] > 0 for d in items)
 
+    def crashed(self) -> bool:
+        """Whether a container has ended by itself. One that crashes again and again is ready for moments in between."""
+        pods = json.loads(self.kubectl("get", "pods", "--output=json"))["items"]
+        states = [state for pod in pods for state in pod["status"].get("containerStatuses", [])]
+        return any(state["restartCount"] or "terminated" in state["state"] for state in states)
+
     def image(self, agent: str = AGENT) -> str:
         """The tag of the image that runs."""
         selector = f"--selector=app.kubernetes.io/component={agent.removeprefix('openab-')}"
