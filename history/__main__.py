@@ -3,6 +3,7 @@
     python -m history pack CLONE DIR           package the chart as it was at each tag of a clone
     python -m history walk DIR VALUES          plan every step with every values file, on the sandbox
     python -m history walk DIR VALUES --run    and upgrade really, with plain helm, to compare
+    python -m history walk DIR VALUES --proposed    with the values that suites/values proposes
 
 A walk that was cut short goes on where it was. Verdicts are asked anew of the plans that are kept, so that a change
 of a rule needs no new walk; ``--redraw`` draws the plans anew.
@@ -50,6 +51,7 @@ def main() -> int:
     walking.add_argument("values", type=Path, help="a directory of values files")
     walking.add_argument("--run", action="store_true", help="upgrade really")
     walking.add_argument("--paper", action="store_true", help="only by what charts render to, without the cluster")
+    walking.add_argument("--proposed", action="store_true", help="with the values that suites/values proposes")
     walking.add_argument("--kinds", default=",".join(KINDS), help="kinds of steps, separated by commas")
     walking.add_argument("--cases", default="", help="names of values files, separated by commas; all by default")
     walking.add_argument("--jobs", type=int, default=3, help="steps that are tried at once")
@@ -66,7 +68,8 @@ def main() -> int:
     kept = arguments.kept or status.state / "history"
     helm = RememberingHelm(Cluster(kubeconfig.resolve(None, None, "default")), kept / "renderings")
     helm.renderings.mkdir(mode=0o700, parents=True, exist_ok=True)
-    record = Record(kept / ("paper" if arguments.paper else "sandbox"))
+    where = "paper" if arguments.paper else "sandbox"
+    record = Record(kept / (f"{where}-proposed" if arguments.proposed else where))
     charts = [Packed.at(archive) for archive in sorted(arguments.charts.glob("*.tgz"))]
     wanted: list[str] = arguments.cases.split(",") if arguments.cases else []
     cases = [case for case in read(arguments.values) if not wanted or case.name in wanted]
@@ -74,12 +77,12 @@ def main() -> int:
     first = firsts(steps)
     todo = [step for step in first.values() if arguments.redraw or not record.is_known(*step, really=arguments.run)]
     if arguments.paper:
-        write_down(record, helm, todo, arguments.jobs)
+        write_down(record, helm, todo, arguments.jobs, converted=arguments.proposed)
     elif todo:
         world = World(box)
         world.publish(print)
-        provide(box, world.chat_url, helm, todo)
-        walk(record, helm, todo, arguments.jobs, really=arguments.run)
+        provide(box, world.chat_url, helm, sides(helm, todo, converted=arguments.proposed))
+        walk(record, trials(todo, helm.renderings, really=arguments.run, converted=arguments.proposed), arguments.jobs)
     return report(record, steps, first)
 
 
@@ -109,18 +112,26 @@ def begun(helm: Helm, steps: Sequence[Pair], cases: Sequence[Case]) -> list[Step
     return [(pair, case) for pair, case in fitting if possible[(pair.before.label, case.name)]]
 
 
-def provide(box: Sandbox, chat_url: str, helm: Helm, steps: Sequence[Step]) -> None:
-    """Load stand-ins for all images that the steps will ask for."""
-    sides = {(side.label, case.name): (side, case) for pair, case in steps for side in (pair.before, pair.after)}
+def sides(helm: Helm, steps: Sequence[Step], *, converted: bool) -> list[tuple[Packed, Case]]:
+    """Return each chart of the steps with the values that it will be rendered with."""
+    found = {(pair.before.label, case.text): (pair.before, case) for pair, case in steps}
+    for pair, case in steps:
+        text = paper.converted_values(helm, pair, case).values.text if converted else case.text
+        found[(pair.after.label, text)] = (pair.after, replace(case, text=text))
+    return list(found.values())
+
+
+def provide(box: Sandbox, chat_url: str, helm: Helm, rendered: Sequence[tuple[Packed, Case]]) -> None:
+    """Load stand-ins for all images that charts ask for with values."""
 
     def named(side: tuple[Packed, Case]) -> set[str]:
         return images(helm, *side)
 
     with ThreadPoolExecutor() as several:
-        standins.load(box, set[str]().union(*several.map(named, sides.values())), chat_url, print)
+        standins.load(box, set[str]().union(*several.map(named, rendered)), chat_url, print)
 
 
-def walk(record: Record, helm: RememberingHelm, steps: Sequence[Step], jobs: int, *, really: bool) -> None:
+def walk(record: Record, tried: Sequence[Trial], jobs: int) -> None:
     """Try steps, several at once, and keep what is seen."""
 
     def attempt(trial: Trial) -> None:
@@ -135,27 +146,30 @@ def walk(record: Record, helm: RememberingHelm, steps: Sequence[Step], jobs: int
             print(f"{trial.pairs[0].label} [{trial.case.name}]: {error}", flush=True)
 
     with ThreadPoolExecutor(jobs) as several:
-        list(several.map(attempt, trials(steps, helm.renderings, really=really)))
+        list(several.map(attempt, tried))
 
 
-def write_down(record: Record, helm: Helm, steps: Sequence[Step], jobs: int) -> None:
+def write_down(record: Record, helm: Helm, steps: Sequence[Step], jobs: int, *, converted: bool) -> None:
     """Go steps on paper, and keep what would become of them."""
 
     def attempt(step: Step) -> None:
-        record.note(*step, paper.tried(helm, *step))
+        record.note(*step, paper.tried(helm, *step, converted=converted))
 
     with ThreadPoolExecutor(jobs) as several:
         list(several.map(attempt, steps))
 
 
-def trials(steps: Sequence[Step], renderings: Path, *, really: bool) -> list[Trial]:
+def trials(steps: Sequence[Step], renderings: Path, *, really: bool, converted: bool) -> list[Trial]:
     """Return what has to be installed: each step by itself if it is gone, else once what several begin with."""
     if really:
-        return [Trial((pair,), case, really, renderings) for pair, case in steps]
+        return [Trial((pair,), case, really, renderings, converted) for pair, case in steps]
     grouped: dict[tuple[str, str], list[Step]] = {}
     for pair, case in steps:
         grouped.setdefault((pair.before.label, case.name), []).append((pair, case))
-    return [Trial(tuple(pair for pair, _ in group), group[0][1], really, renderings) for group in grouped.values()]
+    return [
+        Trial(tuple(pair for pair, _ in group), group[0][1], really, renderings, converted)
+        for group in grouped.values()
+    ]
 
 
 def report(record: Record, steps: Sequence[Step], first: Mapping[tuple[object, str], Step]) -> int:
@@ -169,7 +183,7 @@ def report(record: Record, steps: Sequence[Step], first: Mapping[tuple[object, s
 
 def _row(record: Record, pair: Pair, case: Case) -> Row | None:
     plan = record.plan(pair, case)
-    return Row.of(pair, case, plan, record.harms(pair, case)) if plan else None
+    return Row.of(pair, case, plan, record.harms(pair, case), record.unproved(pair, case)) if plan else None
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from history.observe import READ_ELSEWHERE
 from history.pairs import Pair
 from history.standins import REFUSING
 from openab_sop.plans.rules.data import MOVES
+from openab_sop.proposals.steps import STEPS
 from openab_sop.targets.version import Version
 from openab_sop.upstream.migrations import MIGRATIONS
 
@@ -32,6 +33,7 @@ def likeness(pair: Pair) -> Likeness:
         *(since for since, _ in READ_ELSEWHERE.values()),
         *(m.since for m in MOVES),
         *(m.version for m in MIGRATIONS),
+        *(str(step.since) for step in STEPS),
     ]
     return (
         *(_sources(side.archive) for side in sides),

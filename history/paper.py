@@ -16,6 +16,7 @@ from history.cases import Case
 from history.observe import READ_ELSEWHERE
 from history.outcome import AgentFacts, harms
 from history.pairs import Packed, Pair
+from history.proposed import Proposed, propose
 from history.standins import REFUSING
 from history.trial import Tried, needed, rendered
 from openab_sop.agents.workload import is_agent
@@ -25,7 +26,9 @@ from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Chart, Key, Plan
 from openab_sop.plans.rules import data
+from openab_sop.proposals.running import Running
 from openab_sop.releases.manifest import Manifest
+from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version
 from openab_sop.upstream.charts import CONTAINERS
 
@@ -34,8 +37,11 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 Objects = dict[Key, Object]
 
 
-def tried(helm: Helm, pair: Pair, case: Case) -> Tried:
+def tried(helm: Helm, pair: Pair, case: Case, *, converted: bool = False) -> Tried:
     """Draw the plan of a step, and tell what would become of it.
+
+    Args:
+        converted: whether to go it with the values that ``suites/values`` proposes.
 
     Raises:
         NoStart: its first chart cannot be rendered.
@@ -43,29 +49,38 @@ def tried(helm: Helm, pair: Pair, case: Case) -> Tried:
     before = rendered(helm, pair.before, case)
     prepared = {(str(body["kind"]), str(body["metadata"]["name"])): body for body in needed(before)}
     old = prepared | _objects(before)
+    proposed = converted_values(helm, pair, case) if converted else Proposed(TargetValues(case.text))
+    values, text, unproved = proposed.tree, proposed.values.text, proposed.unproved
     plan = Plan(
         release=case.release,
         namespace="nowhere",
         status="deployed",
         current=_chart(pair.before),
         target=_chart(pair.after),
-        values=case.values,
+        values=values,
         before=before,
         after=Manifest(()),
         live=old,
     )
     try:
-        after = Manifest.parse(helm.template(case.release, pair.after.archive, case.text))
+        after = Manifest.parse(helm.template(case.release, pair.after.archive, text))
     except ToolError as refused:
-        return Tried(replace(plan, unrenderable=refused.problem), (f"helm: {refused.problem}",))
+        return Tried(replace(plan, unrenderable=refused.problem), (f"helm: {refused.problem}",), unproved)
     plan = replace(
         plan,
         after=after,
-        effects=probe(helm, case.release, (pair.before.archive, case.values), (pair.after.archive, case.values)),
+        effects=probe(helm, case.release, (pair.before.archive, case.values), (pair.after.archive, values)),
     )
     own = frozenset(case.files)
     plan = replace(plan, present={name: own & set(paths) for name, paths in data.asked(plan).items()})
-    return Tried(plan, tuple(_outcome(pair, case, before, after, prepared)))
+    return Tried(plan, tuple(_outcome(pair, case, before, after, prepared)), unproved)
+
+
+def converted_values(helm: Helm, pair: Pair, case: Case) -> Proposed:
+    """Propose values for a step, from what its first chart renders to; raises NoStart as ``tried`` does."""
+    chart, manifest = pair.before, rendered(helm, pair.before, case).parted()[0]
+    running = Running(case.release, helm, chart.archive, str(chart.version), case.values, manifest)
+    return propose(running, pair.after.archive, case.text)
 
 
 def _outcome(pair: Pair, case: Case, before: Manifest, after: Manifest, prepared: Objects) -> Iterator[str]:

@@ -46,7 +46,7 @@ class Record:
         else:
             self._plan(key).write_bytes(pickle.dumps(replace(tried.plan)))
             harms = self.harms(pair, case) if tried.harms is None else tried.harms
-            line["harms"] = harms
+            line |= {"harms": harms, "unproved": tried.unproved}
         with self._lock:
             self._lines[key] = line
             with self._file.open("a") as file:
@@ -66,6 +66,10 @@ class Record:
         """Return what a step has harmed; None if nobody has tried."""
         found = self._lines.get(key_of(pair, case), {}).get("harms")
         return None if found is None else tuple(found)
+
+    def unproved(self, pair: Pair, case: Case) -> tuple[str, ...]:
+        """Return what of a step's proposed values is not proved."""
+        return tuple(self._lines.get(key_of(pair, case), {}).get("unproved") or ())
 
     @property
     def _file(self) -> Path:

@@ -30,12 +30,14 @@ class Row:
     harms: tuple[str, ...] | None
 
     @classmethod
-    def of(cls, pair: Pair, case: Case, plan: Plan, harms: tuple[str, ...] | None) -> Row:
-        """Ask the rules about a plan."""
+    def of(
+        cls, pair: Pair, case: Case, plan: Plan, harms: tuple[str, ...] | None, unproved: tuple[str, ...] = ()
+    ) -> Row:
+        """Ask the rules about a plan; what of its values is not proved blocks too."""
         counting = [harm for harm in judge([plan], {}).harms if harm.rule.name not in WITHOUT]
         blocks = tuple(harm.id for harm in counting if harm.rule.severity is Severity.BLOCKS)
         warns = tuple(harm.id for harm in counting if harm.rule.severity is Severity.WARNS)
-        return cls(pair, case, blocks, warns, harms)
+        return cls(pair, case, (*unproved, *blocks), warns, harms)
 
     @property
     def comparison(self) -> str:

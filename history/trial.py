@@ -13,6 +13,7 @@ from history.cases import Case
 from history.observe import look, mark, settled
 from history.outcome import harms
 from history.pairs import Packed, Pair
+from history.proposed import Proposed, propose
 from history.renderings import RememberingHelm
 from openab_sop.agents.workload import Workload, is_agent
 from openab_sop.cluster import kubeconfig
@@ -23,8 +24,10 @@ from openab_sop.objects import Object
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.survey import Survey
 from openab_sop.process import run
+from openab_sop.proposals.running import running
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import find, resolve
+from openab_sop.targets.values import TargetValues
 
 INSTALL = 120
 """Seconds that helm may take for what it sends."""
@@ -37,10 +40,11 @@ class NoStart(Exception):
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of a step: the plan, and what it harmed if it was really gone."""
+    """What came of a step: its plan, what it harmed if it was gone, and what of the values proposed is not proved."""
 
     plan: Plan
     harms: tuple[str, ...] | None = None
+    unproved: tuple[str, ...] = ()
 
 
 @dataclass
@@ -51,12 +55,14 @@ class Trial:
         pairs: steps that begin with the same chart: their plans are drawn of one release. One alone may be gone too.
         really: whether to go it.
         renderings: a directory where what was rendered is kept.
+        converted: whether to go them with the values that ``suites/values`` proposes.
     """
 
     pairs: tuple[Pair, ...]
     case: Case
     really: bool
     renderings: Path
+    converted: bool = False
     _namespace: str = field(default_factory=lambda: f"h-{uuid4().hex[:8]}")
 
     def run(self) -> Iterator[tuple[Pair, Tried]]:
@@ -81,10 +87,16 @@ class Trial:
         if self.really or self.case.files:
             settled(helm.cluster, self._deployments(helm))
             mark(helm.cluster, self._deployments(helm), self.case.files)
-        survey = Survey(resolve(helm, find(helm, self.case.release)))
+        release = resolve(helm, find(helm, self.case.release))
         for pair in self.pairs:
-            plan = survey.plan(pair.after.archive)
-            yield pair, Tried(plan, self._upgrade(helm, pair, values) if self.really else None)
+            proposed = Proposed(TargetValues(self.case.text))
+            if self.converted:
+                with running(release) as now:
+                    proposed = propose(now, pair.after.archive, self.case.text)
+                values.write_text(proposed.values.text)
+            plan = Survey(release, proposed.values if self.converted else None).plan(pair.after.archive)
+            gone = self._upgrade(helm, pair, values) if self.really else None
+            yield pair, Tried(plan, gone, proposed.unproved)
 
     def _upgrade(self, helm: Helm, pair: Pair, values: Path) -> tuple[str, ...]:
         before = look(helm.cluster, self._deployments(helm), pair.before.version, self.case.files)

@@ -13,11 +13,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from openab_sop import bounded
 from openab_sop.errors import InvalidDocument
-from openab_sop.objects import Object, at
+from openab_sop.objects import Object, at, part
 from openab_sop.proposals.document import Document
 from openab_sop.reference import tag
 from openab_sop.targets.version import Version
@@ -30,14 +30,18 @@ class RunningAgent:
     """An agent of the release as it runs, or as the operator's values have the current chart make it.
 
     Attributes:
-        key: its key below ``agents`` in the values.
+        key: its key below ``agents`` in the values; where values have one agent at the top level, its flavour.
         image: the reference that its Deployment names.
         configuration: the text of its config.toml; None if there is none.
+        deployment: name of its Deployment; empty if it does not run yet.
+        home: directory of its home; empty if it is the chart's default.
     """
 
     key: str
     image: str
     configuration: str | None
+    deployment: str = ""
+    home: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,72 @@ class Found(StrEnum):
     NOTHING = "nothing"
 
 
+_AGENTS_BY_KEY = Version.parse("0.6.0")
 _FLAVOUR_IN_TAG = Version.parse("0.9.0-beta.2")
+_VERBATIM = Version.parse("0.9.0-beta.7")
 _RELEASED = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?")
+
+
+_OF_ONE_AGENT = (
+    ("discord", "discord"),
+    ("agent.command", "command"),
+    ("agent.args", "args"),
+    ("env", "env"),
+    ("envFrom", "envFrom"),
+    ("pool", "pool"),
+    ("reactions", "reactions"),
+    ("persistence", "persistence"),
+    ("agentsMd", "agentsMd"),
+    ("resources", "resources"),
+    ("nodeSelector", "nodeSelector"),
+    ("affinity", "affinity"),
+    ("tolerations", "tolerations"),
+)
+"""Where a value of the one agent at the top level stands now, and where below the agent's key it goes."""
+_KEY = images.DEFAULT
+"""The agent that the chart has by default since there are several."""
+
+
+def agents_by_key(values: Document, situation: Situation) -> Iterator[Move]:
+    """A chart installed one agent, whose values stood at the top level; now each agent has a key of its own."""
+    if len(situation.agents) != 1 or values.get("agents"):
+        return
+    (agent,) = situation.agents
+    path = ("agents", agent.key)
+    for old, new in _OF_ONE_AGENT:
+        value = values.get(*old.split("."))
+        if value is not None:
+            values.remove(tuple(old.split(".")))
+            values.set((*path, new), value)
+            yield Move(old, ".".join((*path, new)), "the values of an agent stand below its key")
+    yield from _settings_of_the_agent(values, situation, agent)
+    for gone, usual in (("replicas", 1), ("strategy", {"type": "Recreate"})):
+        if (value := values.get(gone)) is not None:
+            values.remove((gone,))
+            yield Move(gone, "removed", "the chart sets it: one pod, Recreate", decide=value != usual)
+    if agent.key != _KEY:
+        values.set(("agents", _KEY, "enabled"), False)
+        yield Move(f"agents.{_KEY}.enabled", "false", f"the chart would add an agent {_KEY}")
+
+
+def _settings_of_the_agent(values: Document, situation: Situation, agent: RunningAgent) -> Iterator[Move]:
+    """What was set for the coding agent itself: by a preset, and the variables that it alone gets."""
+    path = ("agents", agent.key)
+    if values.get("agent", "preset") is not None:
+        values.remove(("agent", "preset"))
+        if agent.home:
+            values.set((*path, "workingDir"), agent.home)
+        yield Move("agent.preset", ".".join(path), "the key says the flavour")
+        running = part(_parsed(agent.configuration or ""), "agent")
+        for name in ("command", "args") if situation.target.is_older_than(_VERBATIM) else ():
+            if (value := running.get(name)) is not None:
+                values.set((*path, name), value)
+    if (env := values.get("agent", "env")) is not None:
+        values.remove(("agent", "env"))
+        if situation.target.is_older_than(_VERBATIM):
+            own = cast(Object, values.get(*path, "env") or {})
+            values.set((*path, "env"), {**cast(Object, env), **own})
+        yield Move("agent.env", "config.toml [agent] env", "it is there already")
 
 
 def images_by_flavour(values: Document, situation: Situation) -> Iterator[Move]:
@@ -197,8 +265,9 @@ def verbatim_configuration(values: Document, situation: Situation) -> Iterator[M
 
 
 STEPS: Sequence[Step] = (
+    Step("agents by key", _AGENTS_BY_KEY, agents_by_key),
     Step("images by flavour", _FLAVOUR_IN_TAG, images_by_flavour, lasts=True),
-    Step("config.toml as it is", Version.parse("0.9.0-beta.7"), verbatim_configuration),
+    Step("config.toml as it is", _VERBATIM, verbatim_configuration),
 )
 """In the order of versions."""
 
@@ -227,16 +296,21 @@ def became(path: Sequence[object], value: object, configuration: str) -> tuple[s
         "working_dir": ("agent", ["working_dir"]),
     }
     table, rest = known.get(section, (section, keys))
-    try:
-        found: object = at(bounded.load_toml(configuration, "config.toml"), table, *rest)
-    except InvalidDocument:
-        found = None
+    found: object = at(_parsed(configuration), table, *rest)
     where = f"[{table}] {'.'.join(rest)}".strip()
     if found is None:
         return where, Found.NOTHING
     if isinstance(found, str) and found.startswith("${") and found != value:
         return where, Found.REFERENCE
     return where, Found.SAME if section == "cronjobs" or _plainly(found) == _plainly(value) else Found.OTHER
+
+
+def _parsed(configuration: str) -> Object:
+    """Return what a config.toml means; nothing if it is not TOML."""
+    try:
+        return bounded.load_toml(configuration, "config.toml")
+    except InvalidDocument:
+        return {}
 
 
 def _plainly(value: object) -> str:

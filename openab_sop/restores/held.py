@@ -106,7 +106,7 @@ def hold(
     Args:
         below: paths of the home that the look is confined to; empty for all of it.
         deployment: the agent's Deployment, where the cluster has none yet.
-        keep_logins: whether logins that are newer on the volume stay; where only parts are asked for, they do not.
+        keep_logins: whether logins that are newer on the volume stay.
 
     Raises:
         PodError: no helper can be started.
@@ -117,7 +117,7 @@ def hold(
         volume = Volume(pod, agent.home, agent.foreign, table, source.file(f"{stored.key}/{CONTENTS}"), below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source, scratch, table)
-        kept = volume.keep_newer_logins(agent.inside) if keep_logins and not below else ()
+        kept = volume.keep_newer_logins(agent.inside) if keep_logins else ()
         yield Held(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
 
 

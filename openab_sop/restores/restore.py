@@ -15,7 +15,8 @@ from openab_sop.agents.workload import Workload, deployment_of
 from openab_sop.backups import aside, kept_objects
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import Aside
-from openab_sop.backups.backup import ASIDE, Backup, StoredAgent
+from openab_sop.backups.backup import ASIDE, CONTENTS, Backup, StoredAgent
+from openab_sop.backups.contents import read
 from openab_sop.backups.items import Selection
 from openab_sop.backups.partial import Partial
 from openab_sop.cluster.lease import Lease
@@ -120,6 +121,7 @@ class Restoration:
         findings += self._other_secrets()
         if self.selection.touches_volumes:
             findings += self.unfit_for_keeping()
+            findings += self._empty_selection()
             findings += self._without_claim()
             findings += self._other_users()
             findings += self._in_the_way()
@@ -134,6 +136,16 @@ class Restoration:
             expected = "a directory of this user's own, where what is newer is set aside"
             return [Finding(str(place), error.problem, expected, error.next_step)]
         return []
+
+    def _empty_selection(self) -> Iterator[Finding]:
+        """Say if the backup has nothing of what is to be brought back."""
+        if self.selection.groups and not self._concerned():
+            yield Finding(
+                "backup",
+                f"it holds nothing of {self.selection}",
+                "at least one file of it",
+                "name another with --backup=DIR; what this one holds: pytest suites/verify",
+            )
 
     def _without_claim(self) -> Iterator[Finding]:
         """Name agents whose home was on a claim, and is on none now."""
@@ -464,19 +476,19 @@ class Restoration:
         """
         cluster = self.release.cluster
         told: dict[str, str] = {}
-        for agent, _ in self._concerned() if self._running and self._stopped else ():
+        for agent, stored in self._concerned() if self._running and self._stopped else ():
             workload = Workload(cluster.get("Deployment", agent.deployment))
             if workload.writers_at_start and workload.replicas and agent.key in self._proved:
-                told[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent)}"
+                told[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent, stored)}"
         if not told:
             raise NotNeeded("nothing but an agent itself writes to its volume when it starts")
         return told
 
-    def _since_start(self, agent: Agent) -> str:
+    def _since_start(self, agent: Agent, stored: StoredAgent) -> str:
         kept = [path for held in self._holding.held if held.agent.key == agent.key for path in held.kept]
         try:
             with volume_since(agent.pod(self.release.cluster), agent, self.source) as since:
-                return str(since.changes.below(self.selection.paths).but_for(kept))
+                return str(since.changes.below(self._within(stored)).but_for(kept))
         except SopError as error:  # the data were proved: what the agent does now is told, and fails nothing
             return f"could not be looked at: {error.problem}"
 
@@ -500,9 +512,17 @@ class Restoration:
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
         """The volumes that something may be written to: parts of a home are in no further one."""
         stored = {one.key: one for one in self.source.manifest.stored if self._only is None or one.key in self._only}
-        of_home = bool(self.selection.paths) and not self._only
+        of_home = self.selection.is_part and not self._only
         volumes = self.release.agents if of_home else self.release.mounted
-        return [(volume, stored[volume.key]) for volume in volumes if volume.claim and volume.key in stored]
+        found = [(volume, stored[volume.key]) for volume in volumes if volume.claim and volume.key in stored]
+        return [one for one in found if not self.selection.is_part or self._within(one[1])]
+
+    def _within(self, stored: StoredAgent) -> tuple[str, ...]:
+        """Return the paths of a backup's volume that are brought back; none for all of it."""
+        if not self.selection.groups:
+            return self.selection.within(())
+        with self.source.file(f"{stored.key}/{CONTENTS}").open() as lines:
+            return self.selection.within(entry.path for entry in read(lines))
 
     def _agents(self) -> list[Agent]:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())
@@ -514,9 +534,9 @@ class Restoration:
                 agent,
                 stored,
                 self.source,
-                below=self.selection.paths,
+                below=self._within(stored),
                 deployment=self._deployments.get(agent.deployment),
-                keep_logins=self._keep_logins,
+                keep_logins=self._keep_logins and self.selection.spares_logins,
             )
 
     def _unfit(self, held: Held) -> Iterator[Finding]:

@@ -12,6 +12,15 @@ HOSTS = "hosts.yml", ".config/gh/hosts.yml"
 AUTH = "kiro-auth.sqlite3", ".local/share/kiro-cli/data.sqlite3"
 """The parts that the SOP keeps on their own: what it calls each, and its path."""
 
+STATE = (
+    *(".openab/thread_map.json", ".openab/reminders.json", ".openab/cache/threads.json"),
+    *(".openab/agy-acp/sessions.json", ".openab/agent", ".kiro", ".local/share/kiro-cli", ".claude", ".claude.json"),
+    *(".codex", ".gemini", ".copilot", ".config/gh", ".cursor", ".local/share/opencode", ".config/opencode"),
+    *("opencode.json", ".grok", ".hermes", ".kimi-code", ".local/share/mimocode", ".config/mimocode", ".pi"),
+    *(".local/share/devin", ".config/devin"),
+)
+"""What OpenAB and the coding agents of its flavours keep in the home, logins too: files, and whole directories."""
+
 UNDOTTED = ("opencode.json",)
 """Configuration of agents that is not behind a dot."""
 JOBS = ("/.openab/*cron*.toml", "/cronjob.toml")

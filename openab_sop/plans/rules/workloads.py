@@ -9,6 +9,9 @@ from openab_sop.plans.plan import Plan
 from openab_sop.rule import blocks, warns
 from openab_sop.verdict import Finding
 
+ANEW = "back up, uninstall it, install the target, and bring the homes back: pytest suites/restore"
+"""The way to a version that Helm cannot upgrade to."""
+
 
 @warns(
     "chart-renamed", "Names and labels are made from the chart's name: tools that look for the old one find nothing."
@@ -123,7 +126,7 @@ def selector_changed(plan: Plan) -> Iterator[Finding]:
                     key[1],
                     f"its selector would be {would}",
                     str(was),
-                    "nameOverride keeps it; or go by: pytest suites/reinstall --target-version=X",
+                    f"nameOverride keeps it; or {ANEW}",
                 )
 
 
@@ -136,7 +139,7 @@ def override_honoured(plan: Plan) -> Iterator[Finding]:
                 str(effect),
                 "it was ignored so far, and the target goes by it",
                 "names that stay",
-                "take it out of the values, or go by: pytest suites/reinstall --target-version=X",
+                f"take it out of the values, or {ANEW}",
             )
 
 

@@ -195,6 +195,23 @@ def test_items_come_back_by_themselves(release: Release) -> None:
     assert release.differences() == []
 
 
+def test_logins_and_state_come_back_by_themselves(release: Release) -> None:
+    """Of the logins only those that the backup has; what else is there stays, and what neither has is refused."""
+    release.shell("rm -rf .config/gh .kiro/steering; mkdir -p .codex; echo newer > .codex/auth.json; echo own > own")
+    run = release.restore("--items=logins")
+    assert run.status == 0, run.output
+    hosts = ".config/gh/hosts.yml"
+    assert (release.volume / hosts).read_bytes() == (release.copy / hosts).read_bytes()
+    assert (release.volume / ".codex/auth.json").read_text() == "newer\n"
+    assert not (release.volume / ".kiro/steering").exists()
+    run = release.restore("--items=state")
+    assert run.status == 0, run.output
+    assert (release.volume / ".kiro/steering").exists()
+    assert ((release.volume / "own").read_text(), (release.volume / ".codex/auth.json").exists()) == ("own\n", True)
+    assert release.restore().status == 0
+    assert release.differences() == []
+
+
 def test_a_volume_that_somebody_else_uses_is_not_written(release: Release, tmp_path: Path) -> None:
     """Another pod has the claim: nothing is written, and the agent is not even stopped."""
     pod = release.pod()

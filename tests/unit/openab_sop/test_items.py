@@ -10,7 +10,7 @@ from openab_sop.errors import SettingsError
 
 def test_the_whole_home() -> None:
     whole = Selection.parse("home")
-    assert (whole.home, whole.items, whole.secrets, whole.paths) == (True, (), False, ())
+    assert (whole.home, whole.items, whole.secrets, whole.within(["a"])) == (True, (), False, ())
     assert whole.touches_volumes
 
 
@@ -21,13 +21,38 @@ def test_the_home_has_every_item() -> None:
 def test_items_confine() -> None:
     some = Selection.parse(" steering ,hosts.yml,")
     assert some.items == (STEERING, HOSTS)
-    assert some.paths == (".kiro/steering", ".config/gh/hosts.yml")
+    assert some.within([]) == (".kiro/steering", ".config/gh/hosts.yml")
     assert str(some) == "steering, hosts.yml"
 
 
 def test_a_database_comes_with_its_logs() -> None:
-    paths = Selection.parse(AUTH.name).paths
+    paths = Selection.parse(AUTH.name).within([])
     assert paths == tuple(AUTH.path + suffix for suffix in ("", "-wal", "-journal", "-shm"))
+
+
+HOME = (
+    ".codex",
+    ".codex/auth.json",
+    ".codex/config.toml",
+    ".kiro",
+    ".openab/agent/auth.json",
+    "notes/.kiro",
+    ".ssh/id_ed",
+)
+
+
+def test_logins_are_those_that_the_backup_has() -> None:
+    logins = Selection.parse("logins")
+    assert logins.within(HOME) == (".codex/auth.json", ".openab/agent/auth.json", ".ssh/id_ed")
+    assert logins.within(["notes"]) == ()
+    assert (logins.is_part, logins.touches_volumes, logins.spares_logins, str(logins)) == (True, True, False, "logins")
+
+
+def test_the_state_of_every_flavour() -> None:
+    state = Selection.parse("state,hosts.yml")
+    assert state.within(HOME) == (".config/gh/hosts.yml", ".codex", ".kiro")
+    assert not state.spares_logins
+    assert Selection.parse("state").spares_logins
 
 
 def test_secrets_alone_touch_no_volume() -> None:

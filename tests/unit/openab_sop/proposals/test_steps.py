@@ -191,10 +191,61 @@ def test_a_configuration_that_is_not_on_the_cluster_is_to_be_written() -> None:
         ("0.9.0-beta.6", "0.9.0-beta.7", ["images by flavour", "config.toml as it is"]),
         ("0.9.0", "0.10.0-beta.3", ["images by flavour"]),
         ("0.8.1", "0.8.2", []),
+        ("0.5.1", "0.7.0", ["agents by key"]),
+        ("0.3.3", "0.9.0", ["agents by key", "images by flavour", "config.toml as it is"]),
     ],
 )
 def test_steps_are_those_between_the_versions(current: str, target: str, names: list[str]) -> None:
     assert [step.name for step in applicable(Version.parse(current), Version.parse(target))] == names
+
+
+SINGLE: dict[str, Any] = {
+    "image": {"tag": "78f8d2c"},
+    "replicas": 1,
+    "strategy": {"type": "Recreate"},
+    "discord": {"botToken": "t", "allowedChannels": ["1"]},
+    "agent": {"command": "kiro-cli", "args": ["acp"], "env": {"A": "1"}},
+    "env": {"B": "2"},
+    "persistence": {"size": "2Gi"},
+}
+"""Values of the time when a release was one agent."""
+
+
+def by_key(values: dict[str, Any], running: RunningAgent, target: str) -> tuple[Any, dict[str, bool]]:
+    """Values with a key for the agent, and what moved, with whether an operator has to decide."""
+    document, way = Document(yaml.safe_dump(values)), situation(running, own=values, way=("0.5.1", target))
+    moves = list(steps.agents_by_key(document, way))
+    assert list(steps.agents_by_key(document, way)) == [], "a step that is done moves nothing"
+    return document.plain, {move.key: move.decide for move in moves}
+
+
+def test_values_of_one_agent_go_below_its_key() -> None:
+    values, moved = by_key(SINGLE, agent(f"{HOST}/openab:78f8d2c"), "0.9.0")
+    own = {"discord": SINGLE["discord"], "command": "kiro-cli", "args": ["acp"], "env": {"B": "2"}}
+    assert values == {"image": {"tag": "78f8d2c"}, "agents": {"kiro": {**own, "persistence": {"size": "2Gi"}}}}
+    assert not any(moved.values())
+    assert {"replicas", "strategy", "agent.env", "discord"} < set(moved)
+
+
+def test_variables_of_the_coding_agent_stay_while_the_chart_writes_its_configuration() -> None:
+    values, _ = by_key(SINGLE, agent(f"{HOST}/openab:78f8d2c"), "0.7.0")
+    assert values["agents"]["kiro"]["env"] == {"A": "1", "B": "2"}
+
+
+@pytest.mark.parametrize("target", ["0.7.0", "0.9.0"])
+def test_a_preset_becomes_the_key(target: str) -> None:
+    running = RunningAgent(
+        "codex", f"{HOST}/openab-codex:1", '[agent]\ncommand = "codex-acp"\nargs = []\n', "o", "/home/node"
+    )
+    values, _ = by_key({"agent": {"preset": "codex"}, "discord": {"botToken": "t"}}, running, target)
+    spoken = {"command": "codex-acp", "args": []} if target == "0.7.0" else {}
+    own = {"discord": {"botToken": "t"}, "workingDir": "/home/node", **spoken}
+    assert values == {"agents": {"codex": own, "kiro": {"enabled": False}}}
+
+
+def test_more_replicas_are_for_the_operator_to_decide() -> None:
+    _, moved = by_key({**SINGLE, "replicas": 0}, agent(f"{HOST}/openab:78f8d2c"), "0.9.0")
+    assert moved["replicas"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,231 @@
+"""Convert the values of a release to the shape that another chart version takes, and compare what both mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+from openab_sop.cluster import helm as helms
+from openab_sop.errors import ToolError
+from openab_sop.objects import Object, at, part
+from openab_sop.plans.effects import probe
+from openab_sop.plans.survey import chart_of
+from openab_sop.proposals import comparison, steps
+from openab_sop.proposals.document import Document
+from openab_sop.proposals.running import Running
+from openab_sop.proposals.steps import Found, Move, RunningAgent, Situation
+from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.targets.values import TargetValues, digest_of
+from openab_sop.targets.version import Version
+from openab_sop.upstream import images
+from openab_sop.upstream.charts import CONTAINERS
+from openab_sop.verdict import Finding
+
+CONFIGURATION = "config.toml"
+"""Key of an agent's ConfigMap."""
+
+
+@dataclass
+class Conversion:
+    """The values of a release for one chart version.
+
+    Attributes:
+        chart: the packaged target.
+        given: the operator's own values; those of the release if none were named.
+        moves: what moved where, once the values were converted.
+    """
+
+    running: Running
+    chart: Path
+    given: TargetValues
+    moves: list[Move] = field(default_factory=list[Move])
+    _document: Document | None = None
+
+    @cached_property
+    def situation(self) -> Situation:
+        """What runs, and where it goes."""
+        target = chart_of(self.chart)
+        return Situation(
+            current=Version.parse(self.running.version),
+            target=target.version,
+            before=self.running.app,
+            app=target.app or str(target.version),
+            repository=str(part(helms.defaults(self.chart), "image").get("repository") or ""),
+            agents=tuple(self._agents()),
+            own=self.running.values,
+        )
+
+    @property
+    def text(self) -> str:
+        """The converted values, as YAML."""
+        assert self._document is not None, "convert first"
+        return str(self._document)
+
+    def convert(self) -> list[Move]:
+        """Apply each step between the versions; returns what moved where.
+
+        Raises:
+            SettingsError: the values cannot be read, or not be changed.
+            ToolError: helm does not render.
+        """
+        situation = self.situation
+        document = Document(self.given.text)
+        self.moves = list(self._edited(document))
+        for step in steps.applicable(situation.current, situation.target):
+            self.moves += step.apply(document, situation)
+        self.moves += self._named_as_now(document)
+        self.moves += self._without_effect(document)
+        self._document = document
+        return self.moves
+
+    def differences(self, name: str) -> tuple[Finding, ...]:
+        """Render both sides; returns what is not proved equal.
+
+        Args:
+            name: how a finding calls the converted values.
+        """
+        try:
+            rendered = self.running.helm.template(self.running.name, self.chart, self.text)
+        except ToolError as error:
+            return (Finding(name, error.problem, "values that the chart renders", comparison.FIX),)
+        target = Manifest.parse(rendered, RENDERED).parted()[0]
+        return tuple(comparison.differences(self.running.manifest, target, self.running.live, self._image))
+
+    def _image(self, reference: str) -> str:
+        """Return what an image that runs must become: its flavour in the target's version; any other stays as it is."""
+        if not images.is_published(reference) or images.moves(reference):
+            return reference
+        return images.of_version(reference, self.situation.app, in_tag=self.situation.flavour_in_tag)
+
+    @property
+    def _differs(self) -> bool:
+        """Whether the operator's file says something else than what the release runs with."""
+        return self.given.given and self.given.digest != digest_of(self.running.values)
+
+    def _agents(self) -> Iterator[RunningAgent]:
+        """The agents that run, and those that the operator's file adds, each with the configuration that it is to have.
+
+        That is the one on the cluster; or, where the file says otherwise than the record, what the current chart makes
+        of the file.
+        """
+        recorded = dict(_agents(self.running.manifest))
+        asked = dict(_agents(self._asked)) if self._differs else recorded
+        for key, agent in {**asked, **recorded}.items():
+            text = agent.configuration
+            live = self.running.live.get((agent.configmap, CONFIGURATION), text)
+            wanted = asked[key].configuration if key in asked else None
+            same = wanted is None or text is None or comparison.parsed(wanted) == comparison.parsed(text)
+            deployment = agent.deployment if key in recorded else ""
+            yield RunningAgent(key, agent.image, live if same else wanted, deployment, agent.home)
+
+    @cached_property
+    def _asked(self) -> Manifest:
+        """What the current chart makes of the operator's file; nothing if it does not take it."""
+        try:
+            rendered = self.running.helm.template(self.running.name, self.running.chart, self.given.text)
+        except ToolError:
+            return Manifest(())
+        return Manifest.parse(rendered, RENDERED).parted()[0]
+
+    def _edited(self, document: Document) -> Iterator[Move]:
+        """Say what differs from what the release runs with: the operator's file, and edits by hand."""
+        if document.written_out:
+            why = "a change below an anchor would change every place that it stands in; comments are lost"
+            yield Move("anchors", "written out", why, decide=True)
+        if self._differs:
+            why = "it is not what the release runs with: what it changes is found as a difference"
+            yield Move("--values", "counts, in place of Helm's record", why, decide=True)
+        for item in self.running.manifest.of_kind("ConfigMap"):
+            for key, text in part(item.body, "data").items():
+                live = self.running.live.get((item.name, key))
+                if live is not None and live.rstrip() != str(text).rstrip():
+                    why = (
+                        f"ConfigMap {item.name} was edited by hand, and the edit counts; what is not taken over differs"
+                    )
+                    yield Move(f"{item.name}/{key}", "as it is on the cluster", why, decide=True)
+
+    def _named_as_now(self, document: Document) -> Iterator[Move]:
+        """Keep the name of each agent's Deployment, and with it that of its claim: the home stays where it is."""
+        named = self._names(document)
+        for agent in self.situation.agents:
+            would = named.get(agent.key, agent.deployment)
+            if not agent.deployment or would == agent.deployment:
+                continue
+            path = ("agents", agent.key, "nameOverride")
+            document.set(path, agent.deployment)
+            if self._names(document).get(agent.key) != agent.deployment:  # the chart does not know it yet
+                document.remove(path)
+                continue
+            why = f"its Deployment and its claim would be called {would}, and the home would stay behind"
+            yield Move(".".join(path), agent.deployment, why)
+
+    def _names(self, document: Document) -> dict[str, str]:
+        """The name of each agent's Deployment in the target, by its key; nothing if it does not render."""
+        try:
+            rendered = self.running.helm.template(self.running.name, self.chart, str(document))
+        except ToolError:  # the comparison says why
+            return {}
+        return {key: agent.deployment for key, agent in _agents(Manifest.parse(rendered, RENDERED).parted()[0])}
+
+    def _without_effect(self, document: Document) -> Iterator[Move]:
+        """Remove what has an effect now and would have none: tried by rendering with and without each value."""
+        now, proposed = self.running, document.plain
+        try:
+            now.helm.template(now.name, self.chart, str(document))
+        except ToolError:  # nothing can be told of a value where nothing can be rendered: the comparison says why
+            return
+        texts = {agent.key: agent.configuration or "" for agent in self.situation.agents}
+        for effect in probe(now.helm, now.name, (now.chart, now.values), (self.chart, proposed)):
+            if effect.before and not effect.after:
+                value = at(cast(Object, proposed), *effect.path)
+                if document.remove(effect.path):
+                    yield _gone(effect.path, value, texts)
+
+
+def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> Move:
+    """Say where a value went that has no effect in the target."""
+    key, text = ".".join(map(str, path)), texts.get(str(path[1])) if path[0] == "agents" and len(path) > 2 else None
+    if text is None:
+        return Move(key, "removed", "it has no effect in the target", decide=True)
+    where, found = steps.became(path[2:], value, text)
+    if found is Found.SAME:
+        return Move(key, f"config.toml {where}", "it is there already")
+    why = "it has no effect in the target"
+    if found is not Found.NOTHING:
+        why = f"config.toml has {found} at {where}"
+    return Move(key, "removed", why, decide=True)
+
+
+@dataclass(frozen=True)
+class _Agent:
+    """An agent of a manifest: its image, the names of its Deployment and ConfigMap, its config.toml, its home."""
+
+    image: str
+    deployment: str
+    configmap: str
+    configuration: str | None
+    home: str
+
+
+def _agents(manifest: Manifest) -> Iterator[tuple[str, _Agent]]:
+    """Yield each agent with its key; a chart of one agent has none, so its flavour is."""
+    for workload in manifest.workloads:
+        if workload.is_agent:
+            name = _configmap(workload.pod)
+            text = part(manifest.find("ConfigMap", name) or {}, "data").get(CONFIGURATION)
+            configuration = None if text is None else str(text)
+            key = workload.component or images.flavour(workload.image)
+            yield key, _Agent(workload.image, workload.name, name, configuration, str(workload.home or ""))
+
+
+def _configmap(pod: Object) -> str:
+    """Return the name of the ConfigMap that holds an agent's config.toml."""
+    volumes = {volume["name"]: part(volume, "configMap").get("name") for volume in pod.get("volumes") or ()}
+    for container in pod.get("containers") or ():
+        for mount in container.get("volumeMounts") or () if container.get("name") in CONTAINERS else ():
+            if volumes.get(mount["name"]) and not mount.get("subPath"):
+                return str(volumes[mount["name"]])
+    return ""
