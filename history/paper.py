@@ -76,11 +76,15 @@ def tried(helm: Helm, pair: Pair, case: Case, *, converted: bool = False) -> Tri
     return Tried(plan, tuple(_outcome(pair, case, before, after, prepared)), unproved)
 
 
+def running(helm: Helm, chart: Packed, case: Case) -> Running:
+    """Return a release as a chart and a values file make it; raises NoStart as ``tried`` does."""
+    manifest = rendered(helm, chart, case).parted()[0]
+    return Running(case.release, helm, chart.archive, str(chart.version), case.values, manifest)
+
+
 def converted_values(helm: Helm, pair: Pair, case: Case) -> Proposed:
     """Propose values for a step, from what its first chart renders to; raises NoStart as ``tried`` does."""
-    chart, manifest = pair.before, rendered(helm, pair.before, case).parted()[0]
-    running = Running(case.release, helm, chart.archive, str(chart.version), case.values, manifest)
-    return propose(running, pair.after.archive, case.text)
+    return propose(running(helm, pair.before, case), pair.after.archive, case.text)
 
 
 def _outcome(pair: Pair, case: Case, before: Manifest, after: Manifest, prepared: Objects) -> Iterator[str]:

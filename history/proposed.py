@@ -34,8 +34,8 @@ def propose(running: Running, target: Path, text: str) -> Proposed:
     """Convert a values file for a chart; one that cannot be converted stays as it is, and is not proved."""
     conversion = Conversion(running, target, TargetValues(text))
     try:
-        conversion.convert()
-        found = conversion.differences("values")
+        moved = conversion.convert()
+        found = conversion.compare("values").findings if moved else ()
     except SopError as error:
         return Proposed(TargetValues(text), (f"not-equal:{error.problem}",))
     values = TargetValues(conversion.text)

@@ -96,7 +96,14 @@ class Stalled(CutOff):
 
 
 class Disturbed(SopError):
-    """Somebody has started an agent while this run held its volume: whatever was being done to it has ended."""
+    """Somebody has started an agent that this run had stopped: whatever was being done to its volume has ended.
+
+    Args:
+        seen: who started what.
+    """
+
+    def __init__(self, seen: str) -> None:
+        super().__init__(seen, "have whoever did it leave the agent alone, then run the same command again")
 
 
 class BackupError(SopError):

@@ -14,7 +14,7 @@ from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.errors import Broken, ClusterError, NotFound
+from openab_sop.errors import Broken, ClusterError, Disturbed, NotFound
 from openab_sop.objects import Object, at, part
 from openab_sop.shown import command
 from openab_sop.wait import wait
@@ -32,6 +32,7 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     """Scale an agent to nothing and wait until its pods are gone; returns the replicas that it had.
 
     Raises:
+        Disturbed: somebody gives it replicas again.
         SopError: a pod does not end.
     """
     deployment = cluster.get("Deployment", agent.deployment)
@@ -41,9 +42,15 @@ def stop(cluster: Cluster, agent: Agent) -> int:
     change = {"metadata": {"annotations": {STOPPED: str(replicas)}}, "spec": {"replicas": 0}}
     cluster.merge("Deployment", agent.deployment, change)
     grace = at(deployment, "spec", "template", "spec", "terminationGracePeriodSeconds") or 30
+
+    def left() -> str | None:
+        names = [str(pod["metadata"]["name"]) for pod in cluster.list("Pod", agent.selector)]
+        if names and (seen := scaled(cluster, agent)):
+            raise Disturbed(f"{seen} while it was being stopped")
+        return ", ".join(names) or None
+
     wait(
-        lambda: ", ".join(pod["metadata"]["name"] for pod in cluster.list("Pod", agent.selector)) or None,
-        failed=lambda: f"{seen} meanwhile" if (seen := scaled(cluster, agent)) else None,
+        left,
         what=f"the end of the pods of {agent.deployment}",
         timeout=grace + STOP,
         next_step=command("kubectl", "-n", cluster.namespace, "describe", "pods", "-l", agent.selector),

@@ -266,7 +266,7 @@ class Output:
         deadline = time.monotonic() + patience.stall
         while True:
             if patience.halted:
-                raise Disturbed(patience.halted, "have whoever did it leave it alone, then run the same command again")
+                raise Disturbed(patience.halted)
             try:
                 return act()
             except TimeoutError:

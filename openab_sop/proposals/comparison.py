@@ -6,6 +6,7 @@ What each chart version says of itself is left out: its labels and its checksums
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from openab_sop import bounded
@@ -21,16 +22,58 @@ Live = Mapping[tuple[str, str], str]
 _NAMED_BY = {"volumeMounts": "mountPath"}
 """What names the entries of a list; ``name`` for all others."""
 _OF_THE_VERSION = {"labels": ("helm.sh/chart", "app.kubernetes.io/version"), "annotations": ("checksum/",)}
+_LABELS = "metadata", "labels"
 FIX = "edit the proposed values, then check them: pytest suites/values --values=FILE"
 """The next step of every difference."""
 _SHOWN = 200
 """Characters of a value that a finding quotes."""
-_NOTHING = object()
+
+
+class _Nothing:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+_NOTHING = _Nothing()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What means something else in the target, or is on one side only.
+
+    Attributes:
+        path: where in the object; empty for the object itself.
+        was, would: what it means on either side.
+    """
+
+    kind: str
+    name: str
+    path: tuple[str, ...]
+    was: Any
+    would: Any
+
+    @property
+    def essence(self) -> tuple[str, ...]:
+        """What is the same for the same difference of another object: of another agent, or a label of another kind."""
+        kind = "" if self.path[:2] == _LABELS else self.kind
+        return kind, *self.path, repr(self.was), repr(self.would)
+
+    @property
+    def finding(self) -> Finding:
+        """The difference in words; nothing secret is in it."""
+        subject = f"{self.kind}/{self.name}"
+        if not self.path:
+            there, not_there = "it is there, as now", "it is not there, as now"
+            if self.would is _NOTHING:
+                return Finding(subject, "the target does not have it", there, FIX)
+            return Finding(subject, "the target has it", not_there, FIX)
+        hidden = self.kind == "Secret" or any(is_secret_name(name) for name in self.path)
+        return Finding(f"{subject}:{'.'.join(self.path)}", _quoted(self.would, hidden), _quoted(self.was, hidden), FIX)
 
 
 def differences(
     before: Manifest, after: Manifest, live: Live, image: Callable[[str], str] = lambda reference: reference
-) -> Iterator[Finding]:
+) -> Iterator[Difference]:
     """Yield what means something else in the target, or is not there.
 
     Args:
@@ -42,15 +85,12 @@ def differences(
     old = {(item.kind, item.name): _meaning(_as_live(item.body, live), image) for item in before.objects}
     new = {(item.kind, item.name): _meaning(item.body) for item in after.objects}
     for key in {**old, **new}:
-        subject, secret = "/".join(key), key[0] == "Secret"
-        if key not in new:
-            yield Finding(subject, "the target does not have it", "it is there, as now", FIX)
-        elif key not in old:
-            yield Finding(subject, "the target has it", "it is not there, as now", FIX)
+        was, would = old.get(key), new.get(key)
+        if was is None or would is None:
+            yield Difference(*key, (), was or _NOTHING, would or _NOTHING)
         else:
-            for path, was, would in _differing(old[key], new[key]):
-                hidden = secret or any(is_secret_name(name) for name in path)
-                yield Finding(f"{subject}:{'.'.join(path)}", _quoted(would, hidden), _quoted(was, hidden), FIX)
+            for path, here, there in _differing(was, would):
+                yield Difference(*key, path, here, there)
 
 
 def parsed(text: str) -> Object | None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import cast
 
 from openab_sop.cluster import helm as helms
-from openab_sop.errors import ToolError
+from openab_sop.errors import SopError, ToolError
 from openab_sop.objects import Object, at, part
 from openab_sop.plans.effects import probe
 from openab_sop.plans.survey import chart_of
 from openab_sop.proposals import comparison, steps
+from openab_sop.proposals.comparison import Difference
 from openab_sop.proposals.document import Document
 from openab_sop.proposals.running import Running
 from openab_sop.proposals.steps import Found, Move, RunningAgent, Situation
@@ -26,6 +27,19 @@ from openab_sop.verdict import Finding
 
 CONFIGURATION = "config.toml"
 """Key of an agent's ConfigMap."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of a comparison.
+
+    Attributes:
+        findings: what is not proved equal.
+        own: what the version itself changes, whatever the values say.
+    """
+
+    findings: tuple[Finding, ...]
+    own: tuple[Finding, ...] = ()
 
 
 @dataclass
@@ -54,6 +68,7 @@ class Conversion:
             before=self.running.app,
             app=target.app or str(target.version),
             repository=str(part(helms.defaults(self.chart), "image").get("repository") or ""),
+            default_tags=(_default_tag(self.running.chart), _default_tag(self.chart)),
             agents=tuple(self._agents()),
             own=self.running.values,
         )
@@ -81,24 +96,48 @@ class Conversion:
         self._document = document
         return self.moves
 
-    def differences(self, name: str) -> tuple[Finding, ...]:
-        """Render both sides; returns what is not proved equal.
+    def compare(self, name: str) -> Compared:
+        """Render both sides; tells what is not proved equal, and what the version changes by itself.
 
         Args:
             name: how a finding calls the converted values.
         """
         try:
-            rendered = self.running.helm.template(self.running.name, self.chart, self.text)
+            found = self._differences()
         except ToolError as error:
-            return (Finding(name, error.problem, "values that the chart renders", comparison.FIX),)
+            return Compared((Finding(name, error.problem, "values that the chart renders", comparison.FIX),))
+        own = self._of_the_version() if found else frozenset[tuple[str, ...]]()
+        return Compared(
+            tuple(one.finding for one in found if one.essence not in own),
+            tuple(one.finding for one in found if one.essence in own),
+        )
+
+    def _differences(self) -> list[Difference]:
+        """Return what the target, rendered with the converted values, does not have as it runs now."""
+        rendered = self.running.helm.template(self.running.name, self.chart, self.text)
         target = Manifest.parse(rendered, RENDERED).parted()[0]
-        return tuple(comparison.differences(self.running.manifest, target, self.running.live, self._image))
+        return list(comparison.differences(self.running.manifest, target, self.running.live, self._image))
+
+    def _of_the_version(self) -> frozenset[tuple[str, ...]]:
+        """Return what differs where nothing was set: neither the operator's values nor their conversion has made it."""
+        now, nothing = self.running, "{}"
+        try:
+            rendered = Manifest.parse(now.helm.template(now.name, now.chart, nothing), RENDERED).parted()[0]
+            plain = Running(now.name, now.helm, now.chart, now.version, {}, rendered)
+            conversion = Conversion(plain, self.chart, TargetValues(nothing))
+            conversion.convert()
+            return frozenset(one.essence for one in conversion._differences())
+        except SopError:  # a chart that does not render with its defaults alone: everything is told
+            return frozenset()
 
     def _image(self, reference: str) -> str:
         """Return what an image that runs must become: its flavour in the target's version; any other stays as it is."""
-        if not images.is_published(reference) or images.moves(reference):
+        situation = self.situation
+        if images.moves(reference) or not situation.is_of_the_version(reference):
             return reference
-        return images.of_version(reference, self.situation.app, in_tag=self.situation.flavour_in_tag)
+        if images.is_published(reference) or situation.flavour_in_tag:
+            return images.of_version(reference, situation.app, in_tag=situation.flavour_in_tag)
+        return f"{images.home(reference)}:{situation.default_tags[1]}"
 
     @property
     def _differs(self) -> bool:
@@ -183,6 +222,11 @@ class Conversion:
                 value = at(cast(Object, proposed), *effect.path)
                 if document.remove(effect.path):
                     yield _gone(effect.path, value, texts)
+
+
+def _default_tag(chart: Path) -> str:
+    """Return the tag of images that a chart has by default; empty if its appVersion is the tag."""
+    return str(part(helms.defaults(chart), "image").get("tag") or "")
 
 
 def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> Move:

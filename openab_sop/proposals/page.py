@@ -10,6 +10,7 @@ from openab_sop import policy
 from openab_sop.proposals.steps import Move, Situation
 from openab_sop.redact import mask
 from openab_sop.rule import Harm, Harms
+from openab_sop.verdict import Finding
 
 _STYLE = """
 body { font-family: sans-serif; max-width: 80em; margin: 1em auto; padding: 0 1em; color: #222 }
@@ -19,7 +20,7 @@ vertical-align: top; overflow-wrap: anywhere } .blocks { background: #fdd } .dec
 """
 
 
-def page(situation: Situation, moves: Sequence[Move], harms: Harms, out: Path) -> str:
+def page(situation: Situation, moves: Sequence[Move], harms: Harms, own: Iterable[Finding], out: Path) -> str:
     """Return a self-contained HTML page; nothing that was learned to be secret is in it."""
     title = f"Values for {situation.target}, from {situation.current}"
     ready = (
@@ -32,13 +33,18 @@ def page(situation: Situation, moves: Sequence[Move], harms: Harms, out: Path) -
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>{verdict}"
         f"<h2>To decide</h2>{_moves(decide, 'decide')}"
         f"<h2>Not proved equal</h2>{_table(('Finding', 'Would be', 'Is', 'Next'), map(_harm, harms.harms))}"
-        f"<h2>What went where</h2>{_moves(moved, '')}</body></html>\n"
+        f"<h2>What went where</h2>{_moves(moved, '')}"
+        f"<h2>Changed by the version itself</h2>{_table(('What', 'Would be', 'Is'), map(_own, own))}</body></html>\n"
     )
 
 
 def _moves(moves: Iterable[Move], kind: str) -> str:
     rows = (_row((move.key, move.to, move.why), kind) for move in moves)
     return _table(("Key", "Went to", "Why"), rows)
+
+
+def _own(finding: Finding) -> str:
+    return _row((finding.subject, finding.observed, finding.expected), "")
 
 
 def _harm(harm: Harm) -> str:

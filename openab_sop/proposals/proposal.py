@@ -6,12 +6,12 @@ Nothing on the cluster is changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openab_sop import storage
 from openab_sop.errors import NothingToDo, SettingsError
-from openab_sop.proposals.conversion import Conversion
+from openab_sop.proposals.conversion import Compared, Conversion
 from openab_sop.proposals.page import page
 from openab_sop.proposals.steps import Move
 from openab_sop.rule import Harm, Harms, blocks, weighed
@@ -38,6 +38,7 @@ class Proposal:
         directory: where the page is left.
         out: where the values are written to.
         source: where charts come from, as ``--chart`` takes it; empty for the default.
+        compared: what the comparison found.
     """
 
     conversion: Conversion
@@ -45,6 +46,7 @@ class Proposal:
     directory: Path
     out: Path
     source: str = ""
+    compared: Compared = field(default=Compared(()))
     _harms: Harms | None = None
 
     def propose(self) -> list[Move]:
@@ -59,13 +61,16 @@ class Proposal:
             SettingsError: a finding was accepted that was not found.
         """
         situation, moves = self.conversion.situation, self.conversion.moves
-        found = self.conversion.differences(self.out.name)
-        harms = (Harm(NOT_EQUAL, one, (str(situation.target),)) for one in found)
+        self.compared = self.conversion.compare(self.out.name)
+        harms = (Harm(NOT_EQUAL, one, (str(situation.target),)) for one in self.compared.findings)
         self._harms = Harms(weighed(harms, self.accepted, "comparison"))
-        storage.replace(self.directory / PAGE, page(situation, moves, self._harms, self.out).encode())
+        storage.replace(self.directory / PAGE, self._page().encode())
         if not moves and not self._harms.harms:
             raise NothingToDo(f"the values fit {situation.target} as they are: proved equal to what runs")
         return self._harms
+
+    def _page(self) -> str:
+        return page(self.conversion.situation, self.conversion.moves, self.harms, self.compared.own, self.out)
 
     @property
     def harms(self) -> Harms:

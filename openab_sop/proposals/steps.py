@@ -53,6 +53,7 @@ class Situation:
         before, app: appVersion of the current and of the target chart.
         repository: the image repository that the target chart names by default.
         own: the values that the release runs with; what the operator's file says otherwise is the operator's word.
+        default_tags: the tag of images that the current and the target chart have by default; empty for appVersion.
     """
 
     current: Version
@@ -62,6 +63,13 @@ class Situation:
     repository: str
     agents: tuple[RunningAgent, ...]
     own: Object = field(default_factory=dict[str, Any])
+    default_tags: tuple[str, str] = ("", "")
+
+    def is_of_the_version(self, image: str) -> bool:
+        """Whether an image is one that OpenAB publishes: by version, by channel, or as the current chart has it."""
+        named = {self.before, self.default_tags[0]} - {""}
+        own = images.is_ours(image) and "@" not in image and tag(image) in named
+        return own or images.is_published(image)
 
     @property
     def flavour_in_tag(self) -> bool:
@@ -197,7 +205,7 @@ def _tag_of_all(values: Document, situation: Situation) -> Iterator[Move]:
             values.set(path, channel)
             why = f"{pinned} is not published any more"
             yield Move("image.tag", f"{channel} in place of {pinned}", why, decide=True)
-    elif _RELEASED.fullmatch(pinned):
+    elif _RELEASED.fullmatch(pinned) or pinned == situation.default_tags[0]:
         values.remove(path)
         why = "it names an earlier version; without it, the chart's own version counts"
         yield Move("image.tag", f"removed ({pinned})", why, decide=pinned != situation.before)
@@ -219,7 +227,7 @@ def _image(values: Document, situation: Situation, agent: RunningAgent, reposito
     named, key = str(values.get(*path) or ""), f"agents.{agent.key}.image"
     if _is_edited(values, situation, path):
         return
-    if not images.is_published(agent.image):
+    if not situation.is_of_the_version(agent.image):
         if not named:
             values.set(path, agent.image)
             why = "an image of your own, or one that is pinned by a tag or digest of your own: it stays as it is"

@@ -40,6 +40,8 @@ CHANNELS = {"latest": "stable", "stable": "stable", "beta": "beta"}
 
 _FORMER = "agent-broker"
 """What the repository was called before chart 0.4."""
+_FORMER_OWNER, _OWNER = "ghcr.io/thepagent", "ghcr.io/openabdev"
+"""Whose it was, and is."""
 _OF_FLAVOUR = re.compile(rf"(?P<version>.+)-(?P<flavour>{'|'.join(FLAVOURS)})")
 _VERSION = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?")
 _MOVES = re.compile(rf"(?:{'|'.join(CHANNELS)}|\d+\.\d+)(?:-(?:{'|'.join(FLAVOURS)}))?")
@@ -79,13 +81,19 @@ def of_version(image: str, version: str, *, in_tag: bool) -> str:
         in_tag: whether the version names the flavour in the tag.
     """
     if not in_tag:
-        return f"{repository(image)}:{version}"
+        return f"{home(image)}:{version}"
     return f"{unified(image)}:{version}-{flavour(image)}"
+
+
+def home(image: str) -> str:
+    """Return the repository that an image of OpenAB comes from today: it has moved since its first versions."""
+    head, slash, _ = repository(image).rpartition("/")
+    return f"{_OWNER if head == _FORMER_OWNER else head}{slash}{_name(image)}"
 
 
 def unified(image: str) -> str:
     """Return the repository that holds every flavour, in the registry that an image of OpenAB comes from."""
-    head, slash, _ = repository(image).rpartition("/")
+    head, slash, _ = home(image).rpartition("/")
     return f"{head}{slash}{REPOSITORY}"
 
 

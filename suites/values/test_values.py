@@ -29,6 +29,7 @@ def test_values_are_proposed(proposal: Proposal, audit: Audit, evidence: Evidenc
 def test_values_are_compared(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
     """3.2 What runs and the target are compared by meaning: configuration, variables, images, claims, placement."""
     evidence("findings", proposal.prove())
+    evidence("changed by the version itself", list(proposal.compared.own))
     audit.facts["page"] = str(audit.directory / PAGE)
 
 

@@ -49,7 +49,7 @@ def found(
 ) -> list[str]:
     """The subjects of the findings."""
     old, new = (Manifest.parse(yaml.safe_dump_all(side)) for side in (before, after))
-    return [finding.subject for finding in differences(old, new, live or {}, lambda image: IMAGES.get(image, image))]
+    return [one.finding.subject for one in differences(old, new, live or {}, lambda image: IMAGES.get(image, image))]
 
 
 def newer(**over: Any) -> dict[str, Any]:
@@ -139,7 +139,8 @@ def test_what_is_on_the_cluster_counts_in_place_of_the_record() -> None:
 
 def test_values_of_secrets_are_not_shown() -> None:
     old, new = (Manifest.parse(yaml.safe_dump(secret(value))) for value in ("bXktdG9rZW4x", "bXktdG9rZW4y"))
-    (finding,) = differences(old, new, {})
+    (found,) = differences(old, new, {})
+    finding = found.finding
     assert (finding.observed, finding.expected) == ("***", "***")
 
 
@@ -148,6 +149,7 @@ def test_what_is_missing_as_a_whole_shows_no_value() -> None:
     before, after = deployment(), newer()
     before["spec"]["template"]["spec"]["containers"].append(side)
     old, new = (Manifest.parse(yaml.safe_dump(body)) for body in (before, after))
-    (finding,) = differences(old, new, {}, lambda image: IMAGES.get(image, image))
+    (found,) = differences(old, new, {}, lambda image: IMAGES.get(image, image))
+    finding = found.finding
     assert finding.expected == "a mapping of env, name"
     assert "supersecret" not in str(finding)

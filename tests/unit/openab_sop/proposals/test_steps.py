@@ -238,8 +238,8 @@ def test_a_preset_becomes_the_key(target: str) -> None:
         "codex", f"{HOST}/openab-codex:1", '[agent]\ncommand = "codex-acp"\nargs = []\n', "o", "/home/node"
     )
     values, _ = by_key({"agent": {"preset": "codex"}, "discord": {"botToken": "t"}}, running, target)
-    spoken = {"command": "codex-acp", "args": []} if target == "0.7.0" else {}
-    own = {"discord": {"botToken": "t"}, "workingDir": "/home/node", **spoken}
+    spoken: dict[str, Any] = {"command": "codex-acp", "args": []} if target == "0.7.0" else {}
+    own: dict[str, Any] = {"discord": {"botToken": "t"}, "workingDir": "/home/node", **spoken}
     assert values == {"agents": {"codex": own, "kiro": {"enabled": False}}}
 
 
