@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-from openab_sop.errors import SopError
+from openab_sop.errors import ClusterError, NotFound, SopError
+
+T = TypeVar("T")
+INSIST = 30
+"""Seconds for which what must be done is asked for again, although it is refused."""
 
 LOOK = 5
 """Seconds that a look may take; longer, the line to the cluster was broken, and that is not what is waited for."""
@@ -44,3 +49,22 @@ def wait(
         if time.monotonic() >= deadline:
             raise SopError(f"{what} did not happen within {timeout:g} s; last seen: {state}", next_step)
         time.sleep(every)
+
+
+def insist(act: Callable[[], T]) -> T:
+    """Do what must be done, and ask again for a while if the API refuses: a webhook may have failed for a moment.
+
+    Raises:
+        NotFound: what is to be changed is not there; asked once.
+        ClusterError: it is still refused after ``INSIST`` seconds.
+    """
+    deadline = time.monotonic() + INSIST
+    while True:
+        try:
+            return act()
+        except NotFound:
+            raise
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from secrets import token_hex
 
 from openab_sop import names
@@ -26,7 +27,7 @@ from openab_sop.errors import Broken, Forbidden, PodError, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import stream
 from openab_sop.shown import command
-from openab_sop.wait import wait
+from openab_sop.wait import insist, wait
 
 LIFETIME = 6 * 3600
 """Seconds after which the cluster ends a helper whatever happens."""
@@ -107,7 +108,7 @@ def helper_pod(
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 with attached(cluster, name), helper.held() as shared:
                     yield shared
-                cluster.delete("Pod", name, uid, grace=0)
+                insist(partial(cluster.delete, "Pod", name, uid, grace=0))  # what was done in it is done
                 return
             reasons.append(f"{container_of(template, agent)['image']}: {problem}")
         except BaseException:

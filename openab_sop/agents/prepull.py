@@ -19,7 +19,7 @@ from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import Broken, ClusterError, Forbidden, NotFound, SopError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
-from openab_sop.wait import wait
+from openab_sop.wait import insist, wait
 
 NEEDED = (Access("create", "pods"), Access("get", "pods"), Access("delete", "pods"))
 """What pulling ahead takes; without it, it is left out."""
@@ -152,7 +152,7 @@ def pull(
     except SopError as error:
         raise ImageError(error.problem, error.next_step) from error
     finally:
-        cluster.delete("Pod", name, str(made["metadata"]["uid"]), grace=0)
+        insist(lambda: cluster.delete("Pod", name, str(made["metadata"]["uid"]), grace=0))
 
 
 @dataclass

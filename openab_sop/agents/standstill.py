@@ -8,22 +8,19 @@ taken out of the managed fields, so that Helm 4's server-side apply meets no con
 from __future__ import annotations
 
 import re
-import time
 
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
-from openab_sop.errors import Broken, ClusterError, Disturbed, NotFound
+from openab_sop.errors import Broken, Disturbed
 from openab_sop.objects import Object, at, part
 from openab_sop.shown import command
-from openab_sop.wait import wait
+from openab_sop.wait import insist, wait
 
 STOPPED = f"{MANAGER}/replicas"
 """Annotation of a Deployment that we have stopped: the replicas that it had."""
 _REPLICAS = re.compile(r"[0-9]{1,3}")
-INSIST = 30
-"""Seconds for which a start that is refused is asked for again."""
 STOP = 120
 """Seconds that an agent gets to end, beyond its own grace period."""
 
@@ -87,16 +84,7 @@ def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
     Args:
         wanted: how many it gets if it had none: somebody had scaled it down, to protect its data for instance.
     """
-    deadline = time.monotonic() + INSIST
-    while True:
-        try:
-            return _let_start(cluster, agent, wanted)
-        except NotFound:
-            raise
-        except ClusterError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
+    return insist(lambda: _let_start(cluster, agent, wanted))
 
 
 def _let_start(cluster: Cluster, agent: Agent, wanted: int) -> bool:
