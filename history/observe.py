@@ -15,7 +15,8 @@ from openab_sop.upstream.charts import CONTAINERS
 
 SETTLE = 25
 """Seconds in which agents have to come up."""
-CONNECTED = "bot connected"
+CONNECTED = ("bot connected", "Socket Mode connected", "connected to gateway")
+"""What an agent logs, by its chat."""
 READ_ELSEWHERE: Mapping[str, tuple[str, str]] = {"cronjob.toml": ("0.8.2-beta.8", ".openab/cronjob.toml")}
 """Files of the home that the real agent reads elsewhere from a version on.
 
@@ -112,7 +113,7 @@ def _state(cluster: Cluster, name: str) -> str | None:
     if not len(pods) == wanted == status.get("updatedReplicas") == status.get("availableReplicas"):
         return None
     log = cluster.log(pods[0]["metadata"]["name"], _container(deployment)["name"], limit=1 << 16)
-    return "" if CONNECTED in log else None
+    return "" if any(words in log for words in CONNECTED) else None
 
 
 def _trouble(pod: Object) -> str:

@@ -23,10 +23,8 @@ from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
 from openab_sop.upstream import images
 from openab_sop.upstream.charts import CONTAINERS
+from openab_sop.upstream.configuration import CONFIGURATION
 from openab_sop.verdict import Finding
-
-CONFIGURATION = "config.toml"
-"""Key of an agent's ConfigMap."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +131,15 @@ class Conversion:
     def _image(self, reference: str) -> str:
         """Return what an image that runs must become: its flavour in the target's version; any other stays as it is."""
         situation = self.situation
-        if images.moves(reference) or not situation.is_of_the_version(reference):
+        if not situation.is_of_the_version(reference):
             return reference
-        if images.is_published(reference) or situation.flavour_in_tag:
+        if images.moves(reference):
+            return images.channel(reference) if situation.flavour_in_tag else reference
+        if images.flavour(reference) in images.FLAVOURS and (
+            situation.flavour_in_tag or images.is_published(reference)
+        ):
             return images.of_version(reference, situation.app, in_tag=situation.flavour_in_tag)
-        return f"{images.home(reference)}:{situation.default_tags[1]}"
+        return f"{images.home(reference)}:{situation.default_tags[1] or situation.app}"
 
     @property
     def _differs(self) -> bool:

@@ -235,10 +235,9 @@ def _image(values: Document, situation: Situation, agent: RunningAgent, reposito
         return
     flavour, home = images.flavour(agent.image), images.unified(agent.image)
     if named and images.moves(agent.image):
-        channel = images.CHANNELS.get(tag(named) or "latest")
-        if channel:
-            values.set(path, f"{home}:{channel}-{flavour}")
-            yield Move(key, f"{home}:{channel}-{flavour}", f"{named} is not published any more", decide=True)
+        if (channel := images.channel(named)) != named:
+            values.set(path, channel)
+            yield Move(key, channel, f"{named} is not published any more", decide=True)
         return
     wanted = images.of_version(agent.image, situation.app, in_tag=True)
     if flavour == agent.key and home == repository:

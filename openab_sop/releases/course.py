@@ -63,12 +63,14 @@ class Before:
         complaints: fingerprints of panic lines in its log.
         config: digest of the Secrets and ConfigMaps that it refers to; empty for a companion.
         well: whether its rollout was complete.
+        chats: names of the chats that it was connected to.
     """
 
     restarts: dict[str, dict[str, int]]
     complaints: tuple[str, ...]
     config: str
     well: bool = True
+    chats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,13 @@ class Baseline:
         restarts: by pod UID, then by container: how often it had been restarted.
         complaints: fingerprints of the panic lines in the old version's log.
         well: whether its rollout was complete.
+        chats: names of the chats that its log says it is connected to: the new version must be, too.
     """
 
     restarts: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     complaints: frozenset[str] = frozenset()
     well: bool = True
+    chats: frozenset[str] = frozenset()
 
     def restarted(self, pod: AgentPod, container: Container) -> int:
         """How often a container was restarted since."""
@@ -197,11 +199,12 @@ def _unready(look: Look) -> Concern | None:
 
 def _unconnected(look: Look) -> Concern | None:
     log, container = look.log, look.seen.container
-    if not look.patterns.connected or log.connected_at:
+    if not look.patterns.connected or log.is_connected(look.baseline.chats):
         return None
     if log.since and container and container.running and log.since - container.running > ROTATED:
         return None
-    words = f"none of {log.lines} log lines says that it is connected"
+    missing = ", ".join(sorted(look.baseline.chats - log.chats))
+    words = f"none of {log.lines} log lines says that it is connected{missing and f' to {missing}, as before'}"
     if log.last_errors:
         words += f"; the last error: {log.last_errors[-1]}"
     return Concern(Symptom.NOT_CONNECTED, look.limits.connected, words, f"a line like {look.patterns.connected}")

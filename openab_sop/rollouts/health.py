@@ -86,11 +86,14 @@ def baseline(cluster: Cluster, agent: Runner, patterns: Patterns = logs.DEFAULT)
     """
     seen = rollout.observe(cluster, agent)
     pods = seen.pods
-    told = [logs.fetch(cluster, pod.name, agent.container, previous=old) for pod in pods for old in (True, False)]
+    ended = [logs.fetch(cluster, pod.name, agent.container, previous=True) for pod in pods]
+    running = [logs.fetch(cluster, pod.name, agent.container) for pod in pods]
+    usual = patterns.connected == logs.DEFAULT.connected  # a pattern of the operator's own says all that is to be
     return Baseline(
         restarts={pod.uid: {container.name: container.restarts for container in pod.containers} for pod in pods},
-        complaints=frozenset[str]().union(*(logs.complaints(text, patterns) for text in told)),
+        complaints=frozenset[str]().union(*(logs.complaints(text, patterns) for text in (*ended, *running))),
         well=seen.complete and all(container.waiting == "" for pod in pods for container in pod.containers),
+        chats=frozenset[str]().union(*map(logs.chats, running)) if usual else frozenset(),
     )
 
 
@@ -205,7 +208,7 @@ class _Watch:
     def _conclude(self, seen: Observation, now: float) -> None:
         if self.ready is None and seen.complete and seen.pod and seen.pod.ready:
             self.ready = now - self.begun
-        if self.connected is None and self.ready is not None and self.log.connected_at:
+        if self.connected is None and self.ready is not None and self.log.is_connected(self.baseline.chats):
             self.connected = now - self.begun
         found = concern(Look(seen, self.log, self.limits, self.baseline, self.patterns, self.whole is not None))
         if found is None:

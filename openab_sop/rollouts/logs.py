@@ -27,6 +27,8 @@ WIDTH = 300
 _BEFORE = datetime.min.replace(tzinfo=UTC)
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _SOURCE = re.compile(log_lines.SOURCE)
+_CHATS = tuple((chat.name, re.compile(chat.connected)) for chat in log_lines.CHATS)
+_ANY_CHAT = re.compile("|".join(chat.connected for chat in log_lines.CHATS))
 _VARYING = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|\d+")
 """What differs between two runs that say the same: times, numbers, ids."""
 
@@ -86,6 +88,7 @@ class LogFacts:
         since, until: times of the first and the last of them.
         tail: how many of them were written in the last one's second: the API can only be asked for whole seconds.
         connected_at: when it first said so.
+        chats: names of the chats that it said it is connected to, as ``upstream.log_lines`` has them.
         lost: by the module that said so: when a connection was lost and not found again.
         panics: lines of panics and fatal errors, masked, at most ``QUOTED`` of ``panic_count``.
         known_panics: such lines that the old version logged too.
@@ -98,6 +101,7 @@ class LogFacts:
     until: datetime | None = None
     tail: int = 0
     connected_at: datetime | None = None
+    chats: frozenset[str] = frozenset()
     lost: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     panics: tuple[str, ...] = ()
     panic_count: int = 0
@@ -110,6 +114,10 @@ class LogFacts:
     def disconnected_at(self) -> datetime | None:
         """When a connection was lost that was not found again; None if none is missing."""
         return min(self.lost.values(), default=None)
+
+    def is_connected(self, chats: Collection[str] = ()) -> bool:
+        """Whether it is connected to each of these chats; without any, to whatever it is asked for."""
+        return self.chats.issuperset(chats) if chats else self.connected_at is not None
 
     @property
     def last_words(self) -> str:
@@ -137,6 +145,8 @@ class LogFacts:
             until = when
             if kinds := patterns.kinds(said := _plain(said)):
                 facts = facts._with(said, kinds, when, known)
+            if _ANY_CHAT.search(said):
+                facts = replace(facts, chats=facts.chats | _chats(said))
         return replace(facts, lines=lines, since=since, until=until, tail=tail)
 
     def _with(self, line: str, kinds: frozenset[str], when: datetime, known: Collection[str]) -> LogFacts:
@@ -174,6 +184,11 @@ def fingerprint(line: str) -> str:
 def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
     """Return the fingerprints of the panic lines of a log, as ``Cluster.log`` returns it."""
     return frozenset(told(text, "panic", patterns=patterns))
+
+
+def chats(text: str) -> frozenset[str]:
+    """Return the names of the chats that a log says the agent has connected to."""
+    return frozenset[str]().union(*(_chats(_plain(line)) for line in text.splitlines()))
 
 
 def told(text: str, *kinds: str, patterns: Patterns = DEFAULT) -> dict[str, str]:
@@ -225,6 +240,10 @@ def fetch(cluster: Cluster, pod: str, container: str, *, previous: bool = False,
     except ClusterError:  # not started, gone meanwhile, or out of reach for a moment: the next look tells
         return ""
     return text[: text.rfind("\n") + 1]
+
+
+def _chats(line: str) -> frozenset[str]:
+    return frozenset(name for name, pattern in _CHATS if pattern.search(line))
 
 
 def _plain(line: str) -> str:

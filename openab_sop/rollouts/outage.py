@@ -8,7 +8,7 @@ clock counts.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event, Thread
 from types import TracebackType
@@ -25,6 +25,9 @@ EVERY = 0.2
 PATIENCE = 5
 """Seconds that the last look gets to end."""
 
+Chats = Mapping[str, frozenset[str]]
+"""By Deployment, the chats that an agent has to be connected to; whatever it says is enough where there are none."""
+NO_CHATS: Chats = {}
 Run = tuple[str, int]
 """A pod's UID and how often its container was restarted: what tells one run of the agent from the next."""
 
@@ -66,10 +69,12 @@ class OutageWatch:
         ended: when the watch ended, in seconds since it began; None while it lasts.
     """
 
-    def __init__(self, cluster: Cluster, agents: Sequence[Agent], patterns: Patterns = logs.DEFAULT) -> None:
+    def __init__(
+        self, cluster: Cluster, agents: Sequence[Agent], patterns: Patterns = logs.DEFAULT, chats: Chats = NO_CHATS
+    ) -> None:
         own = cluster.watched()  # what cannot be seen for a moment is a look that was missed
         self._begun = time.monotonic()
-        self._tracks = [Track(own, agent, patterns) for agent in agents]
+        self._tracks = [Track(own, agent, patterns, chats.get(agent.deployment, frozenset())) for agent in agents]
         self._stop = Event()
         self._thread = Thread(target=self._run, name="outage", daemon=True)
         self.ended: float | None = None
@@ -119,6 +124,7 @@ class Track:
     cluster: Cluster
     agent: Agent
     patterns: Patterns
+    chats: frozenset[str] = frozenset()
     gaps: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     last: float = 0.0
     runs: frozenset[Run] | None = None
@@ -139,7 +145,7 @@ class Track:
         if run not in self.connected:
             name, known = str(at(pod, "metadata", "name")), self.told.get(run, LogFacts())
             self.told[run] = logs.follow(self.cluster, name, self.agent.container, known, self.patterns)
-            if self.told[run].connected_at:
+            if self.told[run].is_connected(self.chats):
                 self.connected.add(run)
         return run in self.connected
 

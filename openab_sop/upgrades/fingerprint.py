@@ -6,17 +6,20 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Mapping
 
-from openab_sop.agents.agent import Agent, Companion
+from openab_sop import bounded
+from openab_sop.agents.agent import Agent, Companion, Runner
 from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Manifest
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import NotFound
-from openab_sop.objects import at
+from openab_sop.errors import InvalidDocument, NotFound
+from openab_sop.objects import at, part
 from openab_sop.releases.course import Before, Course
 from openab_sop.releases.release import Release
 from openab_sop.rollouts import health
 from openab_sop.rollouts.concern import Baseline
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.upstream.configuration import CONFIGURATION
+from openab_sop.upstream.log_lines import CHATS
 
 
 def before(release: Release, patterns: Patterns) -> dict[str, Before]:
@@ -26,7 +29,9 @@ def before(release: Release, patterns: Patterns) -> dict[str, Before]:
         seen = health.baseline(release.cluster, runner, patterns)
         restarts = {uid: dict(counts) for uid, counts in seen.restarts.items()}
         config = _config(release.cluster, runner) if isinstance(runner, Agent) else ""
-        found[runner.deployment] = Before(restarts, tuple(seen.complaints), config, seen.well)
+        found[runner.deployment] = Before(
+            restarts, tuple(seen.complaints), config, seen.well, tuple(sorted(seen.chats))
+        )
     return found
 
 
@@ -47,9 +52,23 @@ def judgeable(release: Release, course: Course, known: Container[str]) -> list[C
 def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:
     """Return what is not held against the agents' new pods; ``fresh`` if no pod of before may be left."""
     return {
-        name: Baseline({} if fresh else seen.restarts, frozenset(seen.complaints))
+        name: Baseline({} if fresh else seen.restarts, frozenset(seen.complaints), chats=frozenset(seen.chats))
         for name, seen in course.before.items()
     }
+
+
+def configured(cluster: Cluster, agent: Runner, chats: frozenset[str]) -> frozenset[str]:
+    """Return those of an agent's chats that its configuration still has; all of them where it cannot be read."""
+    names = agent.config_maps if isinstance(agent, Agent) else ()
+    bodies = [found for name in names if (found := cluster.find("ConfigMap", name))]
+    texts = [str(text) for body in bodies for name, text in part(body, "data").items() if name == CONFIGURATION]
+    try:
+        trees = [bounded.load_toml(text, CONFIGURATION) for text in texts]
+    except InvalidDocument:
+        return chats
+    sections = {section for tree in trees for section in tree}
+    left_out = {chat.name for chat in CHATS if trees and chat.sections and sections.isdisjoint(chat.sections)}
+    return chats - left_out
 
 
 def outdated(release: Release, course: Course) -> list[Agent]:

@@ -45,6 +45,10 @@ def judge(
     if from_now:
         now = {one.deployment: health.baseline(release.cluster, one, policy.patterns).restarts for one in runners}
         before = {name: replace(mark, restarts=now.get(name, mark.restarts)) for name, mark in before.items()}
+    for one in runners:
+        if (mark := before.get(one.deployment)) and mark.chats:
+            chats = fingerprint.configured(release.cluster, one, mark.chats)
+            before[one.deployment] = replace(mark, chats=chats)
     judgements = await_all_healthy(release.cluster, runners, policy.patterns, policy.limits, before)
     findings = tuple(finding for judgement in judgements for finding in judgement.findings)
     return Judged(

@@ -102,7 +102,9 @@ class Phase:
             excused=self._course.excusing(self._gone_already(release)),
         )
         with ExitStack() as watching:
-            self._watch = watching.enter_context(OutageWatch(m.helm.cluster, release.agents, m.policy.patterns))
+            chats = {name: frozenset(seen.chats) for name, seen in self._course.before.items()}
+            watch = OutageWatch(m.helm.cluster, release.agents, m.policy.patterns, chats)
+            self._watch = watching.enter_context(watch)
             listed = self._send(revision)
             self.note_applied(listed.revision)
             m.until_closed(watching.pop_all())  # the outage lasts until the version is judged

@@ -14,6 +14,8 @@ from tomlkit.exceptions import TOMLKitError
 from openab_sop import bounded
 from openab_sop.objects import Object, part
 
+CONFIGURATION = "config.toml"
+"""The key of an agent's ConfigMap."""
 TEXT = "configToml"
 """The key of an agent's values that holds its config.toml."""
 TOKENS = "envFrom, secretEnv"

@@ -85,6 +85,12 @@ def of_version(image: str, version: str, *, in_tag: bool) -> str:
     return f"{unified(image)}:{version}-{flavour(image)}"
 
 
+def channel(image: str) -> str:
+    """Return what the moving tag of an image is called since the flavour is in the tag; as it is if it has no such."""
+    named = CHANNELS.get(tag(image) or "latest")
+    return f"{unified(image)}:{named}-{flavour(image)}" if named and is_ours(image) else image
+
+
 def home(image: str) -> str:
     """Return the repository that an image of OpenAB comes from today: it has moved since its first versions."""
     head, slash, _ = repository(image).rpartition("/")

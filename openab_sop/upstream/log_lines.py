@@ -6,9 +6,34 @@ feishu.rs in ``crates/openab-gateway/src/adapters``.
 
 from __future__ import annotations
 
-CONNECTED = r"\bbot connected\b|\bSocket Mode connected\b|\bconnected to gateway\b|\bfeishu websocket connected\b"
-"""A chat is connected. An agent with embedded webhooks alone logs ``unified webhook server listening``: it waits to be
-called. Who has no other chat names that line by ``--connected-pattern``."""
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A way in which an agent is reached.
+
+    Attributes:
+        connected: what it logs once it is, as a regular expression.
+        sections: of config.toml, of which one asks for it; empty where they are not known.
+    """
+
+    name: str
+    connected: str
+    sections: tuple[str, ...] = ()
+
+
+WEBHOOKS = Chat("webhooks", r"\bunified webhook server listening\b")
+"""Chats that call the agent, such as Telegram, LINE and Teams: it connects nowhere, it listens."""
+CHATS = (
+    Chat("Discord", r"\bbot connected\b", ("discord",)),
+    Chat("Slack", r"\bSocket Mode connected\b", ("slack",)),
+    Chat("gateway", r"\bconnected to gateway\b", ("gateway",)),
+    Chat("Feishu", r"\bfeishu websocket connected\b"),
+    WEBHOOKS,
+)
+CONNECTED = "|".join(chat.connected for chat in CHATS if chat is not WEBHOOKS)
+"""A chat is connected, whichever."""
 DISCONNECTED = (
     r"\bconnection (?:lost|closed by)\b|\bSocket Mode read error\b|\bfailed to connect to Slack\b"
     r"|\bfailed to get Socket Mode URL\b|\bgateway (?:WebSocket (?:closed|error)|connection failed)\b"

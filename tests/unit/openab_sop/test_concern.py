@@ -164,6 +164,15 @@ def test_not_connected() -> None:
     assert raised(replace(look, seen=replace(SEEN, available=0))).symptom is Symptom.NOT_READY
 
 
+def test_a_chat_that_was_there_before_is_demanded() -> None:
+    both = with_log(chats=frozenset({"Discord"}))
+    both = replace(both, baseline=replace(both.baseline, chats=frozenset({"Discord", "Slack"})))
+    assert raised(both).symptom is Symptom.NOT_CONNECTED
+    assert "connected to Slack, as before" in raised(both).observed
+    there = replace(both, log=replace(both.log, chats=frozenset({"Slack", "Discord", "webhooks"})))
+    assert concern(there) is None
+
+
 def test_a_log_without_its_beginning_proves_nothing_about_the_connection() -> None:
     rotated = with_log(connected_at=None, since=NOW + ROTATED + timedelta(seconds=1))
     assert concern(rotated) is None

@@ -8,6 +8,7 @@ import pytest
 
 from openab_sop import redact
 from openab_sop.errors import SettingsError
+from openab_sop.rollouts import logs
 from openab_sop.rollouts.logs import QUOTED, WIDTH, LogFacts, Patterns, complaints, fingerprint
 
 DISCORD = " INFO openab::discord: discord bot connected user=bot"
@@ -164,9 +165,39 @@ def test_what_is_no_log_line_is_passed_over() -> None:
 
 
 def test_an_empty_pattern_matches_nothing() -> None:
-    assert LogFacts().read(log(DISCORD, PANIC), Patterns(connected="", panic="")) == LogFacts().read(
-        log("x", "y"), Patterns()
-    )
+    seen = LogFacts().read(log(DISCORD, PANIC), Patterns(connected="", panic=""))
+    assert (seen.connected_at, seen.panic_count) == (None, 0)
+
+
+WEBHOOKS = " INFO openab::webhooks: unified webhook server listening addr=0.0.0.0:8080"
+
+
+@pytest.mark.parametrize(
+    ("line", "chats"),
+    [
+        (DISCORD, {"Discord"}),
+        (" INFO openab::slack: Socket Mode connected", {"Slack"}),
+        (" INFO openab::gateway: connected to gateway url=ws://x", {"gateway"}),
+        (" INFO openab_gateway::adapters::feishu: feishu websocket connected", {"Feishu"}),
+        (WEBHOOKS, {"webhooks"}),
+        (" INFO openab::gateway: starting gateway adapter", set()),
+    ],
+)
+def test_each_chat_says_so_in_its_own_words(line: str, chats: set[str]) -> None:
+    assert LogFacts().read(log(line)).chats == logs.chats(log(line)) == chats
+
+
+def test_every_chat_that_is_wanted_has_to_be_there() -> None:
+    seen = LogFacts().read(log(DISCORD, WEBHOOKS))
+    assert seen.is_connected({"Discord", "webhooks"})
+    assert not seen.is_connected({"Discord", "Slack"})
+
+
+def test_who_only_listens_is_connected_only_if_that_is_all_that_was() -> None:
+    """An agent with a chat beside it says first that it listens."""
+    seen = LogFacts().read(log(WEBHOOKS))
+    assert not seen.is_connected()
+    assert seen.is_connected({"webhooks"})
 
 
 def test_a_pattern_that_is_none_is_told_by_name() -> None:

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -182,6 +184,8 @@ func (a *Agent) converse(ctx context.Context, fault fault) error {
 		adapter, token = "discord", a.config.Discord.BotToken
 	case a.config.Slack != nil:
 		adapter, token = "slack", a.config.Slack.BotToken
+	case a.config.Gateway == nil:
+		adapter = "telegram"
 	}
 	chatting, drop := context.WithCancel(ctx)
 	defer drop()
@@ -189,10 +193,15 @@ func (a *Agent) converse(ctx context.Context, fault fault) error {
 	var once sync.Once
 	log := a.log.Sub(adapter)
 	connected := func(user string) {
-		log.Info(adapter+" bot connected", "user", user)
-		once.Do(func() { a.becomeReady(ctx, fault) })
+		a.announce(adapter, user)
+		once.Do(func() {
+			if !fault.oneChat {
+				a.announceOthers(adapter)
+			}
+			a.becomeReady(ctx, fault)
+		})
 	}
-	if a.settings.ChatURL == "" {
+	if a.settings.ChatURL == "" || adapter == "telegram" {
 		connected("offline")
 		<-ctx.Done()
 		return nil
@@ -204,6 +213,33 @@ func (a *Agent) converse(ctx context.Context, fault fault) error {
 	}
 	<-ctx.Done() // a dropped connection leaves the process as it is: alive and deaf
 	return nil
+}
+
+// announce logs, in the words of the real agent, that a chat is connected.
+func (a *Agent) announce(adapter, user string) {
+	log := a.log.Sub(adapter)
+	switch adapter {
+	case "discord":
+		log.Info("discord bot connected", "user", user)
+	case "slack":
+		log.Info("Socket Mode connected")
+	case "gateway":
+		log.Info("connected to gateway")
+	case "telegram":
+		log.Info("unified webhook server listening")
+	}
+}
+
+// announceOthers does so for every further chat of the configuration; messages come through the first one.
+func (a *Agent) announceOthers(first string) {
+	others := map[string]bool{
+		"slack": a.config.Slack != nil, "gateway": a.config.Gateway != nil, "telegram": a.config.Telegram != nil,
+	}
+	for _, adapter := range slices.Sorted(maps.Keys(others)) {
+		if others[adapter] && adapter != first {
+			a.announce(adapter, "")
+		}
+	}
 }
 
 func (a *Agent) becomeReady(ctx context.Context, fault fault) {

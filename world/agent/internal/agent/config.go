@@ -16,7 +16,8 @@ type Config struct {
 	Gateway *struct {
 		URL string `toml:"url"`
 	} `toml:"gateway"`
-	Agent struct {
+	Telegram *struct{} `toml:"telegram"` // is called by webhooks, and connects nowhere
+	Agent    struct {
 		Command string `toml:"command"`
 	} `toml:"agent"`
 	Pool struct {
@@ -60,8 +61,8 @@ func loadConfig(path string) (*Config, error) {
 }
 
 func (c *Config) check() error {
-	if c.Discord == nil && c.Slack == nil && c.Gateway == nil {
-		return errors.New("no adapter is configured: add a section [discord], [slack] or [gateway]")
+	if c.Discord == nil && c.Slack == nil && c.Gateway == nil && c.Telegram == nil {
+		return errors.New("no adapter is configured: add a section [discord], [slack], [gateway] or [telegram]")
 	}
 	for name, adapter := range map[string]*Adapter{"discord": c.Discord, "slack": c.Slack} {
 		if adapter != nil && adapter.BotToken == "" {

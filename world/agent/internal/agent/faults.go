@@ -20,6 +20,7 @@ type fault struct {
 	atStart   func(*Agent)
 	withState func(context.Context, *Agent)
 	later     func(context.Context, *Agent)
+	oneChat   bool // only the first of the configured chats is connected
 }
 
 // faults by their names in a release file. The good version has the empty name.
@@ -35,6 +36,7 @@ var faults = completed(map[string]fault{
 	"deletes-files":     {withState: deleteFiles},
 	"loses-connection":  {later: loseConnection},
 	"ignores-sigterm":   {atStart: ignoreSigterm},
+	"one-chat":          {oneChat: true},
 })
 
 // completed fills the moments that a fault does not name with doing nothing.
