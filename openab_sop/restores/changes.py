@@ -137,6 +137,19 @@ class VolumeSince:
             if not any(fnmatchcase(in_home(self.stored.inside, path), pattern) for pattern in self._may_vanish):
                 yield path
 
+    def older(self) -> Iterator[str]:
+        """Yield the path of each file with another content than the backup's and no later time; but for databases.
+
+        A backup has a copy of a database as of one moment, whose bytes need not be those of its files.
+        """
+        own = {part for main in self.stored.databases for part in database.parts(main)}
+        for path in self.changes.changed:
+            ours, theirs = self._table.get("copy", path), self._table.get("pod", path)
+            if ours is None or theirs is None or path in own or theirs.mtime_ns > ours.mtime_ns:
+                continue
+            if ours.type != theirs.type or ours.link != theirs.link or ours.sha256 != theirs.sha256:
+                yield path
+
     def broken_config(self) -> dict[str, Finding]:
         """Name by its path each agents' or steering file that is gone, and agents/default.json without JSON (3.5)."""
         gone, found = set(self.changes.removed), dict[str, Finding]()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from openab_sop.objects import Object, at, part
 from openab_sop.releases import authority, provenance, rebuild
 from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Held, bears, in_use, pods_with
+from openab_sop.restores.held import FILLING, Held, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
 from openab_sop.shown import command, one_line
 from openab_sop.verdict import Finding
@@ -227,8 +227,14 @@ def needs(workload: Workload) -> Iterator[tuple[str, str]]:
             yield kind, name
 
 
-def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
-    """Name what is on the cluster and should not be; what a rebuild from this backup has begun may."""
+def standing(
+    plan: Blueprint, installation: Installation, keep: Callable[[Agent, StoredAgent, Object], Iterable[Finding]]
+) -> Iterator[Finding]:
+    """Name what is on the cluster and should not be; what a rebuild from this backup has begun may.
+
+    Args:
+        keep: says why a claim that holds something may not be kept as it is; it is in nobody's use.
+    """
     cluster, listed = installation.helm.cluster, installation.listed()
     if listed and installation.is_foreign(listed):
         yield Finding(
@@ -244,8 +250,12 @@ def standing(plan: Blueprint, installation: Installation) -> Iterator[Finding]:
         live = cluster.find(CLAIM, claim)
         if live is None:
             yield from [_lost(claim)] if listed else _unfit_class(plan, cluster, stored, claim)
-        elif not bears(live, RESTORED, plan.source, stored) and not _is_empty(plan, cluster, agent):
-            yield _taken(plan, claim)
+        elif listed or bears(live, FILLING, plan.source, stored):
+            continue  # its volume was proved, or is being filled
+        elif users := pods_with(cluster, claim):
+            yield in_use(cluster, claim, users)
+        elif not _is_empty(plan, cluster, agent):
+            yield from keep(agent, stored, live)
 
 
 def written(plan: Blueprint, held: Held) -> Iterator[Finding]:
@@ -317,8 +327,6 @@ def _unfit_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent, claim: 
 
 
 def _is_empty(plan: Blueprint, cluster: Cluster, agent: Agent) -> bool:
-    """Look into a claim that somebody else made; one that is in use is not taken for empty."""
-    if pods_with(cluster, agent.claim):
-        return False
+    """Look into a claim that somebody else made."""
     with helper_pod(cluster, agent, deployment=plan.deployments[agent.deployment]) as pod:
         return not pod.capture(_SOMETHING, agent.home)

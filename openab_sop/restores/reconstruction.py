@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import AbstractContextManager
 
+from openab_sop.agents.agent import Agent
 from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
@@ -18,7 +19,7 @@ from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.releases import rebuild
-from openab_sop.restores import obstacles
+from openab_sop.restores import kept_claim, obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.held import FILLING, RESTORED, Held, Holding, Progress, bears, hold, marks
 from openab_sop.restores.installation import Installation
@@ -60,6 +61,7 @@ class Reconstruction:
         self._accepted = accepted
         self._journal = journal
         self._holding = Holding(self._volumes)
+        self._kept: dict[str, str] = {}
         self._touched = False
         self._filling = False
         self._proved = False
@@ -72,11 +74,23 @@ class Reconstruction:
             made = obstacles.made_by(self._plan, self._installation.helm)
             findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
         if not findings:  # only now: to look into a claim takes a pod as the backup has it
-            findings += obstacles.standing(self._plan, self._installation)
+            findings += obstacles.standing(self._plan, self._installation, self._keep)
             findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
             findings += obstacles.lacking(self._plan, self._cluster)
             findings += obstacles.smaller(self._plan, self._accepted)
         return Verdict("nothing is in the way", tuple(findings))
+
+    def _keep(self, agent: Agent, stored: StoredAgent, live: Object) -> tuple[Finding, ...]:
+        """Look whether a claim that is there, and not empty, may be kept: its volume is not written to then."""
+        kept = kept_claim.examine(self._plan, self._cluster, agent, stored, live, self._accepted)
+        if not kept.findings:
+            self._kept[agent.key] = kept.told
+            self._notes[f"kept {agent.claim}"] = kept.told
+        return kept.findings
+
+    @property
+    def _to_fill(self) -> Iterator[tuple[Agent, StoredAgent, str]]:
+        return (one for one in self._plan.with_claims if one[0].key not in self._kept)
 
     def render(self) -> str:
         """Let helm render the kept chart with the kept values, and look for objects in its way; returns its name.
@@ -133,7 +147,9 @@ class Reconstruction:
         mounted = {stored.key for _, stored in self._plan.volumes}
         others = [stored.key for stored in self.source.manifest.stored if stored.key not in mounted]
         done |= dict.fromkeys(others, "WARNING: the chart does not mount it: it stays in the backup")
-        return done | {claim: self._claim_for_us(claim, stored) for _, stored, claim in self._plan.with_claims}
+        return done | {
+            claim: self._claim_for_us(claim, agent, stored) for agent, stored, claim in self._plan.with_claims
+        }
 
     def preflight(self) -> Verdict:
         """Look at each volume before anything is written: is it empty but for this backup, large enough (SOP 5.1).
@@ -148,7 +164,7 @@ class Reconstruction:
         return Verdict("the volumes may be filled", tuple(findings))
 
     def _volumes(self) -> Iterator[AbstractContextManager[Held]]:
-        for agent, stored, _ in self._plan.with_claims:
+        for agent, stored, _ in self._to_fill:
             deployment = self._plan.deployments[agent.deployment]
             yield hold(self._cluster, agent, stored, self.source, deployment=deployment)
 
@@ -159,7 +175,8 @@ class Reconstruction:
             NotNeeded: they are as the backup says already.
         """
         self._unless_installed()
-        claims = ", ".join(claim for _, _, claim in self._plan.with_claims)
+        if not (claims := ", ".join(claim for _, _, claim in self._to_fill)):
+            raise NotNeeded("every claim is kept as it is")
         self._notes["half filled"] = (
             f"WARNING: {claims}: they are being filled from {self.source.place}, and no agent runs on them yet; "
             f"{command('pytest', 'suites/rebuild', f'--backup={self.source.place}')} goes on"
@@ -178,6 +195,8 @@ class Reconstruction:
             NotNeeded: they were proved before the release was installed.
         """
         self._unless_installed()
+        if not any(True for _ in self._to_fill):
+            raise NotNeeded("the claims that are kept were compared with the backup before")
         with self._holding.unbroken() as volumes:
             findings = tuple(finding for held in volumes for finding in held.volume.findings())
         self.close()
@@ -237,9 +256,13 @@ class Reconstruction:
         """Remove the helper pods and what was only needed for comparing."""
         self._holding.close()
 
-    def _claim_for_us(self, claim: str, stored: StoredAgent) -> str:
+    def _claim_for_us(self, claim: str, agent: Agent, stored: StoredAgent) -> str:
         """Make a claim, or take one that is empty, and note on it which backup goes into it."""
         live = self._cluster.find(CLAIM, claim)
+        if live and agent.key in self._kept:
+            self._touched = True
+            kept_claim.adopt(self._plan, self._cluster, claim, live)
+            return f"kept as it is: {self._kept[agent.key]}"
         if live and bears(live, RESTORED, self.source, stored):
             return "there, made for this backup"
         if live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -213,16 +214,44 @@ def test_helm_goes_on_and_a_release_that_lives_is_refused(lost: Lost, rebuilt: R
     assert f"next: bring its data back with: pytest suites/restore --backup={lost.backup.name}" in run.output
 
 
-def test_a_claim_that_was_written_to_is_refused(lost: Lost, rebuilt: Run) -> None:
-    """The release was uninstalled, its claims were kept: what the agents wrote since is not lost."""
-    lost.kubectl("exec", "deploy/openab-kiro", "--", "sh", "-c", "echo newer > ~/.bash_history")
+def test_a_release_comes_back_onto_the_claims_that_an_uninstall_has_left(lost: Lost, rebuilt: Run) -> None:
+    """What the agents wrote since the backup is not lost, and what is gone since is not passed over."""
+    volume = lost.volumes.of(lost.namespace, "openab-kiro")
+    lost.kubectl("exec", "deploy/openab-kiro", "--", "sh", "-c", "cd; echo newer > .bash_history; rm -r .kiro/skills")
+    claims = lost.kubectl("get", "pvc", "--output=jsonpath={.items[*].metadata.uid}")
     lost.world.helm(["uninstall", "openab", "--namespace", lost.namespace, "--wait"])
     lost.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
+    before = fingerprint(volume)
     run = lost.rebuild()
     assert run.status == 1, run.output
-    assert "claim openab-kiro: it is there, and it has been written to" in run.output
-    assert "helm install openab" in run.output
-    assert (lost.volumes.of(lost.namespace, "openab-kiro") / ".bash_history").read_text() == "newer\n"
+    assert "files of the backup are not on it" in run.output
+    assert fingerprint(volume) == before
+    assert lost.kubectl("get", "deployments", "--output=name") == ""
+    run = lost.rebuild("--accept=claim-kept:openab-kiro", "--reason=the skills were given up")
+    assert run.status == 0, run.output
+    assert run.verdicts()["test_volumes_are_filled"] == "not needed"
+    assert lost.kubectl("get", "pvc", "--output=jsonpath={.items[*].metadata.uid}") == claims
+    assert (volume / ".bash_history").read_text() == "newer\n"
+    assert not (volume / ".kiro/skills").exists()
+    assert rows(volume) >= lost.rows["openab-kiro"]
+    running = lost.kubectl("get", "deploy", "--output=jsonpath={.items[*].status.availableReplicas}")
+    assert running == "1 1"
+    assert lost.rebuild("--accept=claim-kept:openab-kiro", "--reason=again").status == 0
+    lost.world.helm(["uninstall", "openab", "--namespace", lost.namespace, "--wait"])
+    lost.kubectl("wait", "--for=delete", "pods", "--all", "--timeout=60s")
+    older = volume / ".config/gh/hosts.yml"
+    was = older.stat()
+    older.write_text("# somebody has put another content under the old time\n")
+    os.utime(older, ns=(was.st_atime_ns, was.st_mtime_ns))
+    run = lost.rebuild()
+    assert run.status == 1, run.output
+    assert "not those of the backup, and not newer ('.config/gh/hosts.yml')" in run.output
+
+
+def fingerprint(volume: Path) -> dict[str, tuple[int, bytes]]:
+    """Time and digest of each file of a volume."""
+    files = (path for path in volume.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).digest()) for path in files}
 
 
 def test_somebody_elses_claim_is_refused(lost: Lost) -> None:
@@ -240,7 +269,7 @@ def test_somebody_elses_claim_is_refused(lost: Lost) -> None:
     lost.kubectl("wait", "pod/writer", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
     run = lost.rebuild()
     assert run.status == 1, run.output
-    assert "claim precious: it is there, and it has been written to" in run.output
+    assert "claim precious: it is there, and it is not the claim that was backed up" in run.output
     assert lost.kubectl("get", "secrets,deployments", "--output=name") == ""
     assert lost.kubectl("get", "pvc", "--output=name").split() == ["persistentvolumeclaim/precious"]
     assert (lost.volumes.of(lost.namespace, "precious") / "mine").read_text() == "mine\n"
