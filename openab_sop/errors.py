@@ -114,6 +114,10 @@ class SourceError(SopError):
     """A chart source, or another address on the network, does not answer, or offers what it must not."""
 
 
+class NotPulled(SourceError):
+    """A version is offered, and cannot be pulled: it may have been taken back."""
+
+
 class NotAsked(SourceError):
     """An address was not asked: it is an internal one, and the operator has not named it."""
 

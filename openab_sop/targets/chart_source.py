@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, cast
@@ -19,13 +20,15 @@ from urllib.parse import urlsplit
 
 from openab_sop import bounded, storage
 from openab_sop.cluster import helm
-from openab_sop.errors import SettingsError, SourceError, ToolError
+from openab_sop.errors import NotPulled, SettingsError, SourceError, ToolError
 from openab_sop.objects import Object, at, parts
 from openab_sop.targets import web
 from openab_sop.targets.registry import Registry
 from openab_sop.targets.version import Version, newest_first
 from openab_sop.upstream.charts import CHARTS, CLASSIC, SOURCE
 
+TRIED = 3
+"""Older versions that are tried where one was taken back."""
 _OCI = re.compile(r"oci://(?P<host>[\w.:\[\]-]+)/(?P<repository>[a-z0-9][a-z0-9._/-]*)")
 
 
@@ -177,6 +180,25 @@ class Local:
             return _kept(self, version, own)
 
 
+def pull(source: ChartSource, version: Version, directory: Path) -> Pulled:
+    """Pull a version as ``ChartSource.pull`` does; of one that was taken back, name the newest older one that is there.
+
+    Raises:
+        NotPulled: it was taken back.
+        SourceError: as ``ChartSource.pull`` raises it.
+    """
+    try:
+        return source.pull(version, directory)
+    except NotPulled as error:
+        older = (one for one in source.versions() if not one.prerelease and one.is_older_than(version))
+        for other in islice(older, TRIED):
+            with suppress(SourceError):
+                source.pull(other, directory)
+                next_step = f"the newest stable version that can be pulled is {other}: --target-version={other}"
+                raise NotPulled(error.problem, next_step) from error
+        raise
+
+
 @contextmanager
 def _pulling(source: ChartSource, version: Version, directory: Path) -> Generator[Path]:
     """Give an empty directory for one archive, and tell helm's failure as the source's."""
@@ -185,7 +207,7 @@ def _pulling(source: ChartSource, version: Version, directory: Path) -> Generato
         try:
             yield Path(own)
         except ToolError as error:
-            raise SourceError(
+            raise NotPulled(
                 f"{source} offers {version}, but it cannot be pulled (was it taken back?): {error.problem}",
                 "choose another with --target-version, or another source with --chart",
             ) from error

@@ -17,7 +17,7 @@ from openab_sop.errors import NothingToDo, SettingsError, TargetError
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
 from openab_sop.shown import command
-from openab_sop.targets.chart_source import ChartSource
+from openab_sop.targets.chart_source import ChartSource, pull
 from openab_sop.targets.notes import Notes
 from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version, near, newest_stable
@@ -175,7 +175,7 @@ def resolve(source: ChartSource, current: Version, version: Version, choice: Cho
     Raises:
         SourceError: one cannot be pulled, or is not what it should be.
     """
-    chart = source.pull(version, directory)
+    chart = pull(source, version, directory)
     before = source.pull(choice.prerelease, directory) if choice.prerelease else None
     target = Target(
         current=current,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.errors import SettingsError, SourceError
+from openab_sop.errors import NotPulled, SettingsError, SourceError
 from openab_sop.targets import chart_source
-from openab_sop.targets.chart_source import Local, Oci, Repository
+from openab_sop.targets.chart_source import Local, Oci, Pulled, Repository, pull
+from openab_sop.targets.version import Version, newest_first
 from openab_sop.upstream import charts
 from tests.served import Says, serving
 
@@ -93,3 +94,31 @@ BAD = {
 def test_an_index_that_is_none_is_told(says: Says, told: str) -> None:
     with serving(lambda _: says) as server, pytest.raises(SourceError, match=told):
         chart_source.parse(server.url).versions()
+
+
+class Lagging:
+    """A source that lists versions and has only some of them."""
+
+    def __init__(self, *there: str) -> None:
+        self.there = there
+
+    def __str__(self) -> str:
+        return "source"
+
+    def versions(self) -> tuple[Version, ...]:
+        return newest_first(["0.10.0", "0.10.0-beta.3", "0.9.0", "0.8.5", "0.8.4", "0.8.3"])
+
+    def pull(self, version: Version, directory: Path) -> Pulled:
+        if version.text in self.there:
+            return Pulled(directory / version.text, "0")
+        raise NotPulled(f"{version} is not there", "choose another")
+
+
+def test_where_the_newest_was_taken_back_the_newest_that_is_there_is_named(tmp_path: Path) -> None:
+    assert pull(Lagging("0.10.0"), Version.parse("0.10.0"), tmp_path).path.name == "0.10.0"
+    with pytest.raises(NotPulled) as stopped:
+        pull(Lagging("0.10.0-beta.3", "0.8.5", "0.8.4"), Version.parse("0.10.0"), tmp_path)
+    assert stopped.value.next_step.endswith("is 0.8.5: --target-version=0.8.5")
+    with pytest.raises(NotPulled) as stopped:
+        pull(Lagging("0.8.3"), Version.parse("0.10.0"), tmp_path)
+    assert stopped.value.next_step == "choose another"
