@@ -190,13 +190,19 @@ def pull(source: ChartSource, version: Version, directory: Path) -> Pulled:
     try:
         return source.pull(version, directory)
     except NotPulled as error:
-        older = (one for one in source.versions() if not one.prerelease and one.is_older_than(version))
-        for other in islice(older, TRIED):
-            with suppress(SourceError):
-                source.pull(other, directory)
-                next_step = f"the newest stable version that can be pulled is {other}: --target-version={other}"
-                raise NotPulled(error.problem, next_step) from error
-        raise
+        if (other := _newest_before(source, version, directory)) is None:
+            raise
+        next_step = f"the newest stable version that can be pulled is {other}: --target-version={other}"
+        raise NotPulled(error.problem, next_step) from error
+
+
+def _newest_before(source: ChartSource, version: Version, directory: Path) -> Version | None:
+    older = (one for one in source.versions() if not one.prerelease and one.is_older_than(version))
+    for other in islice(older, TRIED):
+        with suppress(SourceError):
+            source.pull(other, directory)
+            return other
+    return None
 
 
 @contextmanager
