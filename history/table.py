@@ -49,7 +49,11 @@ class Row:
     @property
     def reason(self) -> str:
         """Why the plan was wrong; empty if it was right, or nobody knows."""
-        return "" if self.comparison in ("", RIGHT) else explained(self.pair, self.comparison, self.harms or ())
+        return (
+            ""
+            if self.comparison in ("", RIGHT)
+            else explained(self.pair, self.comparison, self.harms or (), self.blocks)
+        )
 
     @property
     def verdict(self) -> str:
