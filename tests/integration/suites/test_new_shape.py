@@ -6,7 +6,11 @@ What the configuration means is judged by the ConfigMap on the cluster and by wh
 from __future__ import annotations
 
 import json
+import os
+import signal
 import stat
+import subprocess
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +20,9 @@ import pytest
 import yaml
 
 from sandbox import Status
-from tests.integration.conftest import Run, Suites, new_namespace
+from tests.integration.conftest import ROOT, Run, Suites, new_namespace
 from tests.integration.suites.conftest import Volumes
+from tests.integration.suites.underway import DEADLINE, begun
 from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
 from world import World
 
@@ -129,6 +134,44 @@ def test_an_edit_by_hand_becomes_part_of_the_values(release: Upgrading, tmp_path
     assert run.status == 0, run.output
     assert "was edited by hand" in run.output
     assert "max_sessions = 12  # by hand" in (tmp_path / "v.yaml").read_text()
+
+
+@pytest.mark.parametrize("step", ["test_prerelease_is_applied", "test_stable_is_applied"])
+def test_a_run_with_them_that_is_killed_goes_on_with_them(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path, step: str
+) -> None:
+    """The proposal is gone by then: the upgrade has kept it."""
+    with upgrading(world, status, volumes, tmp_path / "run") as release:
+        before = configuration(release, AGENTS[0])
+        out = tmp_path / "values.yaml"
+        assert today(release, "suites/values", f"--target-version={TARGET}", f"--out={out}").status == 0
+        source = f"--chart={release.world.registry('today')}/openab"
+        command = ("suites", source, f"--target-version={TARGET}", "--approval=auto")
+        killed_in(release, step, *command, f"--values={out}")
+        out.unlink()
+        run = release.run(*command)
+        assert run.status == 0, run.output
+        assert (release.chart(), release.ready(), release.kept()) == (f"{TARGET} deployed", True, True)
+        assert configuration(release, AGENTS[0]) == before
+        assert release.leftovers() == ""
+
+
+def killed_in(release: Upgrading, step: str, *arguments: str) -> None:
+    """Start a run, and kill it with all that it has started as soon as a step has begun."""
+    known = set(release.suites.reports.glob("*"))
+    argv = release.suites.argv(*release.argv(*arguments))
+    run = subprocess.Popen(
+        argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        deadline = time.monotonic() + DEADLINE
+        while not begun(release.suites.reports, known, step):
+            assert run.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
 
 
 def without_variables(agent: dict[str, Any]) -> None:
