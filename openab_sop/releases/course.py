@@ -64,6 +64,7 @@ class Before:
         config: digest of the Secrets and ConfigMaps that it refers to; empty for a companion.
         well: whether its rollout was complete.
         chats: names of the chats that it was connected to.
+        jobs: how many of the home's own jobs it had loaded.
     """
 
     restarts: dict[str, dict[str, int]]
@@ -71,6 +72,7 @@ class Before:
     config: str
     well: bool = True
     chats: tuple[str, ...] = ()
+    jobs: int = 0
 
 
 @dataclass(frozen=True)

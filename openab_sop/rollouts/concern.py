@@ -63,12 +63,14 @@ class Baseline:
         complaints: fingerprints of the panic lines in the old version's log.
         well: whether its rollout was complete.
         chats: names of the chats that its log says it is connected to: the new version must be, too.
+        jobs: how many of the home's own jobs its log says are loaded.
     """
 
     restarts: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
     complaints: frozenset[str] = frozenset()
     well: bool = True
     chats: frozenset[str] = frozenset()
+    jobs: int = 0
 
     def restarted(self, pod: AgentPod, container: Container) -> int:
         """How often a container was restarted since."""

@@ -94,6 +94,7 @@ def baseline(cluster: Cluster, agent: Runner, patterns: Patterns = logs.DEFAULT)
         complaints=frozenset[str]().union(*(logs.complaints(text, patterns) for text in (*ended, *running))),
         well=seen.complete and all(container.waiting == "" for pod in pods for container in pod.containers),
         chats=frozenset[str]().union(*map(logs.chats, running)) if usual else frozenset(),
+        jobs=max((logs.jobs(text) or 0 for text in running), default=0),
     )
 
 

@@ -29,6 +29,7 @@ _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _SOURCE = re.compile(log_lines.SOURCE)
 _CHATS = tuple((chat.name, re.compile(chat.connected)) for chat in log_lines.CHATS)
 _ANY_CHAT = re.compile("|".join(chat.connected for chat in log_lines.CHATS))
+_JOBS, _NO_JOBS = re.compile(log_lines.JOBS), re.compile(log_lines.NO_JOBS)
 _VARYING = re.compile(r"\b(?:0x)?[0-9a-f]{8,}\b|\d+")
 """What differs between two runs that say the same: times, numbers, ids."""
 
@@ -189,6 +190,17 @@ def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
 def chats(text: str) -> frozenset[str]:
     """Return the names of the chats that a log says the agent has connected to."""
     return frozenset[str]().union(*(_chats(_plain(line)) for line in text.splitlines()))
+
+
+def jobs(text: str) -> int | None:
+    """Return how many of the home's own jobs a log says are loaded, at its end; None if it says nothing of them."""
+    count: int | None = None
+    for line in map(_plain, text.splitlines()):
+        if found := _JOBS.search(line):
+            count = int(found["count"])
+        elif _NO_JOBS.search(line):
+            count = 0
+    return count
 
 
 def told(text: str, *kinds: str, patterns: Patterns = DEFAULT) -> dict[str, str]:

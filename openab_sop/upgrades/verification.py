@@ -13,6 +13,7 @@ from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import Manifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import VolumeSince, names, volume_since
+from openab_sop.rollouts import logs
 from openab_sop.shown import command
 from openab_sop.upgrades import fingerprint
 from openab_sop.verdict import Finding, Verdict
@@ -32,6 +33,7 @@ class Seen:
         missing: configuration files of the baseline that are gone or no longer parse.
         lost: agents whose claim is another than before.
         silent: agents without their process.
+        jobs: by agent: how many of the home's own jobs are loaded, in words.
     """
 
     release: str
@@ -44,6 +46,7 @@ class Seen:
     missing: list[str] = field(default_factory=list[str])
     lost: list[str] = field(default_factory=list[str])
     silent: list[str] = field(default_factory=list[str])
+    jobs: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def highlights(self) -> dict[str, str]:
@@ -130,10 +133,19 @@ def look(
     return seen
 
 
-def verify(release: Release, version: str, host_of: HostOf, course: Course, volumes: Mapping[str, Looked]) -> Seen:
+def verify(
+    release: Release,
+    version: str,
+    host_of: HostOf,
+    course: Course,
+    volumes: Mapping[str, Looked],
+    *,
+    jobs: bool = False,
+) -> Seen:
     """Compare a release that runs with what a version renders, and its volumes with the baseline.
 
     Args:
+        jobs: whether the home's own jobs count: later than at the start they are the agent's own business.
         version: the chart version that it must be at.
         host_of: returns the inside of an agent's container.
         volumes: what ``look`` has seen, just now.
@@ -159,6 +171,13 @@ def verify(release: Release, version: str, host_of: HostOf, course: Course, volu
         if not process_alive(host_of(agent)):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
+        if jobs and (before := course.before.get(name)) and before.jobs:
+            now = logs.jobs(logs.fetch(release.cluster, pod.name, agent.container))
+            seen.jobs[name] = f"{before.jobs} before, {'not told' if now is None else now} now"
+            if now == 0:
+                expected = f"{before.jobs} of its own jobs, as before"
+                where = command("kubectl", "-n", release.namespace, "logs", pod.name, "-c", agent.container)
+                seen.findings.append(Finding(f"jobs of {name}", "none is loaded", expected, where))
     mounted = {volume.key: volume for volume in release.mounted}
     for key, uid in course.claims.items():
         if key in seen.lost:

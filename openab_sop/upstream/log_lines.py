@@ -1,7 +1,7 @@
 """What OpenAB logs when it connects to a chat, loses it, and panics; its lines are coloured even without a terminal.
 
 Sources: discord.rs, slack.rs, gateway.rs of openabdev/openab (``src``; since chart 0.9 ``crates/openab-core/src``),
-feishu.rs in ``crates/openab-gateway/src/adapters``.
+cron.rs beside them; feishu.rs in ``crates/openab-gateway/src/adapters``.
 """
 
 from __future__ import annotations
@@ -44,3 +44,7 @@ PANIC = r"(?i)\bpanic(?:ked|king)?\b|\bfatal\b(?!: not a git repository)"
 """A panic or a fatal error; git's everyday one is none."""
 SOURCE = r"(?<![\w:])openab(?:_\w++)?+(?:::\w++)*+(?=:\s)"
 """The module that logs a line, such as ``openab::slack`` or ``openab_core::slack``."""
+JOBS = r"\b(?:loaded usercron jobs|usercron file changed, reloading)\b[^\n]{0,200}?\bcount=(?P<count>\d{1,6})\b"
+"""How many jobs of the home's own are loaded: at the start, and when their file has changed."""
+NO_JOBS = r"\bno cronjobs yet\b"
+"""None are, although they are enabled."""

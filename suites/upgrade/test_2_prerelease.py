@@ -34,6 +34,7 @@ def test_prerelease_is_verified(prerelease: Phase, host_of: HostOf, audit: Audit
     """3.5 Version, image, process and claim are right, and every file that was there before still is."""
     seen = prerelease.verify(host_of)
     evidence("images", seen.images)
+    evidence("jobs", seen.jobs or "none of the home's own")
     evidence("volumes", seen.changes)
     evidence("since it settled", seen.later or "nothing changed")
     audit.facts |= seen.highlights

@@ -34,6 +34,7 @@ def test_stable_is_verified(stable: Phase, host_of: HostOf, audit: Audit, eviden
     """3.5 Version, image, process and claim are right, and every file that was there before still is."""
     seen = stable.verify(host_of)
     evidence("images", seen.images)
+    evidence("jobs", seen.jobs or "none of the home's own")
     evidence("volumes", seen.changes)
     evidence("since it settled", seen.later or "nothing changed")
     audit.facts |= seen.highlights

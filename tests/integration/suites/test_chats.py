@@ -1,4 +1,4 @@
-"""A new version has to be connected to every chat that the old one was connected to, as its log says."""
+"""A new version has to be connected to every chat, and have every job, that the old one had, as its log says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from sandbox import Status
 from tests.integration.conftest import Suites, new_namespace
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
+from tests.integration.suites.upgrades import AGENT, Upgrading, quiet, upgrading
 from world import World
 
 SLACK: dict[str, Any] = {"slack": {"enabled": True, "botToken": "xoxb-0-not-a-token", "appToken": "xapp-0-not-a-token"}}
@@ -50,6 +50,24 @@ def test_a_chat_that_the_operator_has_taken_out_is_not_missed(release: Upgrading
     run = release.run("suites", *version, *accepted, "--approval=auto")
     assert run.status == 0, run.output
     assert (release.chart(), release.ready()) == (f"{BAD} deployed", True)
+
+
+def test_jobs_that_are_not_found_any_more_lead_back(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path
+) -> None:
+    """The agent's own jobs stand in a file of its home; the new version looks for them elsewhere."""
+    each = {"cron": {"usercronEnabled": True}}
+    with upgrading(world, status, volumes, tmp_path / "run", each=each) as release:
+        release.shell("mkdir -p .openab; printf '[[jobs]]\\nschedule = \"0 9 * * *\"\\n' > .openab/cronjob.toml")
+        release.kubectl("rollout", "restart", f"deploy/{AGENT}")
+        release.kubectl("rollout", "status", f"deploy/{AGENT}", "--timeout=60s")
+        bad = release.run("suites", "--target-version=0.9.0-jobs-elsewhere.1", "--approval=auto")
+        assert bad.status == 11, bad.output
+        assert f"jobs of {AGENT}: none is loaded" in bad.output
+        assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.1 deployed", True, "")
+        good = release.run("suites", "--target-version=0.8.2", "--approval=auto")
+        assert good.status == 0, good.output
+        assert "1 before, 1 now" in good.evidence("test_stable_is_verified")
 
 
 def test_an_agent_that_only_listens(world: World, status: Status, volumes: Volumes, tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ def configuration(release: Upgrading, name: str) -> dict[str, Any]:
     return tomllib.loads(release.kubectl("get", "configmap", name, r"--output=jsonpath={.data.config\.toml}"))
 
 
+def understood(release: Upgrading, name: str) -> str:
+    """What an agent's log says that it has understood of its configuration, secrets as digests."""
+    lines = release.kubectl("logs", f"deploy/{name}", "--container=openab").splitlines()
+    return next(line.partition("understood ")[2] for line in lines if "understood " in line)
+
+
 def environment(release: Upgrading, name: str) -> Any:
     """The variables of an agent's container, with the Secrets that they come from."""
     path = "--output=jsonpath={.spec.template.spec.containers[0].env}"
@@ -96,6 +102,7 @@ def test_values_are_proposed_and_proved_and_nothing_changes(release: Upgrading) 
 def test_the_upgrade_with_them_changes_the_version_alone_and_comes_back(release: Upgrading, tmp_path: Path) -> None:
     configurations = {name: configuration(release, name) for name in AGENTS}
     variables = {name: environment(release, name) for name in AGENTS}
+    read = {name: understood(release, name) for name in AGENTS}
     out = tmp_path / "values.yaml"
     assert today(release, "suites/values", f"--target-version={TARGET}", f"--out={out}").status == 0
     run = today(release, "suites", f"--target-version={TARGET}", f"--values={out}", "--approval=auto")
@@ -106,6 +113,7 @@ def test_the_upgrade_with_them_changes_the_version_alone_and_comes_back(release:
     }
     assert {name: configuration(release, name) for name in AGENTS} == configurations
     assert {name: environment(release, name) for name in AGENTS} == variables
+    assert {name: understood(release, name) for name in AGENTS} == read
     assert all(release.kept(name) for name in AGENTS)
 
     fits = today(release, "suites/values", "--target-version=0.10.1")
@@ -222,7 +230,7 @@ def test_an_agent_that_uses_everything(world: World, status: Status, volumes: Vo
         (tmp_path / "run").mkdir()
         release = Upgrading(world, volumes, namespace, Suites.at(tmp_path / "run", status))
         release.fill("openab-bot")
-        before = configuration(release, "openab-bot"), environment(release, "openab-bot")
+        before = [look(release, "openab-bot") for look in (configuration, environment, understood)]
         out = tmp_path / "values.yaml"
         run = today(release, "suites/values", f"--target-version={TARGET}", f"--out={out}")
         assert run.status == 0, run.output
@@ -232,5 +240,5 @@ def test_an_agent_that_uses_everything(world: World, status: Status, volumes: Vo
         assert not {"pool", "reactions", "cron", "cronjobs"} & proposed["agents"]["bot"].keys()
         done = today(release, "suites", f"--target-version={TARGET}", f"--values={out}", "--approval=auto")
         assert done.status == 0, done.output
-        assert (configuration(release, "openab-bot"), environment(release, "openab-bot")) == before
+        assert [look(release, "openab-bot") for look in (configuration, environment, understood)] == before
         assert release.kept("openab-bot")

@@ -203,3 +203,16 @@ def test_who_only_listens_is_connected_only_if_that_is_all_that_was() -> None:
 def test_a_pattern_that_is_none_is_told_by_name() -> None:
     with pytest.raises(SettingsError, match="pattern for disconnected"):
         Patterns(disconnected="(")
+
+
+LOADED = " INFO openab_core::cron: loaded usercron jobs count=2 path=/home/agent/.openab/cronjob.toml"
+RELOADED = " INFO openab_core::cron: usercron file changed, reloading count=0 path=/home/agent/.openab/cronjob.toml"
+NO_JOBS = " INFO openab::cron: no cronjobs yet, but usercron_path is set"
+
+
+@pytest.mark.parametrize(
+    ("lines", "count"),
+    [([], None), ([DISCORD], None), ([LOADED], 2), ([LOADED, RELOADED], 0), ([NO_JOBS], 0), ([NO_JOBS, LOADED], 2)],
+)
+def test_the_homes_own_jobs(lines: list[str], count: int | None) -> None:
+    assert logs.jobs(log(*lines)) == count

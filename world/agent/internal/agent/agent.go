@@ -72,7 +72,7 @@ func (a *Agent) run(name string) error {
 		return err
 	}
 	fault.withState(ctx, a)
-	work := a.startWork(ctx)
+	work := a.startWork(ctx, fault)
 	err = a.converse(ctx, fault)
 	stop()
 	a.log.Info("shutdown signal received")
@@ -100,6 +100,7 @@ func (a *Agent) load(path string) (err error) {
 	}
 	a.log.Info("config loaded", "version", a.release.Version, "agent_cmd", a.config.Agent.Command,
 		"pool_max", a.config.Pool.MaxSessions, "discord", a.config.Discord != nil, "slack", a.config.Slack != nil)
+	a.log.Info("understood " + a.config.understood)
 	for _, notice := range a.release.Notices {
 		a.log.Raw(notice)
 	}
@@ -125,7 +126,7 @@ func (a *Agent) open() error {
 
 // startWork starts what goes on beside the conversation: the steady writer, the session file's if it is wanted, and the
 // home's own jobs.
-func (a *Agent) startWork(ctx context.Context) *sync.WaitGroup {
+func (a *Agent) startWork(ctx context.Context, fault fault) *sync.WaitGroup {
 	var work sync.WaitGroup
 	rows := 0
 	repeat(ctx, &work, a.settings.WriteInterval, func() error {
@@ -142,6 +143,9 @@ func (a *Agent) startWork(ctx context.Context) *sync.WaitGroup {
 		return a.sessions.Append("thought", strings.Repeat("still here. ", 20))
 	}, a.log.Sub("sessions"))
 	if path := a.config.usercronPath(a.settings.Home); path != "" {
+		if fault.jobsElsewhere {
+			path += ".elsewhere"
+		}
 		usercron := newUsercron(path, a.log.Sub("cron"))
 		work.Go(func() { usercron.Run(ctx) })
 	}

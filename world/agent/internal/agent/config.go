@@ -1,10 +1,14 @@
 package agent
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -30,6 +34,8 @@ type Config struct {
 			Schedule string `toml:"schedule"`
 		} `toml:"jobs"`
 	} `toml:"cron"`
+
+	understood string // all of it, in one line: what a test compares of two versions
 }
 
 // Adapter is a chat platform that the agent answers on.
@@ -57,7 +63,35 @@ func loadConfig(path string) (*Config, error) {
 		}
 		return nil, fmt.Errorf("%s: a value is of the wrong type", path)
 	}
+	if config.understood, err = understood(expanded); err != nil {
+		return nil, err
+	}
 	return config, config.check()
+}
+
+// understood returns what a configuration means, whatever its layout: sorted, with digests in the place of secrets.
+func understood(text string) (string, error) {
+	tree := map[string]any{}
+	if _, err := toml.Decode(text, &tree); err != nil {
+		return "", errors.New("not valid TOML")
+	}
+	hide(tree)
+	line, err := json.Marshal(tree)
+	return string(line), err
+}
+
+func hide(tree map[string]any) {
+	for key, value := range tree {
+		switch value := value.(type) {
+		case map[string]any:
+			hide(value)
+		case string:
+			if strings.HasSuffix(key, "token") || strings.HasSuffix(key, "key") {
+				digest := sha256.Sum256([]byte(value))
+				tree[key] = hex.EncodeToString(digest[:6])
+			}
+		}
+	}
 }
 
 func (c *Config) check() error {

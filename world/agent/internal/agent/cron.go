@@ -62,6 +62,11 @@ func newUsercron(path string, log *tracelog.Logger) *Usercron {
 
 // Run looks into the file now and every second until the context ends.
 func (u *Usercron) Run(ctx context.Context) {
+	if jobs, err := readJobs(u.path); err == nil && len(jobs) > 0 {
+		u.log.Info("loaded usercron jobs", "count", len(jobs), "path", u.path)
+	} else {
+		u.log.Info("no cronjobs yet, but usercron_path is set — scheduler will watch for cronjob.toml")
+	}
 	for ; ctx.Err() == nil; pause(ctx, usercronInterval) {
 		u.look(ctx)
 	}

@@ -21,6 +21,8 @@ type fault struct {
 	withState func(context.Context, *Agent)
 	later     func(context.Context, *Agent)
 	oneChat   bool // only the first of the configured chats is connected
+
+	jobsElsewhere bool // the home's own jobs are looked for under another name
 }
 
 // faults by their names in a release file. The good version has the empty name.
@@ -37,6 +39,7 @@ var faults = completed(map[string]fault{
 	"loses-connection":  {later: loseConnection},
 	"ignores-sigterm":   {atStart: ignoreSigterm},
 	"one-chat":          {oneChat: true},
+	"jobs-elsewhere":    {jobsElsewhere: true},
 })
 
 // completed fills the moments that a fault does not name with doing nothing.
