@@ -88,12 +88,22 @@ def _harms(before: AgentFacts, after: AgentFacts, values: Object) -> Iterator[st
     yield from (f"file {path}" for path in after.lost)
     if before.image == after.image:
         yield "image"
+    if _flavour(before.image) != _flavour(after.image):
+        yield "flavour"
     for name, value in before.variables.items():
         if name not in after.variables and (name in str(values) or value.startswith("from ")):
             yield f"variable {name}"
     yield from _settings(before.config, after.config, values)
     if before.config != after.config and before.pod and before.pod == after.pod:
         yield STALE
+
+
+def _flavour(image: str) -> str:
+    """Return the coding agent of an image: a word behind its repository's name, or behind its tag; else Kiro's."""
+    name, _, tag = image.rpartition("/")[2].partition(":")
+    word = tag.rpartition("-")[2]
+    named = name.removeprefix("agent-broker").removeprefix("openab").strip("-")
+    return named or (word if "-" in tag and word.isalpha() else "kiro")
 
 
 def _settings(before: str, after: str, values: Object) -> Iterator[str]:

@@ -30,7 +30,7 @@ def before(release: Release, patterns: Patterns) -> dict[str, Before]:
         restarts = {uid: dict(counts) for uid, counts in seen.restarts.items()}
         config = _config(release.cluster, runner) if isinstance(runner, Agent) else ""
         found[runner.deployment] = Before(
-            restarts, tuple(seen.complaints), config, seen.well, tuple(sorted(seen.chats))
+            restarts, tuple(seen.complaints), config, seen.well, tuple(sorted(seen.chats)), seen.jobs
         )
     return found
 

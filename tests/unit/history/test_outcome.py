@@ -46,6 +46,8 @@ def test_a_good_upgrade_harms_nothing() -> None:
     ("after", "harm"),
     [
         (replace(AFTER, image="openab:1"), "image: kiro"),
+        (replace(AFTER, image="ghcr.io/x/openab:2-claude"), "flavour: kiro"),
+        (replace(AFTER, image="ghcr.io/x/agent-broker-codex:2"), "flavour: kiro"),
         (replace(AFTER, claims={"home": "uid-2"}), "claim: kiro"),
         (replace(AFTER, claims={"other": "uid-1"}), "claim: kiro"),
         (replace(AFTER, marked=False), "home: kiro"),
