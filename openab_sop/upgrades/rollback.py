@@ -37,6 +37,7 @@ from openab_sop.upgrades.repair import bring_back
 from openab_sop.upgrades.verification import Seen, look, verify
 from openab_sop.upgrades.way_back import WayBack
 from openab_sop.verdict import Finding, Verdict
+from openab_sop.wait import insist
 
 ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
@@ -306,8 +307,9 @@ class Rollback:
             NotNeeded: it came to its end, or none was stopped.
         """
         course, m = self._way.require(), self._m
-        half = {deployment_of(key) for key in (*course.writing, *fingerprint.lost(m.release(), course))}
-        agents, started, troubles = self._all_agents(), list[str](), list[SopError]()
+        lost, agents = insist(lambda: (fingerprint.lost(m.release(), course), self._all_agents()))
+        half = {deployment_of(key) for key in (*course.writing, *lost)}
+        started, troubles = list[str](), list[SopError]()
         for agent in agents:  # what one refuses keeps no other from it
             try:
                 if agent.deployment not in half:
