@@ -242,3 +242,28 @@ def test_an_agent_that_uses_everything(world: World, status: Status, volumes: Vo
         assert done.status == 0, done.output
         assert [look(release, "openab-bot") for look in (configuration, environment, understood)] == before
         assert release.kept("openab-bot")
+
+
+def test_one_agent_of_long_ago_comes_to_today(world: World, status: Status, volumes: Volumes, tmp_path: Path) -> None:
+    """Helm cannot change its Deployment's selector: the plan says so, and the way that it names leads there."""
+    values = {"discord": {"botToken": "t0ken-of-long-ago"}, "env": quiet(world)["env"]}
+    with new_namespace(world) as namespace:
+        world.install("openab", namespace, "0.5.0", values)
+        (tmp_path / "run").mkdir()
+        release = Upgrading(world, volumes, namespace, Suites.at(tmp_path / "run", status))
+        release.fill("openab")
+        out = tmp_path / "values.yaml"
+        run = today(release, "suites/values", f"--target-version={TARGET}", f"--out={out}")
+        assert run.status == 0, run.output
+        blocked = today(release, "suites/plan", f"--target-version={TARGET}", f"--values={out}")
+        assert blocked.status == 1, blocked.output
+        assert "selector-changed:openab" in blocked.html
+        assert release.run("suites/backup").status == 0
+        world.helm(["uninstall", "openab", "--namespace", namespace, "--wait"])
+        world.helm(["install", "openab", world.package(TARGET), "--namespace", namespace, "--values", out, "--wait"])
+        (backup,) = release.suites.backups()
+        back = release.run(
+            "suites/restore", f"--backup={backup}", "--accept=other-claim:openab", "--reason=installed anew"
+        )
+        assert back.status == 0, back.output
+        assert (release.chart(), release.ready(), release.kept("openab")) == (f"{TARGET} deployed", True, True)
