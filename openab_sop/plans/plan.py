@@ -9,6 +9,7 @@ from functools import cached_property
 from openab_sop.agents.workload import Image, Workload
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
+from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
 
@@ -129,6 +130,17 @@ class Plan:
     owned: tuple[Finding, ...] = ()
     unvalidated: str = ""
     forbidden: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
+
+    def in_values(self, *keys: str, of: Workload | None = None) -> str:
+        """Return the next step of a finding that values lift: their keys, and the command that goes on with them.
+
+        Args:
+            keys: each with "=value" where that is known.
+            of: the workload whose own they are; of an agent, they stand below its key.
+        """
+        above = f"agents.{of.component}." if of and of.component and of.is_agent else ""
+        named = " or ".join(one_line(f"{above}{key}") for key in keys)
+        return f"set {named}: {command('pytest', 'suites', f'--target-version={self.target.version}')} --values=FILE"
 
     @cached_property
     def agents(self) -> tuple[Change, ...]:

@@ -146,7 +146,9 @@ def storage_class_missing(plan: Plan) -> Iterator[Finding]:
             seen = (
                 f"the cluster has no storage class {wanted}" if wanted else "the cluster has no default storage class"
             )
-            yield Finding(name, seen, "a class that makes its volume", "set persistence.storageClass in the values")
+            whose = next((one for one in plan.after.workloads if name in one.claims.values()), None)
+            next_step = plan.in_values("persistence.storageClass", of=whose)
+            yield Finding(name, seen, "a class that makes its volume", next_step)
 
 
 @blocks("hook-deletes", "It runs in the middle of the upgrade, and Helm neither shows nor undoes what it deletes.")

@@ -14,13 +14,14 @@ from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.rule import blocks, warns
 from openab_sop.shown import command
-from openab_sop.upstream.configuration import TOKENS
+from openab_sop.upstream.configuration import TEXT, TOKENS
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")
 """Sections of the configuration that each connect the agent to a chat."""
 _MANGLED = re.compile(r"\d(\.\d+)?[eE]\+?\d+")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
+_CAPITAL = re.compile(r"_([a-z0-9])")
 _SHOWN = 60
 """Characters of a setting that a finding quotes."""
 EXACT = 1 << 53
@@ -37,7 +38,7 @@ def adapter_off(plan: Plan) -> Iterator[Finding]:
                     f"{name}.{adapter}",
                     f"the target's configuration has no [{adapter}]",
                     f"[{adapter}], as now",
-                    f"switch it on in so many words: agents.NAME.{adapter}.enabled=true",
+                    _set(plan, name, f"{adapter}.enabled", "true"),
                 )
 
 
@@ -48,7 +49,9 @@ def setting_gone(plan: Plan) -> Iterator[Finding]:
         for path in sorted(_flat(old).keys() - _flat(new).keys()):
             section = path.partition(".")[0]
             if section in new or section not in ADAPTERS:  # a whole adapter that is off is told by itself
-                yield Finding(f"{name}.{path}", "the target's configuration does not have it", "as now", _LOOK)
+                yield Finding(
+                    f"{name}.{path}", "the target's configuration does not have it", "as now", _stays(plan, name, path)
+                )
 
 
 @warns(
@@ -58,7 +61,8 @@ def setting_changed(plan: Plan) -> Iterator[Finding]:
     """A setting would have another value of the same type."""
     for name, path, was, would in _changed(plan):
         if _kind(was) == _kind(would) and was != would and not _is_mangled(would):
-            yield Finding(f"{name}.{path}", f"it would be {_quoted(path, would)}", _quoted(path, was), _LOOK)
+            seen, expected = f"it would be {_quoted(path, would)}", _quoted(path, was)
+            yield Finding(f"{name}.{path}", seen, expected, _stays(plan, name, path))
 
 
 @blocks("setting-type", "An agent that expects the one type refuses the other, and does not start.")
@@ -66,9 +70,11 @@ def setting_type(plan: Plan) -> Iterator[Finding]:
     """A setting would have a value of another type."""
     for name, path, was, would in _changed(plan):
         if _is_spelt_as_float(was, would) and not _is_mangled(would):
-            yield Finding(f"{name}.{path}", f"it would be the float {would}", f"the whole number {was}", _LOOK)
+            seen, expected = f"it would be the float {would}", f"the whole number {was}"
+            yield Finding(f"{name}.{path}", seen, expected, _stays(plan, name, path))
         elif _kind(was) != _kind(would) and not _is_mangled(would):
-            yield Finding(f"{name}.{path}", f"it would be {_kind(would)}", _kind(was), _LOOK)
+            seen, expected = f"it would be {_kind(would)}", _kind(was)
+            yield Finding(f"{name}.{path}", seen, expected, _stays(plan, name, path))
 
 
 @blocks("number-mangled", "An id that went through a float has lost its last digits: it names another channel or user.")
@@ -77,7 +83,8 @@ def number_mangled(plan: Plan) -> Iterator[Finding]:
     for name, old, new in _configurations(plan):
         for path, would in _flat(new).items():
             if _is_mangled(would) and not _is_mangled(_flat(old).get(path)):
-                yield Finding(f"{name}.{path}", f"it would be {would}", "every digit", "quote the id in the values")
+                next_step = f"with the id in quotes, {_set(plan, name, path)}"
+                yield Finding(f"{name}.{path}", f"it would be {would}", "every digit", next_step)
 
 
 @blocks("unreadable", "The agent reads its configuration at its start, and ends with an error.")
@@ -119,7 +126,7 @@ def variable_unset(plan: Plan) -> Iterator[Finding]:
                     f"{new.name}.{variable}",
                     f"{where} asks for it, and the container would not have it",
                     "a variable that is set",
-                    f"give the token in the values; or by {TOKENS}",
+                    f"by {TOKENS}, " + plan.in_values("secretEnv", "env", of=new),
                 )
 
 
@@ -131,7 +138,8 @@ def variable_gone(plan: Plan) -> Iterator[Finding]:
         for name, entry in old.variables.items():
             given = entry.get("valueFrom") or re.search(rf"\b{re.escape(name)}\b", str(plan.values))
             if given and has(old, name) and not has(new, name) and name not in asked:
-                yield Finding(f"{new.name}.{name}", "the container would not have it", "as now", _LOOK)
+                next_step = f"if it has to stay, {plan.in_values('secretEnv', 'env', of=new)}"
+                yield Finding(f"{new.name}.{name}", "the container would not have it", "as now", next_step)
 
 
 @blocks("value-ignored", "Somebody has set this on purpose, and it takes no effect any more.")
@@ -162,7 +170,20 @@ RULES = (
     value_ignored,
 )
 
-_LOOK = "find out in the target's release notes; set it in the values if it has to stay"
+
+def _stays(plan: Plan, name: str, path: str) -> str:
+    """The next step for a setting of an agent's configuration that would be another one."""
+    return f"the target's release notes say why; if it has to stay, {_set(plan, name, path)}"
+
+
+def _set(plan: Plan, name: str, path: str, value: str = "") -> str:
+    """Say where a setting stands in an agent's values: in the text of its configuration, or under a key of its own."""
+    agent = next((new for _, new in plan.staying if new.name == name), None)
+    section, _, setting = path.partition(".")
+    if agent and part(plan.values, "agents", agent.component).get(TEXT):
+        return f"[{section}] {setting} in it, {plan.in_values(TEXT, of=agent)}"
+    key = ".".join(_CAPITAL.sub(lambda found: found[1].upper(), word) for word in path.split("."))
+    return plan.in_values(f"{key}={value}" if value else key, of=agent)
 
 
 def has(workload: Workload, variable: str) -> bool:

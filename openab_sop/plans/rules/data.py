@@ -96,7 +96,7 @@ def user_changed(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"it would run as user {would}, without fsGroup",
                 f"user {was}" if group is None else f"user {was}, group {group}",
-                "set podSecurityContext.runAsUser or fsGroup in the values",
+                plan.in_values(f"podSecurityContext.runAsUser={was}", "podSecurityContext.fsGroup"),
             )
 
 

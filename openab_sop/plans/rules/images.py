@@ -21,7 +21,9 @@ def image_unchanged(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"it would run {new.image}, as it does now",
                 f"the image of {plan.target.app or plan.target.version}",
-                "take the tag out of the values (image, image.tag), or accept that nothing but the chart changes",
+                "without a tag in it, "
+                + plan.in_values("image", of=new)
+                + "; or accept that nothing but the chart changes",
             )
 
 
@@ -34,7 +36,7 @@ def image_cached(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"it would run {new.image} with imagePullPolicy {new.pull_policy}: what the node has",
                 f"the image of {plan.target.app or plan.target.version}",
-                "name a version in the values, or set imagePullPolicy to Always",
+                f"with a version in it, {plan.in_values('image', of=new)}; or set image.pullPolicy=Always",
             )
 
 
@@ -43,9 +45,8 @@ def image_floats(plan: Plan) -> Iterator[Finding]:
     """The reference may mean another image at the next start."""
     for old, new in plan.staying:
         if images.moves(new.image) and (old.image != new.image or new.pull_policy == "Always"):
-            yield Finding(
-                new.name, f"it would run {new.image}", "an image of one version", "name a version in the values"
-            )
+            next_step = f"with a version in it, {plan.in_values('image', of=new)}"
+            yield Finding(new.name, f"it would run {new.image}", "an image of one version", next_step)
 
 
 @blocks("image-flavour", "The agent silently becomes another one: its command and tools are not in that image.")
@@ -59,7 +60,7 @@ def image_flavour(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"it would run {new.image}",
                 f"an image of flavour {was}, as {old.image}",
-                f"name the agent's image in its values: agents.{new.component or 'NAME'}.image={named}",
+                plan.in_values(f"image={named}", of=new),
             )
 
 

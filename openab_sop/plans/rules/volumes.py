@@ -42,7 +42,7 @@ def claim_orphaned(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"its claim would be {new.claim}, {there}; {old.claim} stays behind",
                 f"claim {old.claim}",
-                f"set persistence.existingClaim={old.claim} in the agent's values, if the target has that",
+                f"if the target has that, {plan.in_values(f'persistence.existingClaim={old.claim}', of=new)}",
             )
 
 
@@ -70,7 +70,12 @@ def claim_refused(plan: Plan) -> Iterator[Finding]:
                 refusal.name,
                 refusal.said,
                 "a claim that the API takes",
-                "bring storageClass, accessModes and size in the values to what the claim has now",
+                "as the claim has it now, "
+                + plan.in_values(
+                    "persistence.size",
+                    "persistence.storageClass",
+                    of=next((one for one in plan.after.workloads if refusal.name in one.claims.values()), None),
+                ),
             )
 
 
@@ -85,7 +90,7 @@ def persistence_off(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"its home would be on no claim; it is on {old.claim} now",
                 "its home on a claim",
-                "set persistence.enabled=true in the agent's values, or find out what the target calls it",
+                plan.in_values("persistence.enabled=true", of=new),
             )
 
 
@@ -102,7 +107,7 @@ def home_moved(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"{would} would be {_place(new, would)}; what the agent knows is {_place(old, was)}",
                 "every part of the home where it was on the volume",
-                "move the files on the volume first, or set mount path and working directory in the values",
+                f"move the files on the volume first, or {plan.in_values('workingDir', of=new)}",
             )
 
 

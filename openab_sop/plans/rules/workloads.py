@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from openab_sop.objects import at
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import blocks, warns
+from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 ANEW = "back up, uninstall it, install the target, and bring the homes back: pytest suites/restore"
@@ -39,7 +40,7 @@ def agent_renamed(plan: Plan) -> Iterator[Finding]:
                 old.name,
                 f"its Deployment would be {new.name}",
                 old.name,
-                "fullnameOverride, or the agent's nameOverride, in the values keeps the name",
+                plan.in_values(f"nameOverride={old.name}", of=new),
             )
 
 
@@ -65,7 +66,7 @@ def agent_appears(plan: Plan) -> Iterator[Finding]:
                 change.name,
                 "the target adds it, with the same values",
                 "the agents that run",
-                "switch it off in the values: agents.NAME.enabled=false",
+                plan.in_values("enabled=false", of=change.after),
             )
 
 
@@ -96,7 +97,8 @@ def agent_off(plan: Plan) -> Iterator[Finding]:
     """An agent would have no pod."""
     for old, new in plan.staying:
         if old.replicas and not new.replicas:
-            yield Finding(new.name, "it would have 0 replicas", "1", "set its replicas in the values")
+            next_step = plan.in_values("enabled=true", "replicas=1", of=new)
+            yield Finding(new.name, "it would have 0 replicas", "1", next_step)
 
 
 @blocks("several-writers", "Two pods write to one volume: databases break, and the bot answers twice.")
@@ -104,7 +106,8 @@ def several_writers(plan: Plan) -> Iterator[Finding]:
     """An agent would have more than one replica."""
     for old, new in plan.staying:
         if new.replicas > 1 and new.replicas > old.replicas:
-            yield Finding(new.name, f"it would have {new.replicas} replicas", "1", "set its replicas in the values")
+            next_step = plan.in_values("replicas=1", of=new)
+            yield Finding(new.name, f"it would have {new.replicas} replicas", "1", next_step)
 
 
 @blocks("strategy-changed", "The new pod starts while the old one writes to the same volume, or waits for it for ever.")
@@ -112,7 +115,8 @@ def strategy_changed(plan: Plan) -> Iterator[Finding]:
     """Pods would no longer be replaced one after the other, with a volume for one writer."""
     for old, new in plan.staying:
         if new.claim and old.strategy == "Recreate" and new.strategy != "Recreate":
-            yield Finding(new.name, f"its strategy would be {new.strategy}", "Recreate", "set strategy in the values")
+            next_step = plan.in_values("strategy.type=Recreate", of=new)
+            yield Finding(new.name, f"its strategy would be {new.strategy}", "Recreate", next_step)
 
 
 @blocks("selector-changed", "A Deployment's selector cannot be changed: Helm would stop in the middle.")
@@ -126,7 +130,7 @@ def selector_changed(plan: Plan) -> Iterator[Finding]:
                     key[1],
                     f"its selector would be {would}",
                     str(was),
-                    f"nameOverride keeps it; or {ANEW}",
+                    ANEW,
                 )
 
 
@@ -139,7 +143,8 @@ def override_honoured(plan: Plan) -> Iterator[Finding]:
                 str(effect),
                 "it was ignored so far, and the target goes by it",
                 "names that stay",
-                f"take it out of the values, or {ANEW}",
+                f"without {effect}: {command('pytest', 'suites', f'--target-version={plan.target.version}')} "
+                f"--values=FILE; or {ANEW}",
             )
 
 
