@@ -41,9 +41,9 @@ def settled(cluster: Cluster, names: Sequence[str]) -> None:
 
 
 def mark(cluster: Cluster, names: Sequence[str], files: Sequence[str]) -> None:
-    """Put a mark, and the files that a case asks for, into the home of each agent that serves."""
+    """Put a mark, and the files that a case asks for, into the home of each agent that serves and has a claim."""
     for name in names:
-        if _state(cluster, name) == "":
+        if _state(cluster, name) == "" and _claims(cluster.get("Deployment", name)):
             _execute(cluster, name, _LEAVE, _MARK, *files)
 
 
@@ -63,8 +63,7 @@ def _facts(cluster: Cluster, name: str, version: Version, files: Sequence[str]) 
         return AgentFacts("", trouble="its Deployment is not there")
     pods = _pods(cluster, deployment)
     state = _state(cluster, name)
-    volumes = parts(deployment, *_POD, "volumes")
-    claims = [str(claim) for volume in volumes if (claim := at(volume, "persistentVolumeClaim", "claimName"))]
+    volumes, claims = parts(deployment, *_POD, "volumes"), _claims(deployment)
     return AgentFacts(
         image=str(_container(deployment)["image"]),
         pod=str(pods[0]["metadata"]["uid"]) if pods else "",
@@ -75,6 +74,11 @@ def _facts(cluster: Cluster, name: str, version: Version, files: Sequence[str]) 
         marked=_is_there(cluster, name, _MARK) if claims and state == "" else None,
         lost=tuple(path for path in files if claims and state == "" and not _is_read(cluster, name, version, path)),
     )
+
+
+def _claims(deployment: Object) -> list[str]:
+    volumes = parts(deployment, *_POD, "volumes")
+    return [str(claim) for volume in volumes if (claim := at(volume, "persistentVolumeClaim", "claimName"))]
 
 
 def _is_read(cluster: Cluster, name: str, version: Version, path: str) -> bool:

@@ -85,7 +85,7 @@ def _harms(before: AgentFacts, after: AgentFacts, values: Object) -> Iterator[st
         yield "claim"
     if before.marked and after.marked is False:
         yield "home"
-    yield from (f"file {path}" for path in after.lost)
+    yield from (f"file {path}" for path in after.lost if path not in before.lost)
     if before.image == after.image:
         yield "image"
     if _flavour(before.image) != _flavour(after.image):

@@ -81,6 +81,11 @@ def test_a_switch_of_another_section_is_none_that_was_set() -> None:
     assert harms({"kiro": before}, {"kiro": other}, values) == ("setting agent.command: kiro",)
 
 
+def test_what_the_agent_did_not_find_before_is_not_lost() -> None:
+    before, after = replace(BEFORE, lost=("a",)), replace(AFTER, lost=("a", "b"))
+    assert harms({"kiro": before}, {"kiro": after}, {}) == ("file b: kiro",)
+
+
 def test_agents_that_come_and_go_are_seen() -> None:
     assert harms({"kiro": BEFORE}, {"claude": AFTER}, {}) == ("agents: kiro is gone", "agents: claude is new")
 
