@@ -59,12 +59,17 @@ class Difference:
         return kind, *self.path, repr(self.was), repr(self.would)
 
     @property
+    def is_gone(self) -> bool:
+        """Whether the target does not have it."""
+        return self.would is _NOTHING
+
+    @property
     def finding(self) -> Finding:
         """The difference in words; nothing secret is in it."""
         subject = f"{self.kind}/{self.name}"
         if not self.path:
             there, not_there = "it is there, as now", "it is not there, as now"
-            if self.would is _NOTHING:
+            if self.is_gone:
                 return Finding(subject, "the target does not have it", there, FIX)
             return Finding(subject, "the target has it", not_there, FIX)
         hidden = self.kind == "Secret" or any(is_secret_name(name) for name in self.path)

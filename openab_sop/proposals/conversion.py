@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -74,8 +74,12 @@ class Conversion:
     @property
     def text(self) -> str:
         """The converted values, as YAML."""
+        return str(self._converted)
+
+    @property
+    def _converted(self) -> Document:
         assert self._document is not None, "convert first"
-        return str(self._document)
+        return self._document
 
     def convert(self) -> list[Move]:
         """Apply each step between the versions; returns what moved where.
@@ -104,11 +108,10 @@ class Conversion:
             found = self._differences()
         except ToolError as error:
             return Compared((Finding(name, error.problem, "values that the chart renders", comparison.FIX),))
-        own = self._of_the_version() if found else frozenset[tuple[str, ...]]()
-        return Compared(
-            tuple(one.finding for one in found if one.essence not in own),
-            tuple(one.finding for one in found if one.essence in own),
-        )
+        by_itself = self._of_the_version() if found else frozenset[tuple[str, ...]]()
+        mounted = {agent.claim for agent in self._target(self._converted).values()}
+        own = [one for one in found if one.essence in by_itself or _is_kept_claim(one, mounted)]
+        return Compared(tuple(one.finding for one in found if one not in own), tuple(one.finding for one in own))
 
     def _differences(self) -> list[Difference]:
         """Return what the target, rendered with the converted values, does not have as it runs now."""
@@ -189,27 +192,28 @@ class Conversion:
                     yield Move(f"{item.name}/{key}", "as it is on the cluster", why, decide=True)
 
     def _named_as_now(self, document: Document) -> Iterator[Move]:
-        """Keep the name of each agent's Deployment, and with it that of its claim: the home stays where it is."""
-        named = self._names(document)
-        for agent in self.situation.agents:
-            would = named.get(agent.key, agent.deployment)
-            if not agent.deployment or would == agent.deployment:
-                continue
-            path = ("agents", agent.key, "nameOverride")
-            document.set(path, agent.deployment)
-            if self._names(document).get(agent.key) != agent.deployment:  # the chart does not know it yet
-                document.remove(path)
-                continue
-            why = f"its Deployment and its claim would be called {would}, and the home would stay behind"
-            yield Move(".".join(path), agent.deployment, why)
+        """Keep the names of each agent's Deployment and claim, where the chart can: the home stays where it is."""
+        running = dict(_agents(self.running.manifest))
+        for key, agent in running.items():
+            for path, name_of in _NAMES:
+                is_, would = name_of(agent), name_of(self._target(document).get(key, agent))
+                if not is_ or not would or would == is_:
+                    continue
+                whole = ("agents", key, *path)
+                document.set(whole, is_)
+                if name_of(self._target(document).get(key, agent)) == is_:
+                    why = f"it would be {would}, and the home would stay behind"
+                    yield Move(".".join(whole), is_, why)
+                else:  # the chart does not know it
+                    document.remove(whole)
 
-    def _names(self, document: Document) -> dict[str, str]:
-        """The name of each agent's Deployment in the target, by its key; nothing if it does not render."""
+    def _target(self, document: Document) -> dict[str, _Agent]:
+        """The agents of the target by their keys; none if it does not render."""
         try:
             rendered = self.running.helm.template(self.running.name, self.chart, str(document))
         except ToolError:  # the comparison says why
             return {}
-        return {key: agent.deployment for key, agent in _agents(Manifest.parse(rendered, RENDERED).parted()[0])}
+        return dict(_agents(Manifest.parse(rendered, RENDERED).parted()[0]))
 
     def _without_effect(self, document: Document) -> Iterator[Move]:
         """Remove what has an effect now and would have none: tried by rendering with and without each value."""
@@ -247,13 +251,27 @@ def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> Mov
 
 @dataclass(frozen=True)
 class _Agent:
-    """An agent of a manifest: its image, the names of its Deployment and ConfigMap, its config.toml, its home."""
+    """An agent of a manifest: its image, the names of what belongs to it, its config.toml, its home."""
 
     image: str
     deployment: str
+    claim: str
     configmap: str
     configuration: str | None
     home: str
+
+
+_NAMES: tuple[tuple[tuple[str, ...], Callable[[_Agent], str]], ...] = (
+    (("nameOverride",), lambda agent: agent.deployment),
+    (("persistence", "existingClaim"), lambda agent: agent.claim),
+)
+"""Values of an agent by which a chart leaves a name as it was."""
+
+
+def _is_kept_claim(difference: Difference, mounted: Collection[str]) -> bool:
+    """Tell whether a claim only leaves the chart, and an agent still mounts it; whether Helm keeps it, the plan says."""
+    gone = difference.kind == "PersistentVolumeClaim" and not difference.path and difference.is_gone
+    return gone and difference.name in mounted
 
 
 def _agents(manifest: Manifest) -> Iterator[tuple[str, _Agent]]:
@@ -264,7 +282,17 @@ def _agents(manifest: Manifest) -> Iterator[tuple[str, _Agent]]:
             text = part(manifest.find("ConfigMap", name) or {}, "data").get(CONFIGURATION)
             configuration = None if text is None else str(text)
             key = workload.component or images.flavour(workload.image)
-            yield key, _Agent(workload.image, workload.name, name, configuration, str(workload.home or ""))
+            yield (
+                key,
+                _Agent(
+                    image=workload.image,
+                    deployment=workload.name,
+                    claim=workload.claim or "",
+                    configmap=name,
+                    configuration=configuration,
+                    home=str(workload.home or ""),
+                ),
+            )
 
 
 def _configmap(pod: Object) -> str:

@@ -267,3 +267,30 @@ def test_one_agent_of_long_ago_comes_to_today(world: World, status: Status, volu
         )
         assert back.status == 0, back.output
         assert (release.chart(), release.ready(), release.kept("openab")) == (f"{TARGET} deployed", True, True)
+
+
+def test_a_claim_that_would_be_renamed_stays_the_agents(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path
+) -> None:
+    """The chart names claims otherwise: without other values the agent would start on an empty one."""
+    version = "--target-version=0.9.0-renames-claim.1"
+    with upgrading(world, status, volumes, tmp_path / "run") as release:
+        claim, out = release.claim(), tmp_path / "values.yaml"
+        blocked = release.run("suites/plan", version)
+        assert (blocked.status, "claim-orphaned:openab-kiro" in blocked.html) == (1, True), blocked.output
+        assert release.run("suites/values", version, f"--out={out}").status == 0
+        run = release.run("suites", version, f"--values={out}", "--approval=auto")
+        assert run.status == 0, run.output
+        assert (release.chart(), release.ready(), release.kept()) == ("0.9.0-renames-claim.1 deployed", True, True)
+        assert (release.claim(), release.kubectl("get", "pvc", "--output=name")) == (
+            claim,
+            f"persistentvolumeclaim/{AGENTS[0]}\n",
+        )
+        back = release.run("suites/rollback", "--yes")
+        assert back.status == 0, back.output
+        assert (release.chart(), release.claim(), release.kept(), release.leftovers()) == (
+            "0.8.1 deployed",
+            claim,
+            True,
+            "",
+        )
