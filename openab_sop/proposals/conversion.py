@@ -269,7 +269,7 @@ _NAMES: tuple[tuple[tuple[str, ...], Callable[[_Agent], str]], ...] = (
 
 
 def _is_kept_claim(difference: Difference, mounted: Collection[str]) -> bool:
-    """Tell whether a claim only leaves the chart, and an agent still mounts it; whether Helm keeps it, the plan says."""
+    """Tell whether a claim leaves the chart, and an agent still mounts it; whether Helm keeps it, the plan says."""
     gone = difference.kind == "PersistentVolumeClaim" and not difference.path and difference.is_gone
     return gone and difference.name in mounted
 

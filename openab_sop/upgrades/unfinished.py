@@ -5,16 +5,18 @@ from __future__ import annotations
 import shlex
 
 from openab_sop.agents.standstill import STOPPED, noted_replicas
+from openab_sop.agents.workload import deployment_of
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import at, part
-from openab_sop.releases.course import Course
+from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
 from openab_sop.shown import command
 
 _BEGUN = {"suites/restore", "suites/reinstall", "suites/rollback"}
 _WITH = {"--backup", "--items", "--logins", "--abandon"}
 """Stages that hold the lock and leave on it how they are run again, and with which options."""
+ROLLBACK = "pytest suites/rollback"
 
 
 def closed_elsewhere(course: Course, release: Release) -> str:
@@ -31,8 +33,11 @@ def closed_elsewhere(course: Course, release: Release) -> str:
     )
 
 
-def require_running(release: Release, board: Board) -> None:
+def require_running(release: Release, board: Board, known: Course | None) -> None:
     """Stop if an agent stands still that a run of ours has stopped and not started again.
+
+    Args:
+        known: the last upgrade as this machine has it; where its lock was deleted it is all that is known.
 
     Raises:
         ReleaseError: one does; the message says what was under way, and both ways on.
@@ -46,18 +51,22 @@ def require_running(release: Release, board: Board) -> None:
             still[agent.deployment] = noted
     if still:
         begun = board.doing()
+        lost = known if known and known.changed and known.ended == End.ELSEWHERE else None
+        half = {deployment_of(key) for key in lost.writing} & still.keys() if lost else set[str]()
         kubectl = ("kubectl", "--context", cluster.access.context, "-n", cluster.namespace)
         by_hand = " && ".join(
             f"{command(*kubectl, 'scale', 'deploy', name, f'--replicas={replicas}')} && "
             f"{command(*kubectl, 'annotate', 'deploy', name, f'{STOPPED}-')}"
             for name, replicas in still.items()
         )
-        again = again_by(begun)
+        again = again_by(begun) or (ROLLBACK if lost else "")
+        ways = [f"do again what it did, which ends it: {again}"] if again else []
+        ways += [] if half else [f"if the data are as they should be, start it: {by_hand}"]
         raise ReleaseError(
             f"{', '.join(still)} stands still: a run that did not end has stopped it"
-            + (f" ({begun})" if begun else ""),
-            (f"do again what it did, which ends it: {again}; or, " if again else "")
-            + f"if the data are as they should be, start it: {by_hand}",
+            + (f" ({begun})" if begun else "")
+            + (f"; the data of {', '.join(sorted(half))} are half written" if half else ""),
+            "; or, ".join(ways),
         )
 
 
@@ -73,7 +82,7 @@ def again_by(begun: str) -> str:
     ours = words[:1] == ["pytest"] and {*words[1:2]} & _BEGUN and {w.partition("=")[0] for w in words[2:]} <= _WITH
     if ours:
         return command(*words)
-    return "pytest suites/rollback" if begun else ""
+    return ROLLBACK if begun else ""
 
 
 def require_well(release: Release) -> list[str]:

@@ -22,7 +22,7 @@ from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import SopError
-from openab_sop.releases.course import Course
+from openab_sop.releases.course import Course, CourseFile
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
 from openab_sop.shown import command
@@ -32,11 +32,11 @@ collecting = pytest.mark.collecting
 
 
 def test_no_run_has_left_an_agent_standing(
-    release: Release, board: Board, under_way: Course | None, evidence: Evidence
+    release: Release, board: Board, under_way: Course | None, course_file: CourseFile, evidence: Evidence
 ) -> None:
     """2.0 No run that did not end has left an agent stopped: its volume might be half restored."""
     if under_way is None:
-        unfinished.require_running(release, board)
+        unfinished.require_running(release, board, course_file.read())
     evidence("under way", under_way.doing if under_way else "nothing")
 
 

@@ -7,7 +7,7 @@ import pytest
 from fixtures.audit import Audit, Evidence
 from openab_sop.cluster.lease import Board, Lease
 from openab_sop.errors import NothingToDo, NotNeeded
-from openab_sop.releases.course import Course
+from openab_sop.releases.course import Course, CourseFile
 from openab_sop.releases.release import Release
 from openab_sop.settings import Settings
 from openab_sop.targets import capacity
@@ -40,6 +40,7 @@ def test_target_is_not_what_runs(
     target_version: Version,
     under_way: Course | None,
     board: Board,
+    course_file: CourseFile,
     settings: Settings,
     audit: Audit,
     evidence: Evidence,
@@ -47,7 +48,7 @@ def test_target_is_not_what_runs(
     """1.4 There is something to do: the target is not what runs already, or its upgrade is not finished yet."""
     if under_way is None:
         Lease(release.cluster, release.name).require_free()
-        unfinished.require_running(release, board)
+        unfinished.require_running(release, board, course_file.read())
     try:
         evidence("to do", targets.check_needed(release, target_version, under_way, force=settings.force))
     except NothingToDo:
