@@ -180,7 +180,7 @@ WEBHOOKS = " INFO openab::webhooks: unified webhook server listening addr=0.0.0.
         (" INFO openab::gateway: connected to gateway url=ws://x", {"gateway"}),
         (" INFO openab_gateway::adapters::feishu: feishu websocket connected", {"Feishu"}),
         (WEBHOOKS, {"webhooks"}),
-        (" INFO openab::gateway: starting gateway adapter", set()),
+        (" INFO openab::gateway: starting gateway adapter", set[str]()),
     ],
 )
 def test_each_chat_says_so_in_its_own_words(line: str, chats: set[str]) -> None:
