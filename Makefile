@@ -28,8 +28,8 @@ bench: .venv/ready  ## what a backup costs against the plain transport, as ratio
 	.venv/bin/python -m bench.upgrade
 	.venv/bin/python -m bench.rehearsal
 
-history: .venv/ready  ## the plan gate over a chart's history: CHARTS=DIR of packages, VALUES=DIR, RUN=1 upgrades really
-	.venv/bin/python -m history walk $(CHARTS) $(or $(VALUES),history/values) $(if $(RUN),--run)
+history: .venv/ready  ## the plan gate over a chart's history: CHARTS=DIR of packages, VALUES=DIR, RUN=1 upgrades really, PROPOSED=1 with proposed values
+	.venv/bin/python -m history walk $(CHARTS) $(or $(VALUES),history/values) $(if $(RUN),--run) $(if $(PROPOSED),--proposed)
 
 down: .venv/ready  ## stop the project's own Kubernetes
 	.venv/bin/python -m sandbox down
