@@ -196,10 +196,10 @@ class Conversion:
         running = dict(_agents(self.running.manifest))
         for key, agent in running.items():
             for path, name_of in _NAMES:
-                is_, would = name_of(agent), name_of(self._target(document).get(key, agent))
-                if not is_ or not would or would == is_:
-                    continue
                 whole = ("agents", key, *path)
+                is_, would = name_of(agent), name_of(self._target(document).get(key, agent))
+                if not is_ or not would or would == is_ or document.get(*whole):  # what is said there is meant
+                    continue
                 document.set(whole, is_)
                 if name_of(self._target(document).get(key, agent)) == is_:
                     why = f"it would be {would}, and the home would stay behind"

@@ -98,9 +98,18 @@ def test_what_the_version_itself_changes_is_not_held_against_the_values(
 
 def test_what_the_operator_changes_beside_it_is_a_difference(world: World, helm: RememberingHelm) -> None:
     pair, chosen = step(world, "0.8.1"), Case.parse("keyed", BY_KEY)
-    text = paper.converted_values(helm, pair, chosen).values.text.replace("EDITOR: none", "EDITOR: vi")
-    values = TargetValues(text, digest_of(yaml.safe_load(text)), "edited")
-    conversion = Conversion(paper.running(helm, pair.before, chosen), pair.after.archive, values)
-    conversion.convert()
-    (finding,) = conversion.compare("values").findings
-    assert finding.subject == "Deployment/openab-kiro:spec.template.spec.containers.openab.env.EDITOR.value"
+    proposed = paper.converted_values(helm, pair, chosen).values.text
+
+    def differing(old: str, new: str) -> list[str]:
+        assert old in proposed
+        text = proposed.replace(old, new, 1)
+        values = TargetValues(text, digest_of(yaml.safe_load(text)), "edited")
+        conversion = Conversion(paper.running(helm, pair.before, chosen), pair.after.archive, values)
+        conversion.convert()
+        return [finding.subject for finding in conversion.compare("values").findings]
+
+    env = "Deployment/openab-kiro:spec.template.spec.containers.openab.env.EDITOR.value"
+    assert differing("EDITOR: none", "EDITOR: vi") == [env]
+    renamed = differing("  kiro:\n", "  kiro:\n    nameOverride: porter\n")
+    assert {"Deployment/openab-kiro", "Deployment/porter"} <= {*renamed}
+    assert not any("PersistentVolumeClaim" in subject for subject in renamed), "the home goes along"
