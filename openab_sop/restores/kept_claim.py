@@ -52,12 +52,14 @@ def examine(
         PodError: no helper can be started.
     """
     claim = str(agent.claim)
+    if refused := tuple(_not_ours(plan, cluster, claim, live)):
+        return KeptClaim("", refused)
     with (
         helper_pod(cluster, agent, deployment=plan.deployments[agent.deployment], good=stored.image) as pod,
         volume_since(pod, agent, plan.source) as since,
     ):
         own = at(live, "metadata", "uid") == stored.claim_uid or bears(live, RESTORED, plan.source, stored)
-        reasons = [*_owned(plan, cluster, claim, live), *_unlike(since, own=own)]
+        reasons = list(_unlike(since, own=own))
     told = _told(since.changes, own=own)
     if f"{RULE}:{claim}" in accepted:
         return KeptClaim(f"{told}; accepted all the same: {'; '.join(reasons)}" if reasons else told)
@@ -72,12 +74,16 @@ def adopt(plan: Blueprint, cluster: Cluster, claim: str, live: Object) -> None:
         cluster.merge(CLAIM, claim, {"metadata": metadata})
 
 
-def _owned(plan: Blueprint, cluster: Cluster, claim: str, live: Object) -> Iterator[str]:
-    """Say if Helm keeps the claim as another release's."""
-    notes = part(live, "metadata", "annotations")
-    mine = rebuild.ownership(plan.release, cluster.namespace)
+def _not_ours(plan: Blueprint, cluster: Cluster, claim: str, live: Object) -> Iterator[Finding]:
+    """Name a claim that Helm keeps as another release's: nothing lets it pass."""
+    notes, mine = part(live, "metadata", "annotations"), rebuild.ownership(plan.release, cluster.namespace)
     if any(name in notes and notes[name] != value for name, value in mine.items()):
-        yield f"Helm has noted on it that it is of release {notes.get(next(iter(mine)))}"
+        yield Finding(
+            f"claim {claim}",
+            f"Helm has noted on it that it is of release {notes.get(next(iter(mine)))}",
+            f"a claim of release {plan.release}, or of none",
+            f"{command('helm', 'list', '--all-namespaces')} shows whose it is",
+        )
 
 
 def _unlike(since: VolumeSince, *, own: bool) -> Iterator[str]:

@@ -250,8 +250,12 @@ def standing(
         live = cluster.find(CLAIM, claim)
         if live is None:
             yield from [_lost(claim)] if listed else _unfit_class(plan, cluster, stored, claim)
-        elif listed or bears(live, FILLING, plan.source, stored):
-            continue  # its volume was proved, or is being filled
+        elif listed:
+            continue  # its volume was proved
+        elif at(live, "metadata", "deletionTimestamp"):
+            yield _going(cluster, claim)
+        elif bears(live, FILLING, plan.source, stored):
+            continue
         elif users := pods_with(cluster, claim):
             yield in_use(cluster, claim, users)
         elif not _is_empty(plan, cluster, agent):
@@ -296,6 +300,15 @@ def _lost(claim: str) -> Finding:
         "it is gone, and the release that was rebuilt is there",
         "the claim that the rebuild filled",
         "helm uninstall makes room for another rebuild",
+    )
+
+
+def _going(cluster: Cluster, claim: str) -> Finding:
+    return Finding(
+        f"claim {claim}",
+        "it is being deleted, and no pod gets it any more",
+        "a claim that stays, or none",
+        f"{command('kubectl', '-n', cluster.namespace, 'wait', '--for=delete', f'pvc/{claim}')}, then run again",
     )
 
 

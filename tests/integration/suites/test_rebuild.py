@@ -227,6 +227,11 @@ def test_a_release_comes_back_onto_the_claims_that_an_uninstall_has_left(lost: L
     assert "files of the backup are not on it" in run.output
     assert fingerprint(volume) == before
     assert lost.kubectl("get", "deployments", "--output=name") == ""
+    whose = "meta.helm.sh/release-name"
+    lost.kubectl("annotate", "--overwrite", "pvc", "openab-kiro", f"{whose}=other")
+    run = lost.rebuild("--accept=claim-kept:openab-kiro", "--reason=the skills were given up")
+    assert (run.status, "that it is of release other" in run.output) == (1, True), run.output
+    lost.kubectl("annotate", "--overwrite", "pvc", "openab-kiro", f"{whose}=openab")
     run = lost.rebuild("--accept=claim-kept:openab-kiro", "--reason=the skills were given up")
     assert run.status == 0, run.output
     assert run.verdicts()["test_volumes_are_filled"] == "not needed"
@@ -246,6 +251,11 @@ def test_a_release_comes_back_onto_the_claims_that_an_uninstall_has_left(lost: L
     run = lost.rebuild()
     assert run.status == 1, run.output
     assert "not those of the backup, and not newer ('.config/gh/hosts.yml')" in run.output
+    lost.kubectl("patch", "pvc", "openab-kiro", "--patch", '{"metadata": {"finalizers": ["example.org/stays"]}}')
+    lost.kubectl("delete", "pvc", "openab-kiro", "--wait=false")
+    run = lost.rebuild("--accept=claim-kept:openab-kiro", "--reason=x")
+    assert (run.status, "it is being deleted" in run.output) == (1, True), run.output
+    lost.kubectl("patch", "pvc", "openab-kiro", "--patch", '{"metadata": {"finalizers": null}}')
 
 
 def fingerprint(volume: Path) -> dict[str, tuple[int, bytes]]:
