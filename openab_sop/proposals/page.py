@@ -20,12 +20,11 @@ vertical-align: top; overflow-wrap: anywhere } .blocks { background: #fdd } .dec
 """
 
 
-def page(situation: Situation, moves: Sequence[Move], harms: Harms, own: Iterable[Finding], out: Path) -> str:
+def page(situation: Situation, moves: Sequence[Move], harms: Harms, own: Sequence[Finding], out: Path) -> str:
     """Return a self-contained HTML page; nothing that was learned to be secret is in it."""
     title = f"Values for {situation.target}, from {situation.current}"
-    ready = (
-        "Proved equal to what runs" if not harms.harms else "Accepted" if harms.passed else "Not proved: do not use it"
-    )
+    equal = f"Proved equal to what runs{', but for what the version itself changes' if own else ''}"
+    ready = equal if not harms.harms else "Accepted" if harms.passed else "Not proved: do not use it"
     verdict = f"<p class='{'ready' if harms.passed else 'not-ready'}'>{ready}. {_text(str(out))}</p>"
     decide, moved = [m for m in moves if m.decide], [m for m in moves if not m.decide]
     return (
