@@ -97,6 +97,7 @@ class Course:
         excused: by volume, what no version is blamed for: gone before it was applied, or removed by the old version's
             start as well, as a copy has shown.
         before: by agent: how it was right before the last change.
+        chats: by agent: the chats that it was connected to before the first change; so it is after a rollback.
         reached: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
         answers: what humans have said.
@@ -132,6 +133,7 @@ class Course:
     values: str = ""
     excused: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
+    chats: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     reached: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""
     answers: tuple[Given, ...] = ()

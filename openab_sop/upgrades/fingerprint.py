@@ -50,9 +50,18 @@ def judgeable(release: Release, course: Course, known: Container[str]) -> list[C
 
 
 def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:
-    """Return what is not held against the agents' new pods; ``fresh`` if no pod of before may be left."""
+    """Return what is not held against the agents' new pods, and what is demanded of them.
+
+    Args:
+        fresh: whether they are the old version's, after a rollback: no pod of before may be left, and what it was
+            connected to before the upgrade counts.
+    """
     return {
-        name: Baseline({} if fresh else seen.restarts, frozenset(seen.complaints), chats=frozenset(seen.chats))
+        name: Baseline(
+            {} if fresh else seen.restarts,
+            frozenset(seen.complaints),
+            chats=frozenset(course.chats.get(name, ()) if fresh else seen.chats),
+        )
         for name, seen in course.before.items()
     }
 

@@ -95,10 +95,13 @@ class Phase:
         m, revision = self._m, self._m.require_unchanged().revision
         release = m.release()
         m.lease.require()
+        before = fingerprint.before(release, m.policy.patterns)
+        first = self._course.chats if self._course.revisions else {name: seen.chats for name, seen in before.items()}
         m.file.update(
             acting=self.name,
             acting_from=revision,
-            before=fingerprint.before(release, m.policy.patterns),
+            before=before,
+            chats=first,
             excused=self._course.excusing(self._gone_already(release)),
         )
         with ExitStack() as watching:

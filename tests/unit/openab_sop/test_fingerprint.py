@@ -9,7 +9,7 @@ import pytest
 
 from openab_sop.agents.agent import Agent
 from openab_sop.errors import NotFound
-from openab_sop.releases.course import Course
+from openab_sop.releases.course import Before, Course
 from openab_sop.releases.release import Release
 from openab_sop.upgrades import fingerprint
 
@@ -52,3 +52,14 @@ def test_a_claim_is_lost_however_it_went(agent: Agent, claims: dict[str, str], l
     release = cast(Release, Runs(Claims(claims), (agent,)))
     assert fingerprint.lost(release, COURSE) == lost
     assert fingerprint.lost(release, replace(COURSE, restored=("openab-kiro",))) == []
+
+
+def test_after_a_rollback_the_chats_of_before_the_upgrade_count() -> None:
+    """A pre-release on the way may have been connected to more: that is not demanded of the old version."""
+    beta = Before({"uid": {"openab": 1}}, (), "", chats=("Discord", "webhooks"))
+    course = replace(COURSE, before={"openab-kiro": beta}, chats={"openab-kiro": ("Discord",)})
+    forward, back = (fingerprint.baselines(course, fresh=fresh)["openab-kiro"] for fresh in (False, True))
+    assert (forward.chats, forward.restarts) == ({"Discord", "webhooks"}, {"uid": {"openab": 1}})
+    assert (back.chats, back.restarts) == ({"Discord"}, {})
+    known_before = fingerprint.baselines(replace(course, chats={}), fresh=True)["openab-kiro"]
+    assert known_before.chats == frozenset(), "a record of an earlier version says nothing of it"
