@@ -31,6 +31,7 @@ from openab_sop.upgrades.own_start import without_own_start
 from openab_sop.upgrades.recovery import Answer, Situation
 from openab_sop.upgrades.repair import restart, restore_config
 from openab_sop.upgrades.verification import Looked, Seen, look, verify
+from openab_sop.upstream.log_lines import WEBHOOKS
 from openab_sop.verdict import Verdict
 
 
@@ -105,7 +106,8 @@ class Phase:
             excused=self._course.excusing(self._gone_already(release)),
         )
         with ExitStack() as watching:
-            chats = {name: frozenset(seen.chats) for name, seen in self._course.before.items()}
+            listening = frozenset({WEBHOOKS.name})  # who connects to nothing says so in no other way
+            chats = {name: listening for name, seen in before.items() if seen.chats == (WEBHOOKS.name,)}
             watch = OutageWatch(m.helm.cluster, release.agents, m.policy.patterns, chats)
             self._watch = watching.enter_context(watch)
             listed = self._send(revision)
