@@ -20,6 +20,8 @@ TEXT = "configToml"
 """The key of an agent's values that holds its config.toml."""
 TOKENS = "envFrom, secretEnv"
 """The keys that give a token to an agent beside the chart's own."""
+VARIABLES = ("secretEnv", "env")
+"""The keys that give a variable to an agent, the first from a Secret."""
 HOOKS = "hooks"
 """The table of what runs at an agent's start and stop."""
 NO_CLOUD = {"AWS_EC2_METADATA_DISABLED": "true", "GCE_METADATA_HOST": "127.0.0.1:9"}

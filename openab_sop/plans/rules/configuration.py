@@ -14,7 +14,7 @@ from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.rule import blocks, warns
 from openab_sop.shown import command
-from openab_sop.upstream.configuration import TEXT, TOKENS
+from openab_sop.upstream.configuration import TEXT, TOKENS, VARIABLES
 from openab_sop.verdict import Finding
 
 ADAPTERS = ("discord", "slack", "telegram", "line", "feishu", "teams", "googlechat", "wecom", "gateway")
@@ -126,7 +126,7 @@ def variable_unset(plan: Plan) -> Iterator[Finding]:
                     f"{new.name}.{variable}",
                     f"{where} asks for it, and the container would not have it",
                     "a variable that is set",
-                    f"by {TOKENS}, " + plan.in_values("secretEnv", "env", of=new),
+                    f"by {TOKENS}, " + plan.in_values(*VARIABLES, of=new),
                 )
 
 
@@ -138,7 +138,7 @@ def variable_gone(plan: Plan) -> Iterator[Finding]:
         for name, entry in old.variables.items():
             given = entry.get("valueFrom") or re.search(rf"\b{re.escape(name)}\b", str(plan.values))
             if given and has(old, name) and not has(new, name) and name not in asked:
-                next_step = f"if it has to stay, {plan.in_values('secretEnv', 'env', of=new)}"
+                next_step = f"if it has to stay, {plan.in_values(*VARIABLES, of=new)}"
                 yield Finding(f"{new.name}.{name}", "the container would not have it", "as now", next_step)
 
 
