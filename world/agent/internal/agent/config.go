@@ -84,14 +84,22 @@ func hide(tree map[string]any) {
 	for key, value := range tree {
 		switch value := value.(type) {
 		case map[string]any:
-			hide(value)
+			if key == "env" { // whatever its values are, they are no words of this log
+				tree[key] = digest(fmt.Sprint(value))
+			} else {
+				hide(value)
+			}
 		case string:
 			if strings.HasSuffix(key, "token") || strings.HasSuffix(key, "key") {
-				digest := sha256.Sum256([]byte(value))
-				tree[key] = hex.EncodeToString(digest[:6])
+				tree[key] = digest(value)
 			}
 		}
 	}
+}
+
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
 }
 
 func (c *Config) check() error {
