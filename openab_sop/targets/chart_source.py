@@ -22,6 +22,7 @@ from openab_sop import bounded, storage
 from openab_sop.cluster import helm
 from openab_sop.errors import NotPulled, SettingsError, SourceError, ToolError
 from openab_sop.objects import Object, at, parts
+from openab_sop.shown import command
 from openab_sop.targets import web
 from openab_sop.targets.registry import Registry
 from openab_sop.targets.version import Version, newest_first
@@ -192,7 +193,7 @@ def pull(source: ChartSource, version: Version, directory: Path) -> Pulled:
     except NotPulled as error:
         if (other := _newest_before(source, version, directory)) is None:
             raise
-        next_step = f"the newest stable version that can be pulled is {other}: --target-version={other}"
+        next_step = f"the newest stable version that can be pulled is {other}: {command(f'--target-version={other}')}"
         raise NotPulled(error.problem, next_step) from error
 
 
