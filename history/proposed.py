@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openab_sop.errors import SopError
-from openab_sop.objects import Object
 from openab_sop.proposals.conversion import Conversion
 from openab_sop.proposals.running import Running
 from openab_sop.targets.values import TargetValues, digest_of
@@ -23,11 +22,6 @@ class Proposed:
 
     values: TargetValues
     unproved: tuple[str, ...] = ()
-
-    @property
-    def tree(self) -> Object:
-        """What the values mean."""
-        return self.values.tree
 
 
 def propose(running: Running, target: Path, text: str) -> Proposed:

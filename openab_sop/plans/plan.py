@@ -131,16 +131,22 @@ class Plan:
     unvalidated: str = ""
     forbidden: Mapping[Key, tuple[str, ...]] = field(default_factory=dict[Key, tuple[str, ...]])
 
-    def in_values(self, *keys: str, of: Workload | None = None) -> str:
+    def in_values(self, *keys: str, of: Workload | None = None, how: str = "") -> str:
         """Return the next step of a finding that values lift: their keys, and the command that goes on with them.
 
         Args:
             keys: each with "=value" where that is known.
             of: the workload whose own they are; of an agent, they stand below its key.
+            how: what they have to be, where no value says it.
         """
         above = f"agents.{of.component}." if of and of.component and of.is_agent else ""
         named = " or ".join(one_line(f"{above}{key}") for key in keys)
-        return f"set {named}: {command('pytest', 'suites', f'--target-version={self.target.version}')} --values=FILE"
+        go_on = f"{command('pytest', 'suites', f'--target-version={self.target.version}')} --values=FILE"
+        return f"set {named}{f' ({how})' if how else ''} in the values, then run: {go_on}"
+
+    def mounting(self, claim: str) -> Workload | None:
+        """Return what of the target mounts a claim; None if nothing does."""
+        return next((one for one in self.after.workloads if claim in one.claims.values()), None)
 
     @cached_property
     def agents(self) -> tuple[Change, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -18,7 +18,7 @@ from openab_sop.proposals.comparison import Difference
 from openab_sop.proposals.document import Document
 from openab_sop.proposals.running import Running
 from openab_sop.proposals.steps import Found, Move, RunningAgent, Situation
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases.manifest import Manifest
 from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
 from openab_sop.upstream import images
@@ -55,6 +55,7 @@ class Conversion:
     given: TargetValues
     moves: list[Move] = field(default_factory=list[Move])
     _document: Document | None = None
+    _targets: dict[str, Manifest] = field(default_factory=dict[str, Manifest])
 
     @cached_property
     def situation(self) -> Situation:
@@ -109,22 +110,20 @@ class Conversion:
         except ToolError as error:
             return Compared((Finding(name, error.problem, "values that the chart renders", comparison.FIX),))
         by_itself = self._of_the_version() if found else frozenset[tuple[str, ...]]()
-        mounted = {agent.claim for agent in self._target(self._converted).values()}
+        mounted = {agent.claim for agent in self._target_agents(self._converted).values()}
         own = [one for one in found if one.essence in by_itself or _is_kept_claim(one, mounted)]
         return Compared(tuple(one.finding for one in found if one not in own), tuple(one.finding for one in own))
 
     def _differences(self) -> list[Difference]:
         """Return what the target, rendered with the converted values, does not have as it runs now."""
-        rendered = self.running.helm.template(self.running.name, self.chart, self.text)
-        target = Manifest.parse(rendered, RENDERED).parted()[0]
+        target = self._target(self._converted)
         return list(comparison.differences(self.running.manifest, target, self.running.live, self._image))
 
     def _of_the_version(self) -> frozenset[tuple[str, ...]]:
         """Return what differs where nothing was set: neither the operator's values nor their conversion has made it."""
         now, nothing = self.running, "{}"
         try:
-            rendered = Manifest.parse(now.helm.template(now.name, now.chart, nothing), RENDERED).parted()[0]
-            plain = Running(now.name, now.helm, now.chart, now.version, {}, rendered)
+            plain = replace(now, values={}, manifest=now.rendered(now.chart, nothing), live={})
             conversion = Conversion(plain, self.chart, TargetValues(nothing))
             conversion.convert()
             return frozenset(one.essence for one in conversion._differences())
@@ -162,17 +161,15 @@ class Conversion:
             live = self.running.live.get((agent.configmap, CONFIGURATION), text)
             wanted = asked[key].configuration if key in asked else None
             same = wanted is None or text is None or comparison.parsed(wanted) == comparison.parsed(text)
-            deployment = agent.deployment if key in recorded else ""
-            yield RunningAgent(key, agent.image, live if same else wanted, deployment, agent.home)
+            yield RunningAgent(key, agent.image, live if same else wanted, agent.home)
 
     @cached_property
     def _asked(self) -> Manifest:
         """What the current chart makes of the operator's file; nothing if it does not take it."""
         try:
-            rendered = self.running.helm.template(self.running.name, self.running.chart, self.given.text)
+            return self.running.rendered(self.running.chart, self.given.text)
         except ToolError:
             return Manifest(())
-        return Manifest.parse(rendered, RENDERED).parted()[0]
 
     def _edited(self, document: Document) -> Iterator[Move]:
         """Say what differs from what the release runs with: the operator's file, and edits by hand."""
@@ -197,29 +194,35 @@ class Conversion:
         for key, agent in running.items():
             for path, name_of in _NAMES:
                 whole = ("agents", key, *path)
-                is_, would = name_of(agent), name_of(self._target(document).get(key, agent))
-                if not is_ or not would or would == is_ or document.get(*whole):  # what is said there is meant
+                now, would = name_of(agent), name_of(self._target_agents(document).get(key, agent))
+                if not now or not would or would == now or document.get(*whole):  # what is said there is meant
                     continue
-                document.set(whole, is_)
-                if name_of(self._target(document).get(key, agent)) == is_:
+                document.set(whole, now)
+                if name_of(self._target_agents(document).get(key, agent)) == now:
                     why = f"it would be {would}, and the home would stay behind"
-                    yield Move(".".join(whole), is_, why)
+                    yield Move(".".join(whole), now, why)
                 else:  # the chart does not know it
                     document.remove(whole)
 
-    def _target(self, document: Document) -> dict[str, _Agent]:
+    def _target(self, document: Document) -> Manifest:
+        """The target with these values; each text is rendered once."""
+        text = str(document)
+        if text not in self._targets:
+            self._targets[text] = self.running.rendered(self.chart, text)
+        return self._targets[text]
+
+    def _target_agents(self, document: Document) -> dict[str, _Agent]:
         """The agents of the target by their keys; none if it does not render."""
         try:
-            rendered = self.running.helm.template(self.running.name, self.chart, str(document))
+            return dict(_agents(self._target(document)))
         except ToolError:  # the comparison says why
             return {}
-        return dict(_agents(Manifest.parse(rendered, RENDERED).parted()[0]))
 
     def _without_effect(self, document: Document) -> Iterator[Move]:
         """Remove what has an effect now and would have none: tried by rendering with and without each value."""
         now, proposed = self.running, document.plain
         try:
-            now.helm.template(now.name, self.chart, str(document))
+            self._target(document)
         except ToolError:  # nothing can be told of a value where nothing can be rendered: the comparison says why
             return
         texts = {agent.key: agent.configuration or "" for agent in self.situation.agents}

@@ -13,7 +13,7 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.objects import Object, part
 from openab_sop.proposals.comparison import Live, parsed
 from openab_sop.releases import rebuild
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import RENDERED, Manifest
 from openab_sop.releases.release import Release
 
 
@@ -38,6 +38,14 @@ class Running:
     values: Object
     manifest: Manifest
     live: Live = field(default_factory=dict[tuple[str, str], str])
+
+    def rendered(self, chart: Path, values: str) -> Manifest:
+        """Return the objects, without hooks, that a chart makes of this release with values.
+
+        Raises:
+            ToolError: it cannot be rendered.
+        """
+        return Manifest.parse(self.helm.template(self.name, chart, values), RENDERED).parted()[0]
 
     @property
     def app(self) -> str:

@@ -33,14 +33,12 @@ class RunningAgent:
         key: its key below ``agents`` in the values; where values have one agent at the top level, its flavour.
         image: the reference that its Deployment names.
         configuration: the text of its config.toml; None if there is none.
-        deployment: name of its Deployment; empty if it does not run yet.
         home: directory of its home; empty if it is the chart's default.
     """
 
     key: str
     image: str
     configuration: str | None
-    deployment: str = ""
     home: str = ""
 
 

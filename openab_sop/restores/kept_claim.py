@@ -80,7 +80,7 @@ def _not_ours(plan: Blueprint, cluster: Cluster, claim: str, live: Object) -> It
     if any(name in notes and notes[name] != value for name, value in mine.items()):
         yield Finding(
             f"claim {claim}",
-            f"Helm has noted on it that it is of release {notes.get(next(iter(mine)))}",
+            f"Helm's annotations say that it is of release {notes.get(next(iter(mine)))}",
             f"a claim of release {plan.release}, or of none",
             f"{command('helm', 'list', '--all-namespaces')} shows whose it is",
         )

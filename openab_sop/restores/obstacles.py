@@ -306,7 +306,7 @@ def _lost(claim: str) -> Finding:
 def _going(cluster: Cluster, claim: str) -> Finding:
     return Finding(
         f"claim {claim}",
-        "it is being deleted, and no pod gets it any more",
+        "it is being deleted, so no pod can mount it",
         "a claim that stays, or none",
         f"{command('kubectl', '-n', cluster.namespace, 'wait', '--for=delete', f'pvc/{claim}')}, then run again",
     )

@@ -89,8 +89,9 @@ class Reconstruction:
         return kept.findings
 
     @property
-    def _to_fill(self) -> Iterator[tuple[Agent, StoredAgent, str]]:
-        return (one for one in self._plan.with_claims if one[0].key not in self._kept)
+    def _to_fill(self) -> list[tuple[Agent, StoredAgent, str]]:
+        """The volumes that the backup goes into; the others are kept as they are."""
+        return [one for one in self._plan.with_claims if one[0].key not in self._kept]
 
     def render(self) -> str:
         """Let helm render the kept chart with the kept values, and look for objects in its way; returns its name.
@@ -155,9 +156,9 @@ class Reconstruction:
         """Look at each volume before anything is written: is it empty but for this backup, large enough (SOP 5.1).
 
         Raises:
-            NotNeeded: they were proved before the release was installed.
+            NotNeeded: they were proved before the release was installed, or are kept as they are.
         """
-        self._unless_installed()
+        self._require_volumes_to_fill()
         findings: list[Finding] = []
         for held in self._holding.begin():
             findings += (*obstacles.written(self._plan, held), *held.unfit())
@@ -174,9 +175,8 @@ class Reconstruction:
         Raises:
             NotNeeded: they are as the backup says already.
         """
-        self._unless_installed()
-        if not (claims := ", ".join(claim for _, _, claim in self._to_fill)):
-            raise NotNeeded("every claim is kept as it is")
+        self._require_volumes_to_fill()
+        claims = ", ".join(claim for _, _, claim in self._to_fill)
         self._notes["half filled"] = (
             f"WARNING: {claims}: they are being filled from {self.source.place}, and no agent runs on them yet; "
             f"{command('pytest', 'suites/rebuild', f'--backup={self.source.place}')} goes on"
@@ -192,11 +192,9 @@ class Reconstruction:
         """Prove the volumes by the digests that the helper pods compute now (SOP 5.2).
 
         Raises:
-            NotNeeded: they were proved before the release was installed.
+            NotNeeded: they were proved before the release was installed, or are kept as they are.
         """
-        self._unless_installed()
-        if not any(True for _ in self._to_fill):
-            raise NotNeeded("the claims that are kept were compared with the backup before")
+        self._require_volumes_to_fill()
         with self._holding.unbroken() as volumes:
             findings = tuple(finding for held in volumes for finding in held.volume.findings())
         self.close()
@@ -280,9 +278,11 @@ class Reconstruction:
         notes = marks(live, (RESTORED, FILLING), self.source, stored)
         self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
 
-    def _unless_installed(self) -> None:
+    def _require_volumes_to_fill(self) -> None:
         if listed := self._installation.listed():
             raise NotNeeded(f"release {listed.name} is there: its volumes were proved before it was installed")
+        if self._kept and not self._to_fill:
+            raise NotNeeded("every claim is kept as it is: it was compared with the backup before")
 
     def _create(self, kind: str, body: Object) -> Object:
         self._touched = True

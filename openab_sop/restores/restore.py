@@ -90,6 +90,7 @@ class Restoration:
         self._since = ""
         self._replicas: set[str] = set()
         self._running = False
+        self._paths: dict[str, tuple[str, ...]] = {}
         self._written = set[str]()
         self._proved = set[str]()
 
@@ -521,8 +522,10 @@ class Restoration:
         """Return the paths of a backup's volume that are brought back; none for all of it."""
         if not self.selection.groups:
             return self.selection.within(())
-        with self.source.file(f"{stored.key}/{CONTENTS}").open() as lines:
-            return self.selection.within(entry.path for entry in read(lines))
+        if stored.key not in self._paths:
+            with self.source.file(f"{stored.key}/{CONTENTS}").open() as lines:
+                self._paths[stored.key] = self.selection.within(entry.path for entry in read(lines))
+        return self._paths[stored.key]
 
     def _agents(self) -> list[Agent]:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())

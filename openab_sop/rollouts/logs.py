@@ -146,8 +146,8 @@ class LogFacts:
             until = when
             if kinds := patterns.kinds(said := _plain(said)):
                 facts = facts._with(said, kinds, when, known)
-            if _ANY_CHAT.search(said):
-                facts = replace(facts, chats=facts.chats | _chats(said))
+            if connected := _chats(said):
+                facts = replace(facts, chats=facts.chats | connected)
         return replace(facts, lines=lines, since=since, until=until, tail=tail)
 
     def _with(self, line: str, kinds: frozenset[str], when: datetime, known: Collection[str]) -> LogFacts:
@@ -255,6 +255,8 @@ def fetch(cluster: Cluster, pod: str, container: str, *, previous: bool = False,
 
 
 def _chats(line: str) -> frozenset[str]:
+    if not _ANY_CHAT.search(line):  # nearly every line
+        return frozenset()
     return frozenset(name for name, pattern in _CHATS if pattern.search(line))
 
 

@@ -18,7 +18,7 @@ CONFIGURATION = "config.toml"
 """The key of an agent's ConfigMap."""
 TEXT = "configToml"
 """The key of an agent's values that holds its config.toml."""
-TOKENS = "envFrom, secretEnv"
+TOKENS = ("secretEnv", "envFrom")
 """The keys that give a token to an agent beside the chart's own."""
 VARIABLES = ("secretEnv", "env")
 """The keys that give a variable to an agent, the first from a Secret."""

@@ -21,7 +21,7 @@ def test_backup_is_sound(backup: Backup, evidence: Evidence) -> None:
 
 @pytest.mark.gate
 def test_nothing_is_in_the_way(reconstruction: Reconstruction, evidence: Evidence) -> None:
-    """5.1 The release is not there, and its claims are not, or empty."""
+    """5.1 The release is not there; its claims are not, are empty, or hold the backup's files or newer ones."""
     verdict = reconstruction.fits()
     verdict.require()
     evidence("verdict", verdict)
@@ -44,7 +44,7 @@ def test_references_are_made(reconstruction: Reconstruction, evidence: Evidence)
 
 
 def test_claims_are_made(reconstruction: Reconstruction, evidence: Evidence) -> None:
-    """5.1 The agents' claims, before there is any agent."""
+    """5.1 The agents' claims, made or kept, before there is any agent."""
     evidence("claims", reconstruction.make_claims())
 
 

@@ -146,8 +146,7 @@ def storage_class_missing(plan: Plan) -> Iterator[Finding]:
             seen = (
                 f"the cluster has no storage class {wanted}" if wanted else "the cluster has no default storage class"
             )
-            whose = next((one for one in plan.after.workloads if name in one.claims.values()), None)
-            next_step = plan.in_values("persistence.storageClass", of=whose)
+            next_step = plan.in_values("persistence.storageClass", of=plan.mounting(name))
             yield Finding(name, seen, "a class that makes its volume", next_step)
 
 

@@ -38,7 +38,7 @@ def adapter_off(plan: Plan) -> Iterator[Finding]:
                     f"{name}.{adapter}",
                     f"the target's configuration has no [{adapter}]",
                     f"[{adapter}], as now",
-                    _set(plan, name, f"{adapter}.enabled", "true"),
+                    _set(plan, name, f"{adapter}.enabled", value="true"),
                 )
 
 
@@ -83,7 +83,7 @@ def number_mangled(plan: Plan) -> Iterator[Finding]:
     for name, old, new in _configurations(plan):
         for path, would in _flat(new).items():
             if _is_mangled(would) and not _is_mangled(_flat(old).get(path)):
-                next_step = f"with the id in quotes, {_set(plan, name, path)}"
+                next_step = _set(plan, name, path, how="the id in quotes")
                 yield Finding(f"{name}.{path}", f"it would be {would}", "every digit", next_step)
 
 
@@ -126,7 +126,7 @@ def variable_unset(plan: Plan) -> Iterator[Finding]:
                     f"{new.name}.{variable}",
                     f"{where} asks for it, and the container would not have it",
                     "a variable that is set",
-                    f"by {TOKENS}, " + plan.in_values(*VARIABLES, of=new),
+                    plan.in_values(*TOKENS, of=new, how="one that has the token"),
                 )
 
 
@@ -176,14 +176,14 @@ def _stays(plan: Plan, name: str, path: str) -> str:
     return f"the target's release notes say why; if it has to stay, {_set(plan, name, path)}"
 
 
-def _set(plan: Plan, name: str, path: str, value: str = "") -> str:
+def _set(plan: Plan, name: str, path: str, *, value: str = "", how: str = "") -> str:
     """Say where a setting stands in an agent's values: in the text of its configuration, or under a key of its own."""
     agent = next((new for _, new in plan.staying if new.name == name), None)
     section, _, setting = path.partition(".")
     if agent and part(plan.values, "agents", agent.component).get(TEXT):
-        return f"[{section}] {setting} in it, {plan.in_values(TEXT, of=agent)}"
+        return plan.in_values(TEXT, of=agent, how=f"[{section}] {setting} in its text{how and f', {how}'}")
     key = ".".join(_CAPITAL.sub(lambda found: found[1].upper(), word) for word in path.split("."))
-    return plan.in_values(f"{key}={value}" if value else key, of=agent)
+    return plan.in_values(f"{key}={value}" if value else key, of=agent, how=how)
 
 
 def has(workload: Workload, variable: str) -> bool:

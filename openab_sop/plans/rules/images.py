@@ -11,6 +11,9 @@ from openab_sop.upstream import images
 from openab_sop.upstream.charts import CONTAINERS
 from openab_sop.verdict import Finding
 
+VERSION = "with a version as its tag"
+"""How an image is named that does not move."""
+
 
 @blocks("image-unchanged", "The chart's version moves and the agent's does not: an outage for nothing.")
 def image_unchanged(plan: Plan) -> Iterator[Finding]:
@@ -21,8 +24,7 @@ def image_unchanged(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"it would run {new.image}, as it does now",
                 f"the image of {plan.target.app or plan.target.version}",
-                "without a tag in it, "
-                + plan.in_values("image", of=new)
+                plan.in_values("image", of=new, how="without this tag")
                 + "; or accept that nothing but the chart changes",
             )
 
@@ -36,7 +38,7 @@ def image_cached(plan: Plan) -> Iterator[Finding]:
                 new.name,
                 f"it would run {new.image} with imagePullPolicy {new.pull_policy}: what the node has",
                 f"the image of {plan.target.app or plan.target.version}",
-                f"with a version in it, {plan.in_values('image', of=new)}; or set image.pullPolicy=Always",
+                f"{plan.in_values('image', of=new, how=VERSION)}; or set image.pullPolicy=Always",
             )
 
 
@@ -45,7 +47,7 @@ def image_floats(plan: Plan) -> Iterator[Finding]:
     """The reference may mean another image at the next start."""
     for old, new in plan.staying:
         if images.moves(new.image) and (old.image != new.image or new.pull_policy == "Always"):
-            next_step = f"with a version in it, {plan.in_values('image', of=new)}"
+            next_step = plan.in_values("image", of=new, how=VERSION)
             yield Finding(new.name, f"it would run {new.image}", "an image of one version", next_step)
 
 

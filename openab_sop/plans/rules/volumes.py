@@ -70,11 +70,11 @@ def claim_refused(plan: Plan) -> Iterator[Finding]:
                 refusal.name,
                 refusal.said,
                 "a claim that the API takes",
-                "as the claim has it now, "
-                + plan.in_values(
+                plan.in_values(
                     "persistence.size",
                     "persistence.storageClass",
-                    of=next((one for one in plan.after.workloads if refusal.name in one.claims.values()), None),
+                    of=plan.mounting(refusal.name),
+                    how="as the claim has it now",
                 ),
             )
 

@@ -10,7 +10,6 @@ import os
 import signal
 import stat
 import subprocess
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,7 @@ import yaml
 from sandbox import Status
 from tests.integration.conftest import ROOT, Run, Suites, new_namespace
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.underway import DEADLINE, begun
+from tests.integration.suites.underway import begun, until
 from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
 from world import World
 
@@ -169,14 +168,10 @@ def killed_in(release: Upgrading, step: str, *arguments: str) -> None:
     known = set(release.suites.reports.glob("*"))
     argv = release.suites.argv(*release.argv(*arguments))
     run = subprocess.Popen(
-        argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL, start_new_session=True
+        argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL, start_new_session=True, text=True
     )
     try:
-        deadline = time.monotonic() + DEADLINE
-        while not begun(release.suites.reports, known, step):
-            assert run.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(run, lambda: begun(release.suites.reports, known, step))
     finally:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()

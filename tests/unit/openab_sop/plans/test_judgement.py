@@ -168,7 +168,7 @@ def test_what_programs_get() -> None:
         "observed": "it would have 0 replicas",
         "expected": "1",
         "why": workloads.agent_off.why,
-        "next": "set agents.kiro.enabled=true or agents.kiro.replicas=1: "
+        "next": "set agents.kiro.enabled=true or agents.kiro.replicas=1 in the values, then run: "
         "pytest suites --target-version=0.9.0 --values=FILE",
         "versions": ["0.9.0-beta.1", "0.9.0"],
         "accepted": "it retires",

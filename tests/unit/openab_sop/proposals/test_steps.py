@@ -235,7 +235,7 @@ def test_variables_of_the_coding_agent_stay_while_the_chart_writes_its_configura
 @pytest.mark.parametrize("target", ["0.7.0", "0.9.0"])
 def test_a_preset_becomes_the_key(target: str) -> None:
     running = RunningAgent(
-        "codex", f"{HOST}/openab-codex:1", '[agent]\ncommand = "codex-acp"\nargs = []\n', "o", "/home/node"
+        "codex", f"{HOST}/openab-codex:1", '[agent]\ncommand = "codex-acp"\nargs = []\n', "/home/node"
     )
     values, _ = by_key({"agent": {"preset": "codex"}, "discord": {"botToken": "t"}}, running, target)
     spoken: dict[str, Any] = {"command": "codex-acp", "args": []} if target == "0.7.0" else {}
