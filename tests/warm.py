@@ -2,8 +2,8 @@
 
 Most of what a short run of a suite costs is importing the client library, pytest and the product, and the tests make a
 thousand of them. A fork has its own pid, environment, directory, arguments and files, as a fresh process has; it
-differs in nothing but what was imported before. What must be tried on a fresh process (signals, kills, terminals,
-memory, flags of Python's own) starts one.
+differs in nothing but what was imported before, and that the list of installed packages was read. What must be tried on
+a fresh process (signals that it handles, terminals, memory, flags of Python's own) starts one.
 
 ``serve`` is the process that forks: one request a message on its socket, answered with pid and exit status on the
 socket that came with it.
@@ -11,8 +11,10 @@ socket that came with it.
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
+import importlib.metadata
 import json
 import os
 import pkgutil
@@ -34,7 +36,7 @@ from pathlib import Path
 INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 """Settings of the caller's Python that a run of a suite does not get: each would compile all modules anew."""
 ROOT = Path(__file__).resolve().parents[1]
-PRELOADED = ("pytest", "_pytest.pytester", "jinja2", "execnet", "pdb")
+PRELOADED = ("pytest", "_pytest.pytester", "jinja2", "execnet", "pdb", "hypothesis")
 """Beside the product's own modules and what they import. No pytest plugin: pytest rewrites these as it imports them."""
 LONGEST = 1 << 20
 """Bytes of a request: arguments and environment."""
@@ -70,9 +72,15 @@ class Process:
         """
         select.select([self._end], [], [], timeout)
         if (status := self.poll()) is None:
-            os.kill(self.pid, signal.SIGKILL)
+            self.kill()
             raise subprocess.TimeoutExpired("pytest", timeout)
         return status
+
+    def kill(self, *, group: bool = False) -> None:
+        """Kill it if it still runs; with ``group``, all that it has started in its session too."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # it has ended in this moment
+                (os.killpg if group else os.kill)(self.pid, signal.SIGKILL)
 
 
 def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: float) -> Done:
@@ -93,12 +101,21 @@ def run(arguments: Sequence[str], cwd: Path, env: Mapping[str, str], timeout: fl
 
 
 def start(
-    arguments: Sequence[str], cwd: Path, env: Mapping[str, str], output: int, stdin: int | None = None
+    arguments: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    output: int,
+    stdin: int | None = None,
+    *,
+    session: bool = False,
 ) -> Process:
-    """Start pytest in a fork that writes to this file, and reads from the other one if there is one."""
+    """Start pytest in a fork that writes to this file, and reads from the other one if there is one.
+
+    With ``session`` it has a session of its own, as a fresh process gets by ``start_new_session``.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs, Path(os.devnull).open() as nothing:
-        request = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
+        request = json.dumps([list(arguments), str(cwd), dict(env), session]).encode()
         files = [theirs.fileno(), nothing.fileno() if stdin is None else stdin, output]
         _server.ask(request, files)
     return Process(int(ours.recv(64)), ours)
@@ -161,7 +178,9 @@ def serve(requests: socket.socket) -> tuple[list[str], str, dict[str, str]]:
                     for file in files:
                         os.close(file)
                     requests.close()
-                    arguments, directory, environment = json.loads(message)
+                    arguments, directory, environment, session = json.loads(message)
+                    if session:
+                        os.setsid()
                     return arguments, directory, environment
                 os.close(stdin)
                 os.close(output)
@@ -186,8 +205,22 @@ def _import_all() -> None:
         importlib.import_module(module.name)
     for name in PRELOADED:
         importlib.import_module(name)
+    _know_packages()
     gc.collect()
     gc.freeze()  # so that the forks' collections do not copy these pages
+
+
+def _know_packages() -> None:
+    """Read what is installed once; pytest reads each package's plugins again for each plugin that is named to it."""
+    for name in ("entry_points", "files"):
+        known = functools.cached_property(vars(importlib.metadata.Distribution)[name].fget)
+        known.__set_name__(importlib.metadata.Distribution, name)
+        setattr(importlib.metadata.Distribution, name, known)
+    installed = list(importlib.metadata.distributions())
+    for package in installed:
+        if any(point.group == "pytest11" for point in package.entry_points):
+            _ = package.files
+    importlib.metadata.distributions = lambda: installed
 
 
 def main() -> None:

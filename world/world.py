@@ -168,6 +168,9 @@ class World:
 
     def helm(self, arguments: Sequence[object]) -> str:
         """Run the sandbox's helm; its output. Raises SandboxError."""
+        if arguments[0] in ("install", "upgrade"):
+            # every object of these charts is known to be valid; helm would read the API's whole schema each time
+            arguments = [*arguments, "--disable-openapi-validation"]
         return self._tools.helm(arguments)
 
     def kubectl(self, *arguments: object) -> str:
@@ -194,8 +197,7 @@ class World:
         with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self._directory) as file:  # its mode is 0600
             json.dump(values or {}, file)
             file.flush()
-            # every object of these charts is known to be valid; helm would read the API's whole schema each time
-            self.helm([*action, "--namespace", namespace, "--values", file.name, "--disable-openapi-validation"])
+            self.helm([*action, "--namespace", namespace, "--values", file.name])
         if wait:
             which = ("--namespace", namespace, f"--selector=app.kubernetes.io/instance={release}")
             self.kubectl("rollout", "status", "deployment", *which, f"--timeout={ROLLOUT_TIMEOUT}s")

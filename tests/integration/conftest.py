@@ -82,6 +82,11 @@ class Suites:
         new = sorted(set(self.reports.glob("*")) - before)
         return Run(done.returncode, done.stdout, new[-1] if new else self.reports)
 
+    def begin(self, *arguments: str) -> warm.Process:
+        """Begin a run in a session of its own; nobody reads what it prints."""
+        with Path(os.devnull).open("w") as nothing:
+            return warm.start(self.words(*arguments), ROOT, self.env, nothing.fileno(), session=True)
+
     def backups(self) -> list[Path]:
         """The complete backups, oldest first."""
         return sorted(self.backup_root.glob("openab-backup-*"))

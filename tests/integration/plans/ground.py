@@ -18,6 +18,7 @@ from openab_sop.plans.judgement import Judgement, judge
 from openab_sop.plans.survey import Survey
 from openab_sop.releases import release as releases
 from sandbox import SandboxError, Status
+from sandbox.processes import GARBAGE
 from world import World
 
 PATIENCE = 60
@@ -53,7 +54,12 @@ class Ground:
         given = self.scratch / "values.json"
         given.write_text(json.dumps(self.values))
         command = [helm or self.status.bin / "helm", action, "openab", chart, "--values", given, *arguments]
-        env = {"KUBECONFIG": str(self.status.kubeconfig), "HELM_NAMESPACE": self.namespace, "HOME": str(self.scratch)}
+        env = {
+            "KUBECONFIG": str(self.status.kubeconfig),
+            "HELM_NAMESPACE": self.namespace,
+            "HOME": str(self.scratch),
+            "GOGC": GARBAGE,
+        }
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         return done.stderr if done.returncode else ""
 

@@ -30,7 +30,7 @@ SIDE_BY_SIDE = 4
 
 @dataclass(frozen=True)
 class Story:
-    """An upgrade of a release from a version to another, or to the bad chart of the rule's name.
+    """An upgrade of a release from a version to another, or to the bad chart of the story's name.
 
     Attributes:
         harm: what is seen after it was forced through; None if helm refuses, which is the harm.
@@ -38,6 +38,7 @@ class Story:
         prepare: what is done after the installation, and before the plan.
         well: whether the release is to be waited for, and gets the marker.
         by_helm3: whether helm 3 has made the release: it is never applied server-side.
+        rule: that must name it; empty for the one of the story's name.
     """
 
     harm: Harm | None
@@ -48,6 +49,7 @@ class Story:
     prepare: Callable[[Ground], None] = nothing
     well: bool = True
     by_helm3: bool = False
+    rule: str = ""
 
 
 NUMBERS = {"discord": {"allowedChannels": ["1097261234567890123"]}}
@@ -108,6 +110,7 @@ STORIES: dict[str, Story] = {
     "agent-unwell": Story(h.still_unwell, "0.9.0-refuses-arguments.1", "0.9.0-panics-at-start.1", well=False),
     "kind-unknown": Story(None),
     "object-refused": Story(None),
+    "field-unknown": Story(None, rule="object-refused"),
     "pod-refused": Story(h.no_pod, prepare=h.restrict),
     "quota-exceeded": Story(h.no_pod, prepare=h.limit),
     "storage-class-missing": Story(h.pending),
@@ -121,7 +124,7 @@ STORIES: dict[str, Story] = {
     "writes-at-start": Story(h.marker_gone, "0.8.2", values={"extraInitContainers": [SEED]}),
     "downgrade": Story(h.never_runs, "0.8.1", "0.9.0-migrates-data.1"),
 }
-"""By rule: an upgrade that it must name, and what it does."""
+"""By rule, or by bad chart: an upgrade that must be named, and what it does."""
 TOLD_BY_TABLE = {"file-moved", "migration-skipped", "state-outside"}
 """Rules that go by what is known of versions and of config.toml: the unit tests try them; there is nothing to force."""
 TRIED_AS_SUITES = {"not-from-chart", "not-validated", "owned-elsewhere", "rights-missing"}
@@ -134,7 +137,8 @@ def every_rule() -> dict[str, Rule[Plan]]:
 
 
 def test_every_rule_has_its_story() -> None:
-    assert set(every_rule()) == set(STORIES) | TOLD_BY_TABLE | TRIED_AS_SUITES
+    told = {story.rule or name for name, story in STORIES.items()}
+    assert set(every_rule()) == told | TOLD_BY_TABLE | TRIED_AS_SUITES
     assert set(harms()) <= set(STORIES)
 
 
@@ -148,13 +152,13 @@ class Outcome:
     harmed: bool
 
 
-def tell(world: World, status: Status, helm3: Path, rule: str, scratch: Path) -> Outcome:
-    story = STORIES[rule]
+def tell(world: World, status: Status, helm3: Path, name: str, scratch: Path) -> Outcome:
+    story = STORIES[name]
     agent = merged(world.agent_values(), story.values)
     agent = merged(agent, {"env": {"OPENAB_WRITE_INTERVAL": "0"}})
     single = story.start in ("0.3.3", "0.5.0")
     values = {**(agent if single else {"agents": {"kiro": agent}}), **story.top}
-    chart = world.package(story.to) if story.to else world.harmful(rule, subdirectory(scratch, "chart"))
+    chart = world.package(story.to) if story.to else world.harmful(name, subdirectory(scratch, "chart"))
     with new_namespace(world) as namespace:
         ground = Ground(world, status, namespace, scratch, values, "openab" if single else "openab-kiro")
         if story.by_helm3:
@@ -189,13 +193,13 @@ def outcomes(
         patch.setenv("PATH", f"{status.bin}{os.pathsep}{os.environ['PATH']}")
         root = tmp_path_factory.mktemp("harms")
         asked = " ".join(item.nodeid for item in request.session.items)
-        told = [rule for rule in STORIES if f"[{rule}]" in asked]
-        yield {rule: several.submit(tell, world, status, helm3, rule, subdirectory(root, rule)) for rule in told}
+        told = [name for name in STORIES if f"[{name}]" in asked]
+        yield {name: several.submit(tell, world, status, helm3, name, subdirectory(root, name)) for name in told}
 
 
-@pytest.mark.parametrize("rule", STORIES)
-def test_it_is_named_before_and_hurts_if_it_is_forced_through(rule: str, outcomes: dict[str, Future[Outcome]]) -> None:
-    end = outcomes[rule].result()
+@pytest.mark.parametrize("story", STORIES)
+def test_it_is_named_before_and_hurts_if_it_is_forced_through(story: str, outcomes: dict[str, Future[Outcome]]) -> None:
+    end, rule = outcomes[story].result(), STORIES[story].rule or story
     assert end.found.get(rule) == str(every_rule()[rule].severity), end
     assert end.untouched, end
     assert end.harmed, end

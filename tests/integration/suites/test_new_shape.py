@@ -6,10 +6,7 @@ What the configuration means is judged by the ConfigMap on the cluster and by wh
 from __future__ import annotations
 
 import json
-import os
-import signal
 import stat
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +16,9 @@ import pytest
 import yaml
 
 from sandbox import Status
-from tests.integration.conftest import ROOT, Run, Suites, new_namespace
+from tests.integration.conftest import Run, Suites, new_namespace
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.underway import begun, until
+from tests.integration.suites.underway import DEADLINE, begun, until
 from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
 from world import World
 
@@ -166,15 +163,12 @@ def test_a_run_with_them_that_is_killed_goes_on_with_them(
 def killed_in(release: Upgrading, step: str, *arguments: str) -> None:
     """Start a run, and kill it with all that it has started as soon as a step has begun."""
     known = set(release.suites.reports.glob("*"))
-    argv = release.suites.argv(*release.argv(*arguments))
-    run = subprocess.Popen(
-        argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL, start_new_session=True, text=True
-    )
+    run = release.suites.begin(*release.argv(*arguments))
     try:
         until(run, lambda: begun(release.suites.reports, known, step))
     finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        run.kill(group=True)
+        run.wait(DEADLINE)
 
 
 def without_variables(agent: dict[str, Any]) -> None:

@@ -10,18 +10,17 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from sandbox import Sandbox, Status
-from tests.integration.conftest import ROOT, Run, Suites, new_namespace
+from tests.integration.conftest import Run, Suites, new_namespace
 from tests.integration.suites.callers import account, least_rights
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.test_encryption import identity
-from tests.integration.suites.underway import until
+from tests.integration.suites.underway import DEADLINE, until
 from world import World
 
 AGENTS = {"openab-kiro": "openab-kiro", "openab-claude": "precious"}
@@ -305,18 +304,10 @@ def test_a_killed_rebuild_is_completed_by_the_next(lost: Lost, action: str) -> N
     lost.lose()
     before = set(lost.suites.reports.iterdir())
     where = (f"--namespace={lost.namespace}", f"--backup={lost.backup}")
-    process = subprocess.Popen(
-        lost.suites.argv("suites/rebuild", *where),
-        cwd=ROOT,
-        env=dict(lost.suites.env),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = lost.suites.begin("suites/rebuild", *where)
     until(process, lambda: began(lost.suites, before, action))
-    os.killpg(process.pid, SIGKILL)  # helm, kubectl and all
-    process.wait()
+    process.kill(group=True)  # helm, kubectl and all
+    process.wait(DEADLINE)
     run = lost.rebuild()
     assert run.status == 0, run.output
     lost.assert_whole()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -15,10 +13,10 @@ from secrets import token_hex
 import pytest
 
 from sandbox import Status
-from tests.integration.conftest import ROOT, Run, Suites, new_namespace
+from tests.integration.conftest import Run, Suites, new_namespace
 from tests.integration.suites.callers import account
 from tests.integration.suites.conftest import Volumes
-from tests.integration.suites.underway import until
+from tests.integration.suites.underway import DEADLINE, until
 from tests.integration.suites.upgrades import Upgrading, quiet, upgrading
 from world import World
 
@@ -126,13 +124,11 @@ def test_the_cluster_and_the_next_run_remove_what_a_killed_one_left(
     up: Upgrading, killed_in: str, then: str, told_by: str
 ) -> None:
     before = up.standing()
-    command = up.suites.argv(*up.argv("suites/rehearsal", GOOD))
-    with subprocess.Popen(
-        command, cwd=ROOT, env=dict(up.suites.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        until(process, lambda: _begun(up, killed_in))
-        time.sleep(2)
-        process.send_signal(signal.SIGKILL)
+    process = up.suites.begin(*up.argv("suites/rehearsal", GOOD))
+    until(process, lambda: _begun(up, killed_in))
+    time.sleep(2)
+    process.kill()
+    process.wait(DEADLINE)
     (namespace,) = (name.removeprefix("namespace/") for name in up.copies().split())
     deadline = time.monotonic() + 60
     while left := up.world.kubectl("-n", namespace, "get", LEASHED, "-l", "openab-sop/rehearsal", "--output=name"):

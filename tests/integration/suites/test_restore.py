@@ -6,18 +6,17 @@ import json
 import shutil
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGKILL
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from sandbox import Status
-from tests.integration.conftest import ROOT, Run, Suites, new_namespace
+from tests.integration.conftest import Run, Suites, new_namespace
 from tests.integration.suites.conftest import QUIET, Volumes
+from tests.integration.suites.underway import DEADLINE, until
 from world import World
 
 DEPLOYMENT = "openab-kiro"
@@ -343,19 +342,11 @@ def test_a_killed_restore_is_completed_by_the_next(release: Release, action: str
     """The same command again ends in a verified state, whatever the first was doing when it was killed."""
     vandalise(release)
     before = set(release.suites.reports.iterdir())
-    process = subprocess.Popen(
-        release.suites.argv("suites/restore", f"--namespace={release.namespace}", f"--backup={release.backup}"),
-        cwd=ROOT,
-        env=dict(release.suites.env),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline and not began(release, before, action):
-        time.sleep(0.02)
-    process.send_signal(SIGKILL)
-    process.wait()
-    assert began(release, before, action)
+    where = (f"--namespace={release.namespace}", f"--backup={release.backup}")
+    process = release.suites.begin("suites/restore", *where)
+    until(process, lambda: began(release, before, action))
+    process.kill()
+    process.wait(DEADLINE)
     run = release.restore()
     assert run.status == 0, run.output
     assert release.differences() == []

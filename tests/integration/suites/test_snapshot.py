@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from signal import SIGKILL
 
 import pytest
 
@@ -18,7 +16,8 @@ from openab_sop.cluster import kubeconfig
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import SopError
 from sandbox import Sandbox, Status
-from tests.integration.conftest import ROOT, Suites, new_namespace
+from tests.integration.conftest import Suites, new_namespace
+from tests.integration.suites.underway import DEADLINE, until
 from world import World
 
 BUSY = {"OPENAB_WRITE_INTERVAL": "5ms", "OPENAB_CHECKPOINT_EVERY": "50"}
@@ -84,19 +83,10 @@ def test_without_a_snapshot_class_the_stream_goes_on_with_a_warning(world: World
 
 
 def test_a_killed_run_leaves_nothing_after_the_next(world: World, status: Status, suites: Suites, busy: str) -> None:
-    process = subprocess.Popen(
-        suites.argv("suites/backup", f"--namespace={busy}", LARGE),
-        cwd=ROOT,
-        env=dict(suites.env),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline and not leftovers(world, busy):
-        time.sleep(0.05)
-    process.send_signal(SIGKILL)
-    process.wait()
-    assert leftovers(world, busy)
+    process = suites.begin("suites/backup", f"--namespace={busy}", LARGE)
+    until(process, lambda: bool(leftovers(world, busy)))
+    process.kill()
+    process.wait(DEADLINE)
     run = suites.run("suites/backup", f"--namespace={busy}", LARGE)
     assert run.status == 0, run.output
     assert gone(world, busy)

@@ -300,17 +300,13 @@ def test_nobody_answers_in_time(release: Upgrading) -> None:
 def test_two_runs_at_once(release: Upgrading) -> None:
     """The second is told who has the release, with a status of its own, and touches nothing."""
     assert release.run("suites/backup").status == 0
-    argv = release.suites.argv(*release.argv("suites/upgrade", "--target-version=0.8.2", "--approval=auto"))
-    with subprocess.Popen(argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL) as first:
-        deadline = time.monotonic() + DEADLINE
-        while not release.kubectl("get", "leases", "--output=name"):
-            assert first.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        second = release.run("suites/upgrade", "--target-version=0.8.2", "--approval=auto")
-        assert second.status == 14, second.output
-        assert "another maintenance run holds the release" in second.output
-        assert first.wait(DEADLINE) == 0
+    upgrade = ("suites/upgrade", "--target-version=0.8.2", "--approval=auto")
+    first = release.suites.begin(*release.argv(*upgrade))
+    until(first, lambda: bool(release.kubectl("get", "leases", "--output=name")))
+    second = release.run(*upgrade)
+    assert second.status == 14, second.output
+    assert "another maintenance run holds the release" in second.output
+    assert first.wait(DEADLINE) == 0
     assert (release.chart(), release.leftovers()) == ("0.8.2 deployed", "")
 
 
@@ -330,9 +326,8 @@ def test_a_run_that_is_killed_while_it_tells_the_end_leaves_no_lock(release: Upg
     with ThreadingHTTPServer(("127.0.0.1", 0), Killer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         upgrade = ("suites", "--target-version=0.8.2", "--approval=auto")
-        argv = release.suites.argv(*release.argv(*upgrade, f"--announce=json://127.0.0.1:{server.server_port}/"))
-        with subprocess.Popen(argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL) as run:
-            assert run.wait(DEADLINE) == -signal.SIGKILL
+        run = release.suites.begin(*release.argv(*upgrade, f"--announce=json://127.0.0.1:{server.server_port}/"))
+        assert run.wait(DEADLINE) == -signal.SIGKILL
         server.shutdown()
     again = release.run(*upgrade)
     assert (again.status, "already on 0.8.2" in again.output) == (0, True), again.output

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -20,7 +18,7 @@ import psutil
 import pytest
 
 from sandbox import Status
-from tests.integration.conftest import ROOT, Run
+from tests.integration.conftest import Run
 from tests.integration.suites.conftest import Volumes
 from tests.integration.suites.sidebyside import side_by_side
 from tests.integration.suites.underway import begun
@@ -132,11 +130,8 @@ def make(world: World, release: Upgrading, trial: Trial) -> Outcome:
 
 def kill(release: Upgrading, trial: Trial, arguments: tuple[str, ...]) -> str:
     """Start a run and kill what the trial says, when it says; returns in words what was hit."""
-    argv = release.suites.argv(*release.argv(*arguments))
     known = set(release.suites.reports.glob("*"))
-    run = subprocess.Popen(
-        argv, cwd=ROOT, env=dict(release.suites.env), stdout=subprocess.DEVNULL, start_new_session=True
-    )
+    run = release.suites.begin(*release.argv(*arguments))
     try:
         deadline = time.monotonic() + DEADLINE
         while run.poll() is None and not begun(release.suites.reports, known, trial.step):
@@ -149,15 +144,11 @@ def kill(release: Upgrading, trial: Trial, arguments: tuple[str, ...]) -> str:
                 helm.kill()
             run.wait(DEADLINE)
             return f"{len(helms)} helm"
-        if trial.victim == "pytest":
-            run.kill()
-        else:
-            os.killpg(run.pid, signal.SIGKILL)
+        run.kill(group=trial.victim == "group")
         return trial.victim
     finally:
-        if run.poll() is None:
-            run.kill()
-        run.wait()
+        run.kill()
+        run.wait(DEADLINE)
 
 
 def children(pid: int) -> list[psutil.Process]:

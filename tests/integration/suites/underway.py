@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import warm
 from tests.integration.conftest import ROOT, Run, Suites
 
 DEADLINE = 120
@@ -41,11 +42,11 @@ def copying(suites: Suites, namespace: str) -> Generator[subprocess.Popen[str]]:
         yield process
 
 
-def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+def until(process: subprocess.Popen[str] | warm.Process, reached: Callable[[], bool]) -> None:
     """Wait for a moment in a run; it must not end before."""
     deadline = time.monotonic() + DEADLINE
     while not reached():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.communicate() if isinstance(process, subprocess.Popen) else "it ended"
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
