@@ -98,10 +98,19 @@ def mask(text: str) -> str:
 
     What a terminal would obey in it is escaped: whatever is shown passes here.
     """
-    if known := _known:
+    return (_masked_again if len(text) <= _REMEMBERED else _masked)(text, _known)
+
+
+def _masked(text: str, known: frozenset[str]) -> str:
+    if known:
         text = _pattern(known).sub(MASK, text)
     text = _LOOKS_SECRET.sub(lambda found: found[0][: _start(found) - found.start()] + MASK, text)
     return harmless(_ASSIGNED.sub(rf"\1{MASK}", text))
+
+
+_REMEMBERED = 4000
+"""Characters of a text that is remembered masked: a report shows the same lines again after each step."""
+_masked_again = lru_cache(maxsize=2000)(_masked)
 
 
 def mask_values(value: object) -> object:

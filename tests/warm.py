@@ -36,7 +36,7 @@ from pathlib import Path
 INHERITED = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 """Settings of the caller's Python that a run of a suite does not get: each would compile all modules anew."""
 ROOT = Path(__file__).resolve().parents[1]
-PRELOADED = ("pytest", "_pytest.pytester", "jinja2", "execnet", "pdb", "hypothesis")
+PRELOADED = ("pytest", "_pytest.pytester", "jinja2", "execnet", "pdb")
 """Beside the product's own modules and what they import. No pytest plugin: pytest rewrites these as it imports them."""
 LONGEST = 1 << 20
 """Bytes of a request: arguments and environment."""
