@@ -95,8 +95,9 @@ class Upgrading:
 
     def kept(self, agent: str = AGENT) -> bool:
         """Whether every file of ``FILES`` is on the volume as it was, by its digest."""
+        volume = self.volume(agent)
         return all(
-            (path := self.volume(agent) / name).is_file()
+            (path := volume / name).is_file()
             and hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(text.encode()).digest()
             for name, text in FILES.items()
         )
