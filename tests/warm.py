@@ -2,7 +2,7 @@
 
 Most of what a short run of a suite costs is importing the client library, pytest and the product, and the tests make a
 thousand of them. A fork has its own pid, environment, directory, arguments and files, as a fresh process has; it
-differs in nothing but what was imported before, and that the list of installed packages was read. What must be tried on
+differs in what was imported before, and in a list of the installed packages that was read before. What must be tried on
 a fresh process (signals that it handles, terminals, memory, flags of Python's own) starts one.
 
 ``serve`` is the process that forks: one request a message on its socket, answered with pid and exit status on the
@@ -211,12 +211,16 @@ def _import_all() -> None:
 
 
 def _know_packages() -> None:
-    """Read what is installed once; pytest reads each package's plugins again for each plugin that is named to it."""
+    """Read what is installed once; pytest reads each package's plugins again for each plugin that is named to it.
+
+    Without hypothesis, which an operator has not, and which takes its time in each run.
+    """
     for name in ("entry_points", "files"):
         known = functools.cached_property(vars(importlib.metadata.Distribution)[name].fget)
         known.__set_name__(importlib.metadata.Distribution, name)
         setattr(importlib.metadata.Distribution, name, known)
-    installed = list(importlib.metadata.distributions())
+    every = importlib.metadata.distributions()
+    installed = [package for package in every if package.metadata["Name"] != "hypothesis"]
     for package in installed:
         if any(point.group == "pytest11" for point in package.entry_points):
             _ = package.files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from openab_sop import redact
@@ -53,6 +53,12 @@ class Agent:
     part: str = "."
     inside: str = ""
     further: tuple[Agent, ...] = ()
+    kind: str = field(default="Deployment", init=False)
+
+    @property
+    def name(self) -> str:
+        """Name of its object of the API, as a companion's."""
+        return self.deployment
 
     @property
     def key(self) -> str:
@@ -125,24 +131,28 @@ class Agent:
 
 @dataclass(frozen=True)
 class Companion:
-    """A Deployment of the release that is no agent, such as a gateway: watched, not backed up.
+    """What of the release keeps pods running and is no agent, such as a gateway: watched, not backed up.
 
     Attributes:
+        deployment: its Deployment's name; of another kind, as ``Workload.called`` has it.
         container: name of its first container.
         selector: label selector of its pods.
         replicas: how many pods it wants.
+        kind, name: the object of the API.
     """
 
     deployment: str
     container: str
     selector: str
     replicas: int
+    kind: str
+    name: str
 
     @classmethod
-    def of(cls, deployment: Object) -> Companion:
-        """Read a companion from its live Deployment."""
-        workload = Workload(deployment)
-        return cls(workload.name, str(workload.container.get("name")), workload.selector, workload.replicas)
+    def of(cls, body: Object) -> Companion:
+        """Read a companion from what is live: a Deployment, a StatefulSet or a DaemonSet."""
+        own = Workload(body)
+        return cls(own.called, str(own.container.get("name")), own.selector, own.replicas, own.kind, own.name)
 
     def __str__(self) -> str:
         return self.deployment

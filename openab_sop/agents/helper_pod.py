@@ -256,7 +256,7 @@ def _node_of_ours(cluster: Cluster, agent: Agent) -> str | None:
 
 def new_name(agent: Runner) -> str:
     """Return a name for a helper of an agent."""
-    return f"{PREFIX}{agent.deployment[:40].rstrip('-.')}-{token_hex(4)}"
+    return f"{PREFIX}{agent.name[:40].rstrip('-.')}-{token_hex(4)}"
 
 
 def _templates(cluster: Cluster, agent: Agent, deployment: Object) -> Iterator[Object]:

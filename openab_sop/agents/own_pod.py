@@ -143,7 +143,7 @@ def is_own(pod: Object) -> bool:
 
 def label_of(agent: Runner) -> str:
     """Return how a label names an agent."""
-    return agent.deployment[:_LONGEST].rstrip("-.")
+    return agent.name[:_LONGEST].rstrip("-.")
 
 
 def container_of(template: Object, agent: Runner) -> Object:

@@ -189,7 +189,7 @@ class _Puller:
 
 
 def _pod(cluster: Cluster, name: str, agent: Runner, image: str, policy: str, like: Object | None) -> Object:
-    template = part(like or cluster.get("Deployment", agent.deployment), "spec", "template", "spec")
+    template = part(like or cluster.get(agent.kind, agent.name), "spec", "template", "spec")
     return own_pod(
         name,
         agent,

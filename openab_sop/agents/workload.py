@@ -62,6 +62,11 @@ class Workload:
         return str(self.body["metadata"]["name"])
 
     @property
+    def called(self) -> str:
+        """What it is called beside others: a Deployment's name, of another kind such as "statefulset/db"."""
+        return self.name if self.kind == "Deployment" else f"{self.kind.lower()}/{self.name}"
+
+    @property
     def is_agent(self) -> bool:
         """Whether it is an agent's and not a companion's (SOP 1.2)."""
         return is_agent(self.body)
@@ -120,7 +125,9 @@ class Workload:
 
     @property
     def replicas(self) -> int:
-        """How many pods it wants."""
+        """How many pods it wants; a DaemonSet that is not on a cluster, one."""
+        if self.kind == "DaemonSet":
+            return int(part(self.body, "status").get("desiredNumberScheduled", 1))
         said = at(self.body, "spec", "replicas")
         return 1 if said is None else int(said)
 

@@ -50,6 +50,8 @@ _UNHEARD = re.compile(
 _NO_SUCH_PATH = "404 page not found"
 """How the API says that it serves no such group: not as JSON."""
 _OF_A_WEBHOOK = re.compile(r"failed calling webhook|denied the request|denied request|conversion webhook")
+_OF_THE_OBJECT = re.compile(r"failed to create typed patch object|field not declared in schema")
+"""How it refuses in server-side apply what is not of the kind's schema: with 500, as if it were not well itself."""
 _FOR_GOOD = re.compile(r"getting credentials|x509:|tls: failed|unable to load|certificate")
 """How kubectl says that trying again is in vain."""
 _HELM_CALLER = (
@@ -511,6 +513,8 @@ _PATHS = {
     "Job": "/apis/batch/v1/namespaces/{namespace}/jobs",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies",
     "ReplicaSet": "/apis/apps/v1/namespaces/{namespace}/replicasets",
+    "StatefulSet": "/apis/apps/v1/namespaces/{namespace}/statefulsets",
+    "DaemonSet": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
 }
 
 
@@ -581,9 +585,10 @@ def _failure(status: int, data: bytes, call: str, access: KubeConfig, *, begun: 
             f"check it with: {command('kubectl', '--context', access.context, 'version')}",
         )
     handed_on = by_api and (_OF_A_WEBHOOK.search(said) or call.endswith("/log"))  # a webhook's word, or kubelet's
+    refused = by_api and _OF_THE_OBJECT.search(said)
     if status == 401 and begun:
         return _unreachable(f"{call}: {said}", access)
-    if status == _BUSY or (status >= _FAILS and not handed_on):
+    if status == _BUSY or (status >= _FAILS and not handed_on and not refused):
         return _unreachable(said if not by_api else f"{call}: status {status}: {said}", access)
     return _refusal(status, said, call, access)
 

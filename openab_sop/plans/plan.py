@@ -8,7 +8,7 @@ from functools import cached_property
 
 from openab_sop.agents.workload import Image, Workload
 from openab_sop.objects import Object, part
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import Manifest, runs_in_upgrade
 from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
@@ -165,8 +165,9 @@ class Plan:
 
     @cached_property
     def pulled(self) -> tuple[tuple[str, Image], ...]:
-        """Every image that the target runs, of all containers, with what runs it."""
-        return tuple((w.name, image) for w in self.after.workloads if w.replicas for image in w.images)
+        """Every image that the target runs, of all containers, with what runs it; Jobs and hooks run some too."""
+        tasks = (*self.after.tasks, *(task for task in self.hooks.tasks if runs_in_upgrade(task.body)))
+        return tuple((w.name, image) for w in (*self.after.workloads, *tasks) if w.replicas for image in w.images)
 
     @cached_property
     def old(self) -> Mapping[Key, Object]:

@@ -14,6 +14,8 @@ from openab_sop.objects import Object, part
 
 RENDERED = "what the chart renders"
 """Where a name stands that a chart has made."""
+_TASKS = {"Job": ("spec",), "CronJob": ("spec", "jobTemplate", "spec"), "Pod": ("spec",)}
+"""Kinds that run pods to an end, and where each has what a Job has as its spec."""
 HOOK = "helm.sh/hook"
 """Annotation of what Helm runs or makes around a change, and does not take for a part of the release."""
 
@@ -65,10 +67,31 @@ class Manifest:
         """What of it keeps pods running."""
         return tuple(Workload(item.body) for kind in KINDS for item in self.of_kind(kind))
 
+    @property
+    def tasks(self) -> tuple[Workload, ...]:
+        """What of it runs pods to an end, at once or by the clock."""
+        return tuple(Workload({**i.body, "spec": _task(i.body)}) for i in self.objects if i.kind in _TASKS)
+
     def parted(self) -> tuple[Manifest, Manifest]:
         """Return the release's own objects, and the hooks."""
         hooks = tuple(item for item in self.objects if HOOK in part(item.body, "metadata", "annotations"))
         return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
+
+
+def hook_of(body: Object) -> str:
+    """Return when Helm runs or makes an object, as its annotation says; empty if it is no hook."""
+    return str(part(body, "metadata", "annotations").get(HOOK, ""))
+
+
+def runs_in_upgrade(body: Object) -> bool:
+    """Tell whether an object is a hook of upgrades: those of tests and installations are left alone then."""
+    return any(hook.strip() in ("pre-upgrade", "post-upgrade") for hook in hook_of(body).split(","))
+
+
+def _task(body: Object) -> Object:
+    """Return the spec of what runs pods to an end, with the pod where a Deployment has it."""
+    spec = part(body, *_TASKS[str(body["kind"])])
+    return spec if body["kind"] != "Pod" else {"template": {"spec": spec}}
 
 
 def _why(error: Exception) -> str:

@@ -28,7 +28,7 @@ class Release:
     """A Helm release of OpenAB at its current revision.
 
     Attributes:
-        companions: its Deployments that are no agents (a gateway).
+        companions: what else of it keeps pods running (a gateway); what the caller may not read is none.
         secrets, config_maps: what the manifest renders and what any of its pods refers to, by name.
         shared: claims of agents' further volumes that pods of others have too.
     """
@@ -132,14 +132,16 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         deployments = [_live(helm.cluster, name) for name in names]
     else:
         deployments = [found for name in names if (found := helm.cluster.find("Deployment", name))]
+    beside = list(_beside(helm.cluster, manifest))
     agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
     if not agents:
         raise ReleaseError(
             f"release {listed.name} has no Deployment with a container {' or '.join(CONTAINERS)}",
             f"{command('helm', 'get', 'manifest', listed.name)} shows what it has",
         )
-    secrets = _all(manifest, deployments, "Secret", "secret")
-    _learn_secrets(helm.cluster, deployments, secrets)
+    workloads = [*deployments, *beside]
+    secrets = _all(manifest, workloads, "Secret", "secret")
+    _learn_secrets(helm.cluster, workloads, secrets)
     return Release(
         helm=helm,
         name=listed.name,
@@ -148,10 +150,10 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         chart=listed.chart,
         version=listed.version,
         agents=agents,
-        companions=tuple(Companion.of(deployment) for deployment in deployments if not is_agent(deployment)),
+        companions=tuple(map(Companion.of, (*(d for d in deployments if not is_agent(d)), *beside))),
         secrets=secrets,
-        config_maps=_all(manifest, deployments, "ConfigMap", "configMap"),
-        shared=_shared(helm.cluster, deployments, agents),
+        config_maps=_all(manifest, workloads, "ConfigMap", "configMap"),
+        shared=_shared(helm.cluster, workloads, agents),
     )
 
 
@@ -161,13 +163,22 @@ def _holds(one: Agent, other: Agent) -> bool:
     return parts_of_one_claim and PurePosixPath(other.part).is_relative_to(one.part)
 
 
-def _shared(cluster: Cluster, deployments: list[Object], agents: tuple[Agent, ...]) -> frozenset[str]:
+def _beside(cluster: Cluster, manifest: Manifest) -> Iterator[Object]:
+    """Yield what of a release keeps pods running and is no Deployment, as it is on the cluster."""
+    for workload in manifest.workloads:
+        if workload.kind != "Deployment":
+            with suppress(Forbidden):  # the plan names the right: Helm needs it too
+                if found := cluster.find(workload.kind, workload.name):
+                    yield found
+
+
+def _shared(cluster: Cluster, workloads: list[Object], agents: tuple[Agent, ...]) -> frozenset[str]:
     """Return the claims of further volumes that anybody but the agents has; nobody is asked where there are none."""
     further = {volume.claim for agent in agents for volume in agent.further if volume.claim}
     if not further:
         return frozenset()
-    ours = [Workload(deployment) for deployment in deployments if is_agent(deployment)]
-    others = {claim for body in deployments if not is_agent(body) for claim in Workload(body).claims.values()}
+    ours = [Workload(body) for body in workloads if is_agent(body)]
+    others = {claim for body in workloads if not is_agent(body) for claim in Workload(body).claims.values()}
     others |= {claim for _, claim in claims_of_others(cluster.all("Pod"), ours)}
     return frozenset(further & others)
 
@@ -182,15 +193,15 @@ def claims_of_others(pods: Iterable[Object], agents: Collection[Workload]) -> It
             yield from ((str(pod["metadata"]["name"]), claim) for claim in claims_of(part(pod, "spec")).values())
 
 
-def _all(manifest: Manifest, deployments: list[Object], kind: str, reference: str) -> tuple[str, ...]:
+def _all(manifest: Manifest, workloads: list[Object], kind: str, reference: str) -> tuple[str, ...]:
     rendered = {item.name for item in manifest.of_kind(kind)}
-    return tuple(sorted(rendered.union(*(references(d, reference) for d in deployments))))
+    return tuple(sorted(rendered.union(*(references(body, reference) for body in workloads))))
 
 
-def _learn_secrets(cluster: Cluster, deployments: list[Object], names: tuple[str, ...]) -> None:
+def _learn_secrets(cluster: Cluster, workloads: list[Object], names: tuple[str, ...]) -> None:
     """Learn what must never be shown before anything else is done: whatever fails later may quote it."""
-    for deployment in deployments:
-        learn_environment(deployment)
+    for body in workloads:
+        learn_environment(body)
     for name in names:
         with suppress(NotFound, Forbidden):
             redact.learn_secret(cluster.get("Secret", name))

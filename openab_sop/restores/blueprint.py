@@ -21,7 +21,8 @@ class Blueprint:
     """A backup as the plan of its release. What in it is secret is masked from now on.
 
     Attributes:
-        manifest: what helm had sent; ``deployments``: those of it, by name.
+        manifest: what helm had sent; ``deployments``: those of it, by name; ``runners``: all that keeps pods running,
+            by what it is called.
         agents: those that were backed up; ``volumes``: each with its home, and with each further volume that the
             chart mounts.
         chart_file: name of the chart's archive.
@@ -43,6 +44,7 @@ class Blueprint:
         self.chart_file = f"{source.manifest.chart}-{source.manifest.version}.tgz"
         self.manifest = Manifest.parse(self._text("manifest.yaml"), "the backup's manifest.yaml")
         self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}
+        self.runners = {workload.called: workload.body for workload in self.manifest.workloads}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)
         found = ((self._volume(stored), stored) for stored in source.manifest.stored)
         self.volumes = tuple((volume, stored) for volume, stored in found if volume)

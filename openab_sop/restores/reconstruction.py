@@ -222,7 +222,7 @@ class Reconstruction:
         return f"{self._installation.listed()}; revisions begin anew, the backup was of {told} (helm-history.txt)"
 
     def start(self) -> list[str]:
-        """Wait until every Deployment of the release runs (SOP 5.2); returns their names.
+        """Wait until everything of the release that keeps pods running does (SOP 5.2); returns their names.
 
         Raises:
             SopError: one does not.
@@ -230,11 +230,11 @@ class Reconstruction:
         for _, _, claim in self._plan.with_claims:
             if self._plan.rendered(CLAIM, claim):
                 fields.give_back(self._cluster, CLAIM, claim)
-        for name, body in self._plan.deployments.items():
+        for name, body in self._plan.runners.items():
             with self._journal.action("await start", deployment=name):
                 await_start(self._cluster, runner(body))
         self._done = True
-        return list(self._plan.deployments)
+        return list(self._plan.runners)
 
     def unlike(self) -> list[str]:
         """Return the Secrets and ConfigMaps that are not as in the backup, such as passwords that a chart makes up."""

@@ -156,7 +156,7 @@ def _stalled(look: Look) -> Concern | None:
     if reason := seen.refused or (seen.current and seen.stalled):
         running = seen.container is not None and seen.container.running is not None
         symptom = Symptom.NOT_READY if running else Symptom.PENDING
-        return Concern(symptom, look.limits.retry, f"Deployment {seen.agent.deployment}: {reason}", "a rollout")
+        return Concern(symptom, look.limits.retry, f"{seen.agent.kind} {seen.agent.name}: {reason}", "a rollout")
     return None
 
 

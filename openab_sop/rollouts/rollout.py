@@ -1,11 +1,11 @@
-"""How far an agent's rollout is, as facts of the API: looked up fresh, parsed once (SOP 3.2).
+"""How far a rollout of an agent or a companion is, as facts of the API: looked up fresh, parsed once (SOP 3.2).
 
 A pod's phase never says that its container crashes, so everything is taken from the states of its containers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,10 @@ USEFUL = (Access("list", "events"),)
 """What it can do without: reasons in the cluster's words are then missing from the report."""
 
 _HASH = "pod-template-hash"
+_REVISION = "controller-revision-hash"
+_GENERATION = "pod-template-generation"
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+"""Annotation of a DaemonSet; whatever its name says, the controller still labels pods by it (``_GENERATION``)."""
 _SHOWN = 500
 """Characters of a message that are kept."""
 
@@ -88,14 +92,14 @@ class AgentPod:
 
 @dataclass(frozen=True)
 class Observation:
-    """An agent's Deployment and pods at one moment.
+    """What keeps an agent's or a companion's pods running, and these, at one moment.
 
     Attributes:
-        current: whether the controller has seen the Deployment's last change.
+        current: whether the controller has seen its last change.
         wanted, updated, available: replicas.
         stalled: why the controller says that it does not go on, empty if it does not say so.
         refused: why it can make no pod (quota, admission), empty if it can.
-        pods: those of the Deployment's present template, oldest first, but those that are being deleted.
+        pods: those of its present template, oldest first, but those that are being deleted.
         others: of older templates, or being deleted, that have not ended yet.
     """
 
@@ -126,29 +130,80 @@ class Observation:
 
 
 def observe(cluster: Cluster, agent: Runner) -> Observation:
-    """Look at an agent's Deployment, ReplicaSets and pods: three calls.
+    """Look at a Deployment and its ReplicaSets, a StatefulSet or a DaemonSet, and at its pods: at most three calls.
 
     Raises:
-        ClusterError: the API did not answer, refused, or the Deployment is gone.
+        ClusterError: the API did not answer, refused, or it is gone.
     """
-    deployment = cluster.get("Deployment", agent.deployment)
-    hashes = _current(deployment, cluster.list("ReplicaSet", agent.selector))
+    body = cluster.get(agent.kind, agent.name)
+    count = _COUNTED[agent.kind](cluster, body, agent)
     found = sorted(cluster.list("Pod", agent.selector), key=lambda pod: str(at(pod, "metadata", "creationTimestamp")))
-    pods = {_pod(body): at(body, "metadata", "labels", _HASH) in hashes for body in found}
-    status = part(deployment, "status")
+    pods = {_pod(one): count.is_of_present(part(one, "metadata", "labels")) for one in found}
     return Observation(
         agent=agent,
-        current=status.get("observedGeneration", 0) >= at(deployment, "metadata", "generation"),
-        wanted=int(at(deployment, "spec", "replicas") or 0),
-        updated=int(status.get("updatedReplicas", 0)),
-        available=int(status.get("availableReplicas", 0)),
-        stalled=_condition(deployment, "Progressing", "False"),
-        refused=_condition(deployment, "ReplicaFailure", "True"),
+        current=part(body, "status").get("observedGeneration", 0) >= at(body, "metadata", "generation"),
+        wanted=count.wanted,
+        updated=count.updated,
+        available=count.available,
+        stalled=_condition(body, "Progressing", "False"),
+        refused=_condition(body, "ReplicaFailure", "True"),
         pods=tuple(pod for pod, ours in pods.items() if ours and not pod.deleting),
         others=tuple(
             pod for pod, ours in pods.items() if (pod.deleting or not ours) and pod.phase not in ("Succeeded", "Failed")
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Count:
+    """What a controller says of its pods, and how those of the present template are told by their labels."""
+
+    wanted: int
+    updated: int
+    available: int
+    is_of_present: Callable[[Object], bool]
+
+
+def _deployment(cluster: Cluster, body: Object, runner: Runner) -> _Count:
+    hashes, status = _current(body, cluster.list("ReplicaSet", runner.selector)), part(body, "status")
+    return _Count(
+        wanted=int(at(body, "spec", "replicas") or 0),
+        updated=int(status.get("updatedReplicas", 0)),
+        available=int(status.get("availableReplicas", 0)),
+        is_of_present=lambda labels: labels.get(_HASH) in hashes,
+    )
+
+
+def _stateful_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
+    status, wanted = part(body, "status"), int(at(body, "spec", "replicas") or 0)
+    stays = _keeps_old_pods(body)
+    return _Count(
+        wanted=wanted,
+        updated=wanted if stays else int(status.get("updatedReplicas", 0)),
+        available=int(status.get("availableReplicas", 0)),
+        is_of_present=lambda labels: stays or labels.get(_REVISION) == status.get("updateRevision"),
+    )
+
+
+def _daemon_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
+    status, stays = part(body, "status"), _keeps_old_pods(body)
+    generation = part(body, "metadata", "annotations").get(_TEMPLATE_GENERATION)
+    wanted = int(status.get("desiredNumberScheduled", 0))
+    return _Count(
+        wanted=wanted,
+        updated=wanted if stays else int(status.get("updatedNumberScheduled", 0)),
+        available=int(status.get("numberAvailable", 0)),
+        is_of_present=lambda labels: stays or generation is None or labels.get(_GENERATION) == generation,
+    )
+
+
+_COUNTED = {"Deployment": _deployment, "StatefulSet": _stateful_set, "DaemonSet": _daemon_set}
+
+
+def _keeps_old_pods(body: Object) -> bool:
+    """Tell whether pods of an older template are meant to stay, all or some: the controller replaces them on demand."""
+    strategy = part(body, "spec", "updateStrategy")
+    return strategy.get("type") == "OnDelete" or bool(at(strategy, "rollingUpdate", "partition"))
 
 
 def warnings(cluster: Cluster, pod: AgentPod) -> tuple[str, ...]:

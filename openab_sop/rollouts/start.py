@@ -26,12 +26,12 @@ _LIMITS = Limits(rollout=START)
 
 
 def runner(deployment: Object) -> Runner:
-    """Return whose pods a Deployment's are: an agent's, or a companion's."""
+    """Return whose pods a workload's are: an agent's, or a companion's."""
     return Agent.of(deployment) if Workload(deployment).is_agent else Companion.of(deployment)
 
 
 def await_start(cluster: Cluster, started: Runner) -> None:
-    """Wait until all replicas of a Deployment are available, those of its present template.
+    """Wait until all replicas of a workload are available, those of its present template.
 
     Raises:
         SopError: they do not become so; the message says what holds them.

@@ -39,7 +39,7 @@ def judgeable(release: Release, course: Course, known: Container[str]) -> list[C
     """Return the companions that a version answers for: those that ran well before it, or are new with it.
 
     Args:
-        known: the Deployments of the release before the upgrade.
+        known: what of the release kept pods running before the upgrade, by what it is called.
     """
 
     def answers(companion: Companion) -> bool:

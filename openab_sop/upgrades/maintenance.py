@@ -224,8 +224,10 @@ class Maintenance:
         return self.baseline().file("values.yaml")
 
     def known(self) -> Collection[str]:
-        """Return the names of the release's Deployments before the upgrade; none where the baseline is gone."""
-        return () if self.without_baseline else self.blueprint().deployments
+        """Return what of the release kept pods running before the upgrade, by what it is called; nothing where the
+        baseline is gone.
+        """
+        return () if self.without_baseline else self.blueprint().runners
 
     def until_closed(self, held: AbstractContextManager[object]) -> None:
         """Leave a context at the end of the run at the latest."""

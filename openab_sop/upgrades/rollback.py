@@ -30,6 +30,7 @@ from openab_sop.restores.changes import volume_since
 from openab_sop.restores.held import RESTORED, marks
 from openab_sop.restores.restore import Restoration
 from openab_sop.rollouts.concern import Symptom
+from openab_sop.rollouts.stuck import replace_stuck
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import STOPPED, Maintenance, Progress
@@ -229,11 +230,13 @@ class Rollback:
 
     def companions(self) -> str:
         """Tell how the companions fare that ran well before (SOP 4.4): no data go back for their sake."""
-        release, known = self._m.release(), self._m.blueprint().deployments
+        release, known = self._m.release(), self._m.blueprint().runners
         if not (companions := fingerprint.judgeable(release, self._way.require(), known)):
             return "none to judge"
+        gone = replace_stuck(release.cluster, companions)
+        told = f"\n  deleted, since the StatefulSet waited for what never runs: {', '.join(gone)}" if gone else ""
         verdict = judge(self._m, release, companions).verdict
-        return str(verdict) if verdict.passed else f"WARNING: {verdict}"
+        return (str(verdict) if verdict.passed else f"WARNING: {verdict}") + told
 
     def left_over(self) -> list[str]:
         """Return what the new versions have made and is still there, such as claims that a policy keeps (SOP 4.4)."""

@@ -72,9 +72,8 @@ class Suites:
         return [sys.executable, "-m", "pytest", *self.words(*arguments)]
 
     def words(self, *arguments: str) -> list[str]:
-        """What pytest gets; an operator's has no hypothesis, which takes its time."""
-        without = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-        return [*arguments, f"--backup-root={self.backup_root}", f"--reports={self.reports}", *without]
+        """What pytest gets."""
+        return [*arguments, f"--backup-root={self.backup_root}", f"--reports={self.reports}", "-p", "no:cacheprovider"]
 
     def run(self, *arguments: str, timeout: float = 300, env: Mapping[str, str] | None = None) -> Run:
         """Run to the end; ``env`` goes on top of the sandbox's."""

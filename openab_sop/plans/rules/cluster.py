@@ -10,7 +10,7 @@ from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import quantity
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.plan import Plan
-from openab_sop.releases.manifest import HOOK
+from openab_sop.releases.manifest import hook_of, runs_in_upgrade
 from openab_sop.rule import blocks, warns
 from openab_sop.shown import command
 from openab_sop.targets.capacity import requests
@@ -155,10 +155,10 @@ def hook_deletes(plan: Plan) -> Iterator[Finding]:
     """A hook replaces an object that is there and that is no earlier hook's, or runs a command that deletes."""
     for item in plan.hooks.objects:
         subject = f"{item.kind}/{item.name}"
-        if not _runs_in_upgrade(item.body):
+        if not runs_in_upgrade(item.body):
             continue
         there = plan.live.get((item.kind, item.name)) or plan.old.get((item.kind, item.name))
-        if there and item.kind not in ("Job", "Pod") and (item.kind == _CLAIM or not _hooks(there)):
+        if there and item.kind not in ("Job", "Pod") and (item.kind == _CLAIM or not hook_of(there)):
             yield Finding(subject, "the target makes it anew by a hook", "an object that stays", _ASK)
         elif command := _harmful(item.body):
             yield Finding(subject, f"it runs {command!r}", "a hook that deletes nothing", _ASK)
@@ -168,7 +168,7 @@ def hook_deletes(plan: Plan) -> Iterator[Finding]:
 def hook_runs(plan: Plan) -> Iterator[Finding]:
     """A hook runs something around the upgrade."""
     for item in plan.hooks.objects:
-        if item.kind in ("Job", "Pod") and _runs_in_upgrade(item.body) and not _harmful(item.body):
+        if item.kind in ("Job", "Pod") and runs_in_upgrade(item.body) and not _harmful(item.body):
             yield Finding(f"{item.kind}/{item.name}", "the target runs it around the upgrade", "no hook", _ASK)
 
 
@@ -190,14 +190,6 @@ RULES = (
 _VALUES = "bring the values to what the cluster allows, or ask who set the policy"
 _QUOTA = "kubectl describe resourcequota; have it raised, or lower resources in the values"
 _ASK = "read it in the chart; ask its authors before you accept it"
-
-
-def _runs_in_upgrade(body: Object) -> bool:
-    return any(hook.strip() in ("pre-upgrade", "post-upgrade") for hook in _hooks(body).split(","))
-
-
-def _hooks(body: Object) -> str:
-    return str(part(body, "metadata", "annotations").get(HOOK, ""))
 
 
 def _harmful(body: Object) -> str:

@@ -90,7 +90,7 @@ def test_a_pod_that_somebody_labelled_as_a_helper_stays(world: World, cluster: C
     pod = {"containers": [{"name": "a", "image": "openab.local/openab:0.8.1", "command": ["true"]}]}
     for name in ("production-db", "openab-sop-openab-kiro-0badcafe"):
         make(world, namespace, "Pod", name, labels, {"openab-sop/owner": DEAD}, spec={**pod, "restartPolicy": "Never"})
-    gone = remove_finished(cluster, Companion("openab-kiro", "openab", "", 1))
+    gone = remove_finished(cluster, Companion("openab-kiro", "openab", "", 1, "Deployment", "openab-kiro"))
     assert gone == ["openab-sop-openab-kiro-0badcafe"]
     assert world.kubectl("-n", namespace, "get", "pods", "--output=name").split() == ["pod/production-db"]
 

@@ -65,4 +65,24 @@ def test_one_that_did_not_run_before_is_not_held_against_the_version(release: Up
     assert (release.chart(), release.image(), release.kept()) == ("0.8.2 deployed", "0.8.2", True)
 
 
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_what_is_no_deployment_is_judged_too(
+    world: World, status: Status, volumes: Volumes, tmp_path: Path, kind: str
+) -> None:
+    """The plan asks for its image; a version that breaks it is taken back, and its pods run as before."""
+    shown, values = f"{kind.lower()}/{GATEWAY}", {"enabled": True, "url": f"ws://{GATEWAY}:8080/ws", "kind": kind}
+    with upgrading(world, status, volumes, tmp_path / "run", each={"gateway": values}) as release:
+        good = release.run(*UPGRADE, "--target-version=0.8.2")
+        assert good.status == 0, good.output
+        assert f"{shown}: healthy" in good.evidence("test_stable_runs_well")
+        bad = release.run(*UPGRADE, "--target-version=0.9.0-gateway-panics.1")
+        assert bad.status == 11, bad.output
+        assert shown in bad.evidence("test_way_back_is_chosen")
+        assert (release.chart(), release.kept(), release.leftovers()) == ("0.8.2 deployed", True, "")
+        assert f"{shown}: healthy" in bad.evidence("test_old_version_is_judged")
+        jsonpath = "--output=jsonpath={.status.updatedReplicas}{.status.updatedNumberScheduled}"
+        assert release.kubectl("get", kind, GATEWAY, jsonpath) == "1"
+        release.kubectl("rollout", "status", shown, "--timeout=10s")
+
+
 _UNSCHEDULABLE = '[{"op": "add", "path": "/spec/template/spec/nodeSelector", "value": {"nowhere": "true"}}]'

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from openab_sop.objects import Object
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules import images
-from tests.unit.openab_sop.plans.drawn import deployment, drawn, now, then, told
+from tests.unit.openab_sop.plans.drawn import deployment, drawn, now, then, thing, told
 
 HOST = "ghcr.io/openabdev"
 DIGEST, ANOTHER = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
@@ -31,6 +32,24 @@ def gateway(**more: Any) -> Plan:
     """A companion comes, whose image nobody has."""
     new = deployment("rel-gateway", component="g", container="gateway", mounts=(), image="gw:1", **more)
     return drawn(after=then(new), images={"gw:1": "missing"})
+
+
+def pod(name: str, image: str, **more: Any) -> Object:
+    """A pod that runs to an end."""
+    return thing("Pod", name, spec={"containers": [{"name": "it", "image": image}]}, **more)
+
+
+def task(kind: str) -> Plan:
+    """Something comes that runs a pod to an end, whose image nobody has."""
+    job = {"template": {"spec": pod("nightly", "job:1")["spec"]}}
+    new = thing(kind, "nightly", spec=job if kind == "Job" else {"schedule": "@daily", "jobTemplate": {"spec": job}})
+    return drawn(after=then(new), images={"job:1": "missing"})
+
+
+def hooked(when: str) -> Plan:
+    """Helm runs a pod whose image nobody has."""
+    own = pod("migrate", "job:1", annotations={"helm.sh/hook": when})
+    return drawn(hooks=(own,), images={"job:1": "missing"})
 
 
 BESIDE = {"initContainers": [{"name": "fetch", "image": "fetch:1"}]}
@@ -105,6 +124,10 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
         drawn(after=then(pod=BESIDE), images={"fetch:1": "unknown"}),
         ["image-untold:rel-kiro.fetch"],
     ),
+    "that of a job": (task("Job"), ["image-missing:nightly.it"]),
+    "that of a job by the clock": (task("CronJob"), ["image-missing:nightly.it"]),
+    "that of a hook": (hooked("pre-upgrade,post-upgrade"), ["image-missing:migrate.it", "hook-runs:Pod/migrate"]),
+    "that of a hook of no upgrade": (hooked("test"), []),
     "another image is missing": (drawn(images={f"{HOST}/openab:0.8.1": "missing"}), []),
     "that of an agent that comes": (
         drawn(after=then(deployment("rel-x", component="x", mounts=(), image="x:1")), images={"x:1": "missing"}),
