@@ -53,9 +53,13 @@ class GoBuild:
         return (self.source / self.packages[0]).resolve().name
 
     def arguments(self) -> list[str]:
-        """What `go build` gets, except for the place of the output."""
+        """What `go build` gets, except for the place of the output.
+
+        What debuggers read is left out by the linker; not compiling it takes a tenth less.
+        """
         linker = ["-s", "-w", *(f"-X {name}={value}" for name, value in self.strings)]
-        return ["-ldflags", " ".join(linker), "-tags", ",".join(self.tags), *self.packages]
+        no_debugger = "-gcflags=all=-dwarf=false"
+        return [no_debugger, "-ldflags", " ".join(linker), "-tags", ",".join(self.tags), *self.packages]
 
 
 def go_binaries(build: GoBuild, progress: Progress) -> Path:
