@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from openab_sop.agents.workload import Image, Workload
-from openab_sop.objects import Object, part
-from openab_sop.releases.manifest import Manifest, runs_in_upgrade
+from openab_sop.objects import Object
+from openab_sop.releases.manifest import Manifest, is_kept, runs_in_upgrade
 from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
 from openab_sop.verdict import Finding
@@ -172,12 +172,12 @@ class Plan:
     @cached_property
     def old(self) -> Mapping[Key, Object]:
         """Helm's record by kind and name."""
-        return {(item.kind, item.name): item.body for item in self.before.objects}
+        return self.before.by_key
 
     @cached_property
     def new(self) -> Mapping[Key, Object]:
         """The target by kind and name."""
-        return {(item.kind, item.name): item.body for item in self.after.objects}
+        return self.after.by_key
 
     def is_deleted(self, key: Key) -> bool:
         """Tell whether Helm deletes an object: the target has it no more, and no policy keeps it.
@@ -185,24 +185,6 @@ class Plan:
         Source: https://helm.sh/docs/howto/charts_tips_and_tricks/ (resource-policy); Helm asks the live object.
         """
         return key in self.old and key not in self.new and not is_kept(self.live.get(key) or self.old[key])
-
-
-def verbs(old: Object | None, new: Object | None) -> tuple[str, ...]:
-    """Return what Helm does to an object on the way there and back, as the API's verbs (SOP 3.2, 4.2).
-
-    Args:
-        old, new: as it is in the present manifest and in the target; None if it is not there.
-    """
-    if old is None or new is None:
-        if not is_kept(old or new or {}):
-            return ("get", "create", "delete")
-        return ("get", "create") if old is None else ("get",)
-    return ("get", "patch") if old != new else ()
-
-
-def is_kept(body: Object) -> bool:
-    """Tell whether an object's policy keeps Helm from deleting it."""
-    return part(body, "metadata", "annotations").get("helm.sh/resource-policy") == "keep"
 
 
 def _agents(manifest: Manifest) -> dict[str, Workload]:

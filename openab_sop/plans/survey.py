@@ -14,7 +14,7 @@ from openab_sop import bounded
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
 from openab_sop.cluster import helm as helms
-from openab_sop.cluster.kube import Access, Cluster
+from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
 from openab_sop.errors import (
     ClusterError,
@@ -29,9 +29,10 @@ from openab_sop.errors import (
     ToolError,
 )
 from openab_sop.objects import Object, at, part, parts
+from openab_sop.plans import permissions
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
-from openab_sop.plans.plan import Chart, Key, Plan, Refusal, verbs
+from openab_sop.plans.plan import Chart, Key, Plan, Refusal
 from openab_sop.plans.rules import data
 from openab_sop.reference import repository, tag
 from openab_sop.releases import provenance, rebuild
@@ -164,7 +165,7 @@ class Survey:
             wide=frozenset(_wide(cluster, plan)),
             refusals=(*_refused(cluster, plan, force=force), *_refused_pods(cluster, plan)),
             volumes=dict(_volumes(cluster, live)),
-            forbidden=dict(_forbidden(cluster, plan)),
+            forbidden=dict(permissions.missing(cluster, plan.old, plan.new)),
             images=dict(_images(cluster, plan, registries(plan, self.source))),
             present=dict(_found(cluster, self.release.agents, plan)),
         )
@@ -243,22 +244,6 @@ def _reason(error: SopError) -> str:
     if isinstance(error, NotFound):
         return "unknown"
     return "quota" if "exceeded quota" in error.problem else "refused"
-
-
-def _forbidden(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, tuple[str, ...]]]:
-    """Ask by name for the rights that the way there and back takes; a Role may name what it allows."""
-    for key in dict.fromkeys((*plan.old, *plan.new)):
-        old, new = plan.old.get(key), plan.new.get(key)
-        if at(new or old or {}, "metadata", "namespace") not in (None, plan.namespace):
-            continue
-        with suppress(NotFound, Forbidden):  # another rule names a kind that is not served
-            served = cluster.served(new or old or {})
-            wanted = (
-                Access(verb, served.resource, served.group, served.namespaced, "" if verb == "create" else key[1])
-                for verb in verbs(old, new)
-            )
-            if denied := tuple(str(access) for access in wanted if not cluster.allowed(access)):
-                yield key, denied
 
 
 def _volumes(cluster: Cluster, live: dict[Key, Object]) -> Iterator[tuple[str, Object]]:

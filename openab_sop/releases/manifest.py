@@ -58,6 +58,11 @@ class Manifest:
         """Return the objects of one kind ("Deployment", "Secret")."""
         return tuple(item for item in self.objects if item.kind == kind)
 
+    @property
+    def by_key(self) -> dict[tuple[str, str], Object]:
+        """The objects by kind and name."""
+        return {(item.kind, item.name): item.body for item in self.objects}
+
     def find(self, kind: str, name: str) -> Object | None:
         """Return an object; None if the chart does not render it."""
         return next((item.body for item in self.of_kind(kind) if item.name == name), None)
@@ -76,6 +81,11 @@ class Manifest:
         """Return the release's own objects, and the hooks."""
         hooks = tuple(item for item in self.objects if HOOK in part(item.body, "metadata", "annotations"))
         return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
+
+
+def is_kept(body: Object) -> bool:
+    """Tell whether an object's policy keeps Helm from deleting it."""
+    return part(body, "metadata", "annotations").get("helm.sh/resource-policy") == "keep"
 
 
 def hook_of(body: Object) -> str:

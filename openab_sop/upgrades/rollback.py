@@ -20,6 +20,7 @@ from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
 from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded, ReleaseError, SettingsError, SopError
 from openab_sop.objects import Object, at
+from openab_sop.plans import permissions
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import Manifest
@@ -73,6 +74,27 @@ class Rollback:
         if self._way.by_hand:
             return "nothing; the release is as it was before the upgrade"
         return "the release is as it was; mend what the first failed step names, then run the upgrade again"
+
+    def require_rights(self) -> str:
+        """Ask for the rights that Helm takes to go back, before any agent is stopped; the plan has, if we upgraded.
+
+        Raises:
+            Forbidden: the caller lacks some.
+            ClusterError: the API did not answer.
+        """
+        if self._way.require().when("rolled back") or not self._way.by_hand:
+            return "asked for before the first change"
+        helm, release = self._m.helm, self._m.release()
+        now = Manifest.parse(helm.record(release.name, release.revision).manifest)
+        lacking = permissions.missing(helm.cluster, now.by_key, self._m.blueprint().manifest.by_key)
+        told = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
+        with self._way.unless_refused():
+            if told:
+                raise Forbidden(
+                    f"the way back takes what this caller may not: {'; '.join(told)}",
+                    "ask for these rights, or choose another context with --context=NAME; nothing was stopped",
+                )
+        return "this caller may do what Helm does on the way back"
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.

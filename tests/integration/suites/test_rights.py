@@ -62,3 +62,22 @@ def test_a_right_that_only_the_way_back_takes(
     assert (said in run.output) is denied, run.output
     assert (run.status, release.chart()) == ((1, "0.8.1 deployed") if denied else (0, "0.8.2 deployed")), run.output
     assert release.ready()
+
+
+def test_a_rollback_by_hand_asks_before_it_stops_anything(release: Upgrading, status: Status, tmp_path: Path) -> None:
+    """The caller who goes back, days later, may be another than the one who upgraded."""
+    if release.chart() != "0.8.2 deployed":
+        chart = release.world.harmful("companion-appears", tmp_path / "charts")
+        done = release.run("suites", f"--chart={chart}", "--target-version=0.8.2", "--approval=auto")
+        assert done.status == 0, done.output
+    pods = release.kubectl("get", "pods", "--output=name")
+    weak = account(
+        release.world, status, release.namespace, role({"verbs": ["get", "create", "patch"]}), tmp_path / "w"
+    )
+    refused = release.run("suites/rollback", f"--kubeconfig={weak}")
+    assert refused.status == 1, refused.output
+    assert f"Service {ADDED}: delete services {ADDED}" in refused.output
+    assert (release.chart(), release.kubectl("get", "pods", "--output=name")) == ("0.8.2 deployed", pods)
+    back = release.run("suites/rollback")
+    assert back.status == 0, back.output
+    assert (release.chart(), release.ready(), release.leftovers()) == ("0.8.1 deployed", True, "")
