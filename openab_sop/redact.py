@@ -18,6 +18,7 @@ from typing import cast
 from urllib.parse import quote, quote_plus
 
 from openab_sop.objects import Object, part
+from openab_sop.secret_shapes import LOOKS_SECRET
 from openab_sop.shown import harmless
 
 MASK = "***"
@@ -45,10 +46,7 @@ _PRIVATE_KEY = (
 lines that are nothing but base64, as long as a key's are, still belong to it."""
 # Every pattern here is linear in the text: a run of characters is begun once and never given back.
 _LOOKS_SECRET = re.compile(
-    rf"{_PRIVATE_KEY}"
-    r"|\bgh[opsu]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bxox[abeoprs]-[\w-]{10,}|\bxapp-[\w-]{10,}"
-    r"|\bAKIA[0-9A-Z]{16}\b|\bAGE-SECRET-KEY-1[0-9A-Z]+"
-    r"|(?<![\w-])(?:(?!\beyJ)[\w-])*+(?P<jwt>eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]*+)"
+    rf"{_PRIVATE_KEY}|{LOOKS_SECRET}"
     r"|(?<=://)[^\x00-\x20/:@\x7f\ufffd]++:[^\x00-\x20/@\x7f\ufffd]++(?=@)"
     r"|(?i:(?<=bearer )|(?<=authorization: )|(?<=basic ))[\w.+/=~-]{8,}"
 )

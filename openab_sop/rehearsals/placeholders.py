@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from openab_sop import redact
+from openab_sop.secret_shapes import PREFIX
 
 LONG = 8
 """Characters of a value that may be a credential where nothing but credentials is expected; shorter ones are words."""
@@ -23,23 +24,7 @@ NOWHERE = "127.0.0.1:9"
 Spans = Iterator[tuple[int, int]]
 """Begin and end of pieces of a text."""
 
-_PREFIX = re.compile(
-    r"(?:(?i:bearer|basic|token|bot) )?"
-    r"(?:xox[abeoprs]-|xapp-|gh[oprsu]_|github_pat_|sk-ant-(?:[a-z]{2,9}\d\d-)?|sk-proj-|sk-|glpat-|npm_|AIza|ya29\.|AKIA"
-    r"|ASIA|eyJ|AGE-SECRET-KEY-1)?"
-)
-_AFRESH = r"(?:(?<![\w.\\-])|(?<=\\[nrt]))"
-"""Where a word begins, also behind the escape of a line's end, which itself ends in a letter."""
-_LOOKS_SECRET = re.compile(
-    rf"{_AFRESH}[A-Za-z\d_-]{{23,28}}\.[\w-]{{6,7}}\.[\w-]{{27,}}"  # a Discord bot's: id, time, and signature
-    rf"|{_AFRESH}sk-(?=[\w-]*?[A-Z\d])[\w-]{{20,}}"
-    r"|gh[opsru]_[A-Za-z\d]{20,}|github_pat_\w{20,}|npm_[A-Za-z\d]{36}|gsk_[A-Za-z\d]{40,}|xai-[A-Za-z\d]{40,}"
-    r"|glpat-[\w-]{20,}|ya29\.[\w-]{20,}|AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,}|xapp-[\w-]{10,}"
-    r"|(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])|eyJ[\w-]{10,1024}+\.eyJ[\w-]{10,}+\.[\w-]*+"
-    r"|(?<!\d)\d{8,10}:AA[\w-]{33}"  # a Telegram bot's
-    r"|(?<=/api/webhooks/)\d+/[\w-]{20,}|(?<=hooks\.slack\.com/)\w+/[\w/]{15,}",
-    re.ASCII,
-)
+_PREFIX = re.compile(rf"(?a:(?:(?i:bearer|basic|token|bot) )?(?:{PREFIX})?)")
 _ALSO_SECRET = re.compile(r"(?i)authorization|cookie|passphrase|bearer|signing_?key|webhook|^_auth$|session_?key")
 _POINTS = re.compile(r"(?i)(?:file|path|dir)$")
 _PATH = re.compile(r"(?:/|~/|\.{1,2}/).*")
@@ -225,7 +210,7 @@ def edits(text: str, known: Iterable[tuple[int, int]] = ()) -> Iterator[tuple[in
 
 
 def _spots(text: str) -> Spans:
-    for start, end in (*redact.credentials_in(text), *(found.span() for found in _LOOKS_SECRET.finditer(text))):
+    for start, end in redact.credentials_in(text):
         # whatever stands right behind a placeholder: in a database, values have nothing between them
         if is_placeholder(text[start:end][:BEGIN]) or _UNFILLED.fullmatch(text, start, end):
             continue
@@ -378,7 +363,7 @@ def _is_long(text: str, mark: Mark) -> bool:
 
 def _spotted(text: str) -> Iterator[Mark]:
     """Yield what is secret whatever its name; known secrets may hold quotes of the text around, which stay."""
-    for start, end in (*redact.credentials_in(text), *(found.span() for found in _LOOKS_SECRET.finditer(text))):
+    for start, end in redact.credentials_in(text):
         yield start, end, False
     for start, end in redact.known_in(text):
         for piece in _PIECE.finditer(text, start, end):
