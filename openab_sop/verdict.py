@@ -38,7 +38,11 @@ class NotPassed(SopError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The findings of one check; it passed if there are none."""
+    """The findings of one check; it passed if there are none.
+
+    Attributes:
+        checked: what was checked, as a noun: "rollout of openab-kiro".
+    """
 
     checked: str
     findings: tuple[Finding, ...] = ()
@@ -56,5 +60,7 @@ class Verdict:
     def __str__(self) -> str:
         checked = marked(self.checked)
         if self.passed:
-            return f"{checked}: good"
-        return "\n  ".join((f"{checked}: {len(self.findings)} found", *map(str, self.findings)))
+            return f"{checked}: passed"
+        count = len(self.findings)
+        problems = f"{count} problem{'s' if count > 1 else ''}"
+        return "\n  ".join((f"{checked}: {problems}", *map(str, self.findings)))

@@ -53,7 +53,7 @@ def belongs(backup: Backup, namespace: str | None, release: str | None) -> Verdi
         for what, (ours, theirs) in named.items()
         if ours not in (None, theirs)
     )
-    return Verdict("the backup is of the release that was named", tuple(findings))
+    return Verdict("release of the backup", tuple(findings))
 
 
 def sealed_files(backup: Backup) -> Verdict:

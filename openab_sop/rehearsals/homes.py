@@ -175,7 +175,7 @@ class Homes:
 
     def _proof(self) -> Verdict:
         findings = tuple(finding for held in self._held for finding in held.volume.findings())
-        return Verdict(f"{len(self._held)} volumes are as backup {self.source.manifest.name} says", findings)
+        return Verdict(f"{len(self._held)} volumes compared with backup {self.source.manifest.name}", findings)
 
     def _hold(self, deployments: Mapping[str, Object]) -> None:
         for recorded, stored, _ in self.plan.with_claims:

@@ -78,7 +78,7 @@ class Reconstruction:
             findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
             findings += obstacles.lacking(self._plan, self._cluster)
             findings += obstacles.smaller(self._plan, self._accepted)
-        return Verdict("nothing is in the way", tuple(findings))
+        return Verdict("preconditions of the rebuild", tuple(findings))
 
     def _keep(self, agent: Agent, stored: StoredAgent, live: Object) -> tuple[Finding, ...]:
         """Look whether a claim that is there, and not empty, may be kept: its volume is not written to then."""
@@ -162,7 +162,7 @@ class Reconstruction:
         findings: list[Finding] = []
         for held in self._holding.begin():
             findings += (*obstacles.written(self._plan, held), *held.unfit())
-        return Verdict("the volumes may be filled", tuple(findings))
+        return Verdict("volumes to fill", tuple(findings))
 
     def _volumes(self) -> Iterator[AbstractContextManager[Held]]:
         for agent, stored, _ in self._to_fill:
@@ -203,7 +203,7 @@ class Reconstruction:
             self._notes.pop("half filled", None)
         for held in volumes if not findings else ():
             self._cluster.merge(CLAIM, str(held.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
-        return Verdict("the volumes are as the backup says", findings)
+        return Verdict("volumes compared with the backup", findings)
 
     def install(self) -> str:
         """Install the kept chart with the kept values (SOP 5.1); returns what helm says of the release then.

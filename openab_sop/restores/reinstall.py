@@ -100,7 +100,7 @@ class Reinstall:
             if live := self._cluster.find("Deployment", name):
                 findings += obstacles.owned(self._cluster, live, self._accepted)
                 findings += obstacles.of_others(self._plan, self._cluster.namespace, live)
-        return Verdict("the backup belongs here", tuple(findings))
+        return Verdict("origin of the backup", tuple(findings))
 
     @property
     def intent(self) -> str:

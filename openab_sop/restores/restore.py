@@ -126,7 +126,7 @@ class Restoration:
             findings += self._without_claim()
             findings += self._other_users()
             findings += self._in_the_way()
-        return Verdict("the backup belongs to this release", tuple(findings))
+        return Verdict("origin of the backup", tuple(findings))
 
     def unfit_for_keeping(self) -> list[Finding]:
         """Say why nothing can be set aside beside the backup, before anything is stopped (SOP 5.1 +)."""
@@ -269,7 +269,7 @@ class Restoration:
             findings += self._unfit(held)
         if (told := self.logins()) and told not in (before := self._notes.get("logins", "")):
             self._notes["logins"] = "; ".join(filter(None, (before, told)))
-        return Verdict("the volumes may be restored into", tuple(findings))
+        return Verdict("volumes to restore into", tuple(findings))
 
     def set_aside(self) -> dict[str, str]:
         """Copy what is newer on the volumes, or only there, to a directory beside the backup (SOP 5.1 +).
@@ -391,7 +391,7 @@ class Restoration:
                     findings += own
                 else:
                     self._proved.add(held.agent.key)
-        return Verdict("the volumes are as the backup says", tuple(findings))
+        return Verdict("volumes compared with the backup", tuple(findings))
 
     @property
     def half_written(self) -> frozenset[str]:

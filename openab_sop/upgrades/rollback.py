@@ -58,7 +58,7 @@ class Rollback:
     def __init__(self, maintenance: Maintenance, way: WayBack) -> None:
         self._m = maintenance
         self._way = way
-        self._verdict = Verdict("the old version was not judged", (_UNJUDGED,))
+        self._verdict = Verdict("state of the old version", (_UNJUDGED,))
         self._symptoms: Mapping[str, frozenset[Symptom]] = {}
 
     @property

@@ -65,7 +65,7 @@ class Seen:
 
     @property
     def _verdict(self) -> Verdict:
-        return Verdict(f"{self.release} runs {self.version}", tuple(self.findings))
+        return Verdict(f"state of {self.release} on {self.version}", tuple(self.findings))
 
 
 @dataclass(frozen=True)
