@@ -17,8 +17,9 @@ from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import Manifest
 from openab_sop.shown import command
-from openab_sop.upstream.charts import CHARTS, CONTAINERS
+from openab_sop.upstream.charts import CHARTS, CONTAINERS, SISTERS
 
+_OURS = (*CHARTS, *SISTERS)
 _ENDED = ("Succeeded", "Failed")
 """Phases of pods that have no volume any more."""
 
@@ -98,22 +99,22 @@ def find(helm: Helm, name: str | None) -> Listed:
     releases, cluster = helm.releases(), helm.cluster
     if name is not None:
         release = _named(releases, name, cluster)
-        if release.chart not in CHARTS:
+        if release.chart not in _OURS:
             raise ReleaseError(
-                f"release {name} is of chart {release.chart}, not {' or '.join(CHARTS)}",
+                f"release {name} is of chart {release.chart}, not {' or '.join(_OURS)}",
                 f"name another with --release; {_known(releases)}",
             )
         return release
-    ours = [release for release in releases if release.chart in CHARTS]
+    ours = [release for release in releases if release.chart in _OURS]
     if not ours:
         raise ReleaseError(
             f"namespace {cluster.namespace} ({cluster.access.namespace_origin}, context {cluster.access.context}) "
-            f"has no release of chart {' or '.join(CHARTS)}; {_known(releases)}{_unrecorded(cluster)}",
+            f"has no release of chart {' or '.join(_OURS)}; {_known(releases)}{_unrecorded(cluster)}",
             "choose the namespace with --namespace=NAME; helm list --all-namespaces shows where it is",
         )
     if len(ours) > 1:
         raise ReleaseError(
-            f"namespace {cluster.namespace} has {len(ours)} releases of the chart: {', '.join(r.name for r in ours)}",
+            f"namespace {cluster.namespace} has {len(ours)} releases of OpenAB: {', '.join(r.name for r in ours)}",
             f"choose one with --release=NAME, for example {command(f'--release={ours[0].name}')}",
         )
     return ours[0]

@@ -57,11 +57,12 @@ class ChartSource(Protocol):
         ...
 
 
-def parse(text: str) -> ChartSource:
+def parse(text: str, names: tuple[str, ...] = CHARTS) -> ChartSource:
     """Read the value of ``--chart``.
 
     Args:
         text: ``oci://host/path/openab``, the address of a classic repository, or a path.
+        names: what the chart may be called; where names are looked up, it is called as the first.
 
     Raises:
         SettingsError: it is neither.
@@ -74,13 +75,13 @@ def parse(text: str) -> ChartSource:
         raise SettingsError("--chart holds a user's name or password", "leave it out; helm registry login keeps logins")
     if address.scheme == "oci":
         if match := _OCI.fullmatch(text.rstrip("/")):
-            return Oci(text.rstrip("/"), match["host"], match["repository"])
+            return Oci(text.rstrip("/"), match["host"], match["repository"], names)
         raise SettingsError(
             f"--chart={text} is no address of a chart in a registry",
             f"write it as {SOURCE}; the version has an option of its own, --target-version",
         )
     if address.scheme in ("https", "http"):
-        return Repository(text.rstrip("/"))
+        return Repository(text.rstrip("/"), names)
     try:
         path = Path(text).expanduser().absolute()
         is_there = path.exists()
@@ -88,7 +89,7 @@ def parse(text: str) -> ChartSource:
         raise SettingsError(f"--chart={text[:200]!r} is no path: {error}"[:400], f"write it as {SOURCE}") from error
     if not is_there:
         raise SettingsError(f"--chart={text} does not exist", f"name a directory, an archive, {SOURCE}, or {CLASSIC}")
-    return Local(path)
+    return Local(path, names)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Oci:
     address: str
     host: str
     repository: str
+    names: tuple[str, ...] = CHARTS
 
     def __str__(self) -> str:
         return self.address
@@ -112,7 +114,7 @@ class Oci:
         plain = ("--plain-http",) if Registry.at(self.host).address.startswith("http:") else ()
         with _pulling(self, version, directory) as own:
             helm.pull(self.address, *plain, version=version.text, directory=own)
-            return _kept(self, version, own)
+            return _kept(self, self.names, version, own)
 
     @cached_property
     def _tags(self) -> list[str]:
@@ -124,6 +126,7 @@ class Repository:
     """A classic repository: an index.yaml, and archives."""
 
     address: str
+    names: tuple[str, ...] = CHARTS
 
     def __str__(self) -> str:
         return self.address
@@ -135,8 +138,8 @@ class Repository:
     def pull(self, version: Version, directory: Path) -> Pulled:
         """Pull by helm, and compare with the digest in the index."""
         with _pulling(self, version, directory) as own:
-            helm.pull(CHARTS[0], f"--repo={self.address}", version=version.text, directory=own)
-            pulled = _kept(self, version, own)
+            helm.pull(self.names[0], f"--repo={self.address}", version=version.text, directory=own)
+            pulled = _kept(self, self.names, version, own)
         digests = {str(e.get("digest")).removeprefix("sha256:") for e in self._entries if _is(e, version)}
         if digests - {"None", pulled.digest}:
             raise SourceError(
@@ -152,9 +155,9 @@ class Repository:
             raise SourceError(
                 f"{web.shown(answer.url)} answers with status {answer.status}", "check the address in --chart"
             )
-        entries = parts(_index(answer), "entries", CHARTS[0])
+        entries = parts(_index(answer, self.names[0]), "entries", self.names[0])
         if not entries:
-            raise SourceError(f"{web.shown(answer.url)} lists no chart {CHARTS[0]}", "check the address in --chart")
+            raise SourceError(f"{web.shown(answer.url)} lists no chart {self.names[0]}", "check the address in --chart")
         return entries
 
 
@@ -163,6 +166,7 @@ class Local:
     """A chart on this machine: a directory or an archive; it has the one version that it says."""
 
     path: Path
+    names: tuple[str, ...] = CHARTS
 
     def __str__(self) -> str:
         return str(self.path)
@@ -177,8 +181,8 @@ class Local:
             if self.path.is_dir():
                 helm.package(self.path, own)
             else:
-                shutil.copyfile(self.path, own / f"{CHARTS[0]}-{version}.tgz")
-            return _kept(self, version, own)
+                shutil.copyfile(self.path, own / f"{self.names[0]}-{version}.tgz")
+            return _kept(self, self.names, version, own)
 
 
 def pull(source: ChartSource, version: Version, directory: Path) -> Pulled:
@@ -220,14 +224,14 @@ def _pulling(source: ChartSource, version: Version, directory: Path) -> Generato
             ) from error
 
 
-def _kept(source: ChartSource, version: Version, own: Path) -> Pulled:
+def _kept(source: ChartSource, names: tuple[str, ...], version: Version, own: Path) -> Pulled:
     """Keep the archive that was put into a directory, if it is what was asked for."""
     archives = list(own.glob("*.tgz"))
     chart = helm.chart_at(archives[0]) if len(archives) == 1 else None
-    if chart is None or chart.name not in CHARTS or version not in newest_first([chart.version]):
+    if chart is None or chart.name not in names or version not in newest_first([chart.version]):
         seen = f"{chart.name} {chart.version}" if chart else f"{len(archives)} archives"
         raise SourceError(
-            f"{source} gives {seen} for {CHARTS[0]} {version}",
+            f"{source} gives {seen} for {names[0]} {version}",
             "name another source with --chart; ask who runs this one",
         )
     digest = storage.digest(archives[0])
@@ -237,18 +241,18 @@ def _kept(source: ChartSource, version: Version, own: Path) -> Pulled:
     return Pulled(archives[0].replace(kept / archives[0].name), digest)
 
 
-def _index(answer: web.Answer) -> Object:
+def _index(answer: web.Answer, name: str) -> Object:
     try:
         index: object = bounded.load_yaml(answer.body.decode(), web.shown(answer.url))
-        if isinstance(index, dict) and _are_entries(cast(Object, index)):
+        if isinstance(index, dict) and _are_entries(cast(Object, index), name):
             return cast(Object, index)
     except ValueError:
         pass
     raise SourceError(f"{web.shown(answer.url)} is no index of a chart repository", "check the address in --chart")
 
 
-def _are_entries(index: Object) -> bool:
-    listed: object = at(index, "entries", CHARTS[0]) or []
+def _are_entries(index: Object, name: str) -> bool:
+    listed: object = at(index, "entries", name) or []
     return isinstance(listed, list) and all(isinstance(entry, dict) for entry in cast(list[object], listed))
 
 

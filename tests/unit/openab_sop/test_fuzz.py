@@ -147,7 +147,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "notes": lines,
     "notes' answer": lambda text: notes._read(Version.parse("1.2.3"), "https://host/", answer(text).json()),
     "tags": lambda text: registry._tags(answer(text)),
-    "index": lambda text: chart_source._index(answer(text)),
+    "index": lambda text: chart_source._index(answer(text), "openab"),
     "chart": chart_source.parse,
     "version": Version.parse,
     "amount": quantity,
