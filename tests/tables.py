@@ -1,0 +1,85 @@
+"""The tables of the docs that stand in the code: options, rules. ``python -m tests.tables`` writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fixtures.options import FLAGS, OPTIONS, Option
+from openab_sop.plans import rules as plan_rules
+from openab_sop.rehearsals import rules as rehearsal_rules
+from openab_sop.rule import Rule
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def options() -> str:
+    """Return every option, as Markdown."""
+    rows = [_option(option) for option in OPTIONS]
+    flags = [f"| `{flag}` | {_cell(text)} |" for flag, text in FLAGS.items()]
+    return "\n".join(
+        (
+            "# Options",
+            "",
+            "Generated from `fixtures/options.py` by `python -m tests.tables`. `pytest suites --help` prints the same.",
+            "",
+            "The command line wins over the environment, that over `[tool.pytest.ini_options]`. Those with (several)",
+            "take a list separated by commas, or are given more than once.",
+            "",
+            "| option | environment | default | what it is |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "Without a value, on the command line only:",
+            "",
+            "| option | what it does |",
+            "|---|---|",
+            *flags,
+            "",
+        )
+    )
+
+
+def rules() -> str:
+    """Return every rule of plan and rehearsal, as Markdown."""
+    lines = [
+        "# Rules",
+        "",
+        "Generated from the rules by `python -m tests.tables`. A finding that blocks ends the run before anything is",
+        "changed; `--accept=RULE:NAME --reason=TEXT` accepts one finding. The others are reported.",
+        "",
+        "## Plan",
+    ]
+    for subject, found in plan_rules.SUBJECTS.items():
+        lines += ["", f"### {subject.capitalize()}", "", *_rules(found)]
+    lines += ["", "## Rehearsal", "", *_rules(rehearsal_rules.RULES), ""]
+    return "\n".join(lines)
+
+
+def _rules(found: Iterable[Rule[Any]]) -> list[str]:
+    rows = (f"| `{rule.name}` | {rule.severity} | {_cell(_seen(rule))} | {_cell(rule.why)} |" for rule in found)
+    return ["| rule | | what is seen | why it matters |", "|---|---|---|---|", *rows]
+
+
+def _seen(rule: Rule[Any]) -> str:
+    return " ".join((rule.judge.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _option(option: Option) -> str:
+    several = " (several)" if option.many else ""
+    default = f"`{option.default}`" if option.default else ""
+    return f"| `{option.flag}={option.metavar}`{several} | `{option.variable}` | {default} | {_cell(option.help)} |"
+
+
+def _cell(text: str) -> str:
+    text = text.replace("|", "\\|")
+    return text[:1].upper() + text[1:]
+
+
+TABLES = {DOCS / "options.md": options, DOCS / "rules.md": rules}
+
+
+if __name__ == "__main__":
+    for path, table in TABLES.items():
+        path.write_text(table())

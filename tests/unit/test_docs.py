@@ -1,0 +1,93 @@
+"""The docs are true: their tables are those of the code; what they link to, quote and tell to type is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fixtures.options import FLAGS, OPTIONS
+from openab_sop.plans.rules import SUBJECTS
+from openab_sop.rehearsals import rules as rehearsal_rules
+from openab_sop.status import Status
+from tests.tables import TABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+NOT_OURS = {
+    "--all-namespaces",
+    "--audit",
+    "--cases",
+    "--costs",
+    "--deselect",
+    "--dist",
+    "--help",
+    "--kinds",
+    "--least",
+    "--lf",
+    "--no-loadscope-reorder",
+    "--numprocesses",
+    "--paper",
+    "--proposed",
+    "--replicas",
+    "--rollback-on-failure",
+}
+"""Options of other programs that the docs name."""
+OURS = {option.flag for option in OPTIONS} | set(FLAGS)
+RULES = {rule.name for found in (*SUBJECTS.values(), rehearsal_rules.RULES) for rule in found}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
+def test_a_table_is_that_of_the_code(path: Path) -> None:
+    assert path.read_text() == TABLES[path](), "write it anew: python -m tests.tables"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=named)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target, anchor in LINK.findall(path.read_text()):
+        there = path.parent / target if target else path
+        assert there.exists(), target
+        assert not anchor or anchor in _anchors(there), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "docs" / "guarantees.md"], ids=named)
+def test_every_promise_names_a_test_that_is_there(path: Path) -> None:
+    tests = "\n".join(file.name + "\n" + file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    quoted = re.findall(r"`(test_\w+(?:\.py|\.\.\.)?)`", path.read_text())
+    assert quoted
+    assert [name for name in quoted if name.removesuffix("...") not in tests] == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=named)
+def test_every_option_and_stage_is_there(path: Path) -> None:
+    text = path.read_text()
+    stages = {name for name in re.findall(r"suites/([a-z]+)(?![a-z_])", text) if not (ROOT / "suites" / name).is_dir()}
+    typed = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
+    assert (stages, typed - OURS - NOT_OURS) == (set(), set())
+
+
+def test_every_exit_status_is_explained() -> None:
+    explained = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {int(word) for word in explained} == {0, *Status}
+
+
+def test_every_message_that_is_explained_is_one_of_ours() -> None:
+    """What stands for something else in it (a capital, three dots) is left out."""
+    files = (file for room in ("openab_sop", "fixtures") for file in (ROOT / room).rglob("*.py"))
+    sources = re.sub(r'"\s*f?"', "", " ".join(file.read_text() for file in files))
+    rows = re.findall(r"^\| (`[^|]+) \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(rows) > 10
+    for message in (word for row in rows for word in re.findall(r"`([^`]+)`", row)):
+        pieces = [piece.strip() for piece in re.split(r"\b[A-Z]+\b|\.\.\.", message)]
+        assert message in RULES or all(piece in sources for piece in pieces), message
+
+
+def _anchors(path: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-") for title in titles}
