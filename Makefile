@@ -1,7 +1,7 @@
 # Two commands do everything on a fresh machine: make demo, make test.
 .PHONY: demo test test-unit test-node check bench history down clean
 
-PYTEST = .venv/bin/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+PYTEST = .venv/bin/pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 demo: .venv/ready  ## a release on the project's own Kubernetes, upgraded well and badly
 	scripts/demo
