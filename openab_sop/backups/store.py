@@ -72,7 +72,7 @@ def parse(text: str) -> Path | str:
     if re.match(r"[^@:]*+:[^@]*+@", rest) or re.search(r"[?#]", rest):
         raise SettingsError(
             f"the URL {scheme}://*** has a password or a query in it",
-            "give credentials by the environment, as AWS_SECRET_ACCESS_KEY, or by fsspec's configuration (README)",
+            "give credentials by the environment, as AWS_SECRET_ACCESS_KEY, or by fsspec's configuration (docs/backup.md)",
         )
     if scheme in ("file", "local") and rest.startswith("/"):
         return Path(rest)
@@ -258,7 +258,7 @@ class Store:
         if "Credential" in type(error).__name__ or "Auth" in type(error).__name__:
             return BackupError(
                 f"{where}: no usable credentials: {said}",
-                "set them in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (README: Elsewhere)",
+                "set them in the environment, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (docs/backup.md)",
             )
         return BackupError(
             f"{where} cannot be used: {said}",
