@@ -69,7 +69,8 @@ def _seen(rule: Rule[Any]) -> str:
 def _option(option: Option) -> str:
     several = " (several)" if option.many else ""
     default = f"`{option.default}`" if option.default else ""
-    return f"| `{option.flag}={option.metavar}`{several} | `{option.variable}` | {default} | {_cell(option.help)} |"
+    variable = "" if option.help.endswith("(typed only)") else f"`{option.variable}`"
+    return f"| `{option.flag}={option.metavar}`{several} | {variable} | {default} | {_cell(option.help)} |"
 
 
 def _cell(text: str) -> str:

@@ -72,7 +72,7 @@ def parse(text: str) -> Path | str:
     if re.match(r"[^@:]*+:[^@]*+@", rest) or re.search(r"[?#]", rest):
         raise SettingsError(
             f"the URL {scheme}://*** has a password or a query in it",
-            "give credentials by the environment, as AWS_SECRET_ACCESS_KEY, or by fsspec's configuration (docs/backup.md)",
+            "give credentials by the environment, as AWS_SECRET_ACCESS_KEY, or by fsspec: see docs/backup.md",
         )
     if scheme in ("file", "local") and rest.startswith("/"):
         return Path(rest)
