@@ -53,7 +53,7 @@ def rules() -> str:
     ]
     for subject, found in plan_rules.SUBJECTS.items():
         lines += ["", f"### {subject.capitalize()}", "", *_rules(found)]
-    lines += ["", "## Rehearsal", "", *_rules(rehearsal_rules.RULES), ""]
+    lines += ["", "## Rehearsal", "", *_rules(rehearsal_rules.EVERY), ""]
     return "\n".join(lines)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast
 from openab_sop.rollouts.concern import Symptom
-from openab_sop.rule import blocks, warns
+from openab_sop.rule import Rule, blocks, warns
 from openab_sop.shown import one_line
 from openab_sop.verdict import Finding
 
@@ -173,7 +174,9 @@ def logins_left(left: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
             )
 
 
-_NAMES = frozenset(rule.name for rule in (*RULES, not_validated, not_rehearsed, logins_left))
+EVERY: tuple[Rule[Any], ...] = (*RULES, not_validated, not_rehearsed, logins_left)
+"""Every rule of a rehearsal; the last three do not compare two versions of an agent."""
+_NAMES = frozenset(rule.name for rule in EVERY)
 
 
 def is_ours(id: str) -> bool:

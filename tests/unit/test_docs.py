@@ -36,7 +36,7 @@ NOT_OURS = {
 }
 """Options of other programs that the docs name."""
 OURS = {option.flag for option in OPTIONS} | set(FLAGS)
-RULES = {rule.name for found in (*SUBJECTS.values(), rehearsal_rules.RULES) for rule in found}
+RULES = {rule.name for found in (*SUBJECTS.values(), rehearsal_rules.EVERY) for rule in found}
 
 
 def named(path: Path) -> str:
