@@ -55,6 +55,7 @@ SHAPES = (
         r"(?P<jwt>eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]*+)",
         r"eyJ",
     ),
+    Shape("JSON web token, behind a word", r"eyJ[\w-]{10,1024}+\.eyJ[\w-]{10,}+\.[\w-]*+"),
 )
 
 LOOKS_SECRET = f"(?a:{'|'.join(shape.pattern for shape in SHAPES)})"

@@ -125,9 +125,11 @@ class Workload:
 
     @property
     def replicas(self) -> int:
-        """How many pods it wants; a DaemonSet that is not on a cluster, one."""
+        """How many pods it wants; a DaemonSet that no controller has seen as it is, one."""
         if self.kind == "DaemonSet":
-            return int(part(self.body, "status").get("desiredNumberScheduled", 1))
+            status = part(self.body, "status")
+            seen = status.get("observedGeneration", 0) >= (at(self.body, "metadata", "generation") or 1)
+            return int(status.get("desiredNumberScheduled", 1)) if seen else 1
         said = at(self.body, "spec", "replicas")
         return 1 if said is None else int(said)
 

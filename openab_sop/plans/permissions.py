@@ -14,14 +14,15 @@ from openab_sop.releases.manifest import is_kept
 
 
 def missing(
-    cluster: Cluster, olds: Mapping[Key, Object], news: Mapping[Key, Object]
+    cluster: Cluster, olds: Mapping[Key, Object], news: Mapping[Key, Object], *, one_way: bool = False
 ) -> Iterator[tuple[Key, tuple[str, ...]]]:
     """Yield what the caller may not do, by object; a Role may name what it allows.
 
     Objects of other namespaces, and kinds that are not served, are passed over: others name them.
 
     Args:
-        olds, news: the two manifests. The way back is covered too: what the one makes, the other deletes.
+        olds, news: the two manifests.
+        one_way: whether nothing leads back; else what the one makes, the other deletes.
 
     Raises:
         ClusterError: the API did not answer.
@@ -34,7 +35,7 @@ def missing(
             served = cluster.served(new or old or {})
             wanted = (
                 Access(verb, served.resource, served.group, served.namespaced, "" if verb == "create" else key[1])
-                for verb in verbs(old, new)
+                for verb in (_verbs_there(old, new) if one_way else verbs(old, new))
             )
             if denied := tuple(str(access) for access in wanted if not cluster.allowed(access)):
                 yield key, denied
@@ -53,3 +54,10 @@ def verbs(old: Object | None, new: Object | None) -> tuple[str, ...]:
     if old != new:
         return ("get", "patch")
     return ("get",) if new.get("kind") in KINDS else ()  # what keeps pods running is watched
+
+
+def _verbs_there(old: Object | None, new: Object | None) -> tuple[str, ...]:
+    """Return the same for one way: what is there already is not made, and what comes is not deleted."""
+    if new is None:
+        return () if is_kept(old or {}) else ("get", "delete")
+    return ("get", "create") if old is None else verbs(old, new)

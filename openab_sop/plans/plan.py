@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from openab_sop.agents.workload import Image, Workload
+from openab_sop.errors import SettingsError
 from openab_sop.objects import Object
 from openab_sop.releases.manifest import Manifest, is_kept, runs_in_upgrade
 from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
+from openab_sop.upstream.charts import SISTERS
 from openab_sop.verdict import Finding
 
 Key = tuple[str, str]
@@ -24,6 +27,13 @@ class Chart:
     name: str
     version: Version
     app: str
+
+    @property
+    def openab(self) -> Version:
+        """The version of OpenAB that it stands for: a chart for one chat has numbers of its own."""
+        with suppress(SettingsError):
+            return Version.parse(self.app) if self.name in SISTERS else self.version
+        return self.version
 
 
 @dataclass(frozen=True)
@@ -165,9 +175,14 @@ class Plan:
 
     @cached_property
     def pulled(self) -> tuple[tuple[str, Image], ...]:
-        """Every image that the target runs, of all containers, with what runs it; Jobs and hooks run some too."""
-        tasks = (*self.after.tasks, *(task for task in self.hooks.tasks if runs_in_upgrade(task.body)))
-        return tuple((w.name, image) for w in (*self.after.workloads, *tasks) if w.replicas for image in w.images)
+        """Every image that the target runs, of all containers, with what runs it; Jobs and hooks run some too.
+
+        What runs to an end and is as it was before may have ended long ago.
+        """
+        anew = [task for task in self.after.tasks if self.old.get(key := (task.kind, task.name)) != self.new[key]]
+        hooks = (task for task in self.hooks.tasks if runs_in_upgrade(task.body))
+        lasting = (workload for workload in self.after.workloads if workload.replicas)
+        return tuple((one.name, image) for one in (*lasting, *anew, *hooks) for image in one.images)
 
     @cached_property
     def old(self) -> Mapping[Key, Object]:

@@ -115,6 +115,8 @@ def _objects(text: str, origin: str) -> Iterator[ManifestObject]:
             names.check(document, origin)
             if kind in KINDS:
                 check_pod(Workload(document).pod, f"{origin}, {kind} {name}")
+            if kind in _TASKS:
+                check_pod(part(_task(document), "template", "spec"), f"{origin}, {kind} {name}")
             yield ManifestObject(kind, name, document)
 
 

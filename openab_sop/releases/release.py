@@ -91,7 +91,8 @@ def find(helm: Helm, name: str | None) -> Listed:
     """Find the release to maintain (SOP 1.1).
 
     Args:
-        name: value of ``--release``; None takes the only one whose chart is OpenAB's.
+        name: value of ``--release``; None takes the only one whose chart is OpenAB's, else the only one of a chart for
+            one chat.
 
     Raises:
         ReleaseError: none, or several, or one of another chart.
@@ -106,6 +107,8 @@ def find(helm: Helm, name: str | None) -> Listed:
             )
         return release
     ours = [release for release in releases if release.chart in _OURS]
+    if len(main := [release for release in ours if release.chart in CHARTS]) == 1:  # others are named
+        ours = main
     if not ours:
         raise ReleaseError(
             f"namespace {cluster.namespace} ({cluster.access.namespace_origin}, context {cluster.access.context}) "
@@ -178,8 +181,11 @@ def _shared(cluster: Cluster, workloads: list[Object], agents: tuple[Agent, ...]
     further = {volume.claim for agent in agents for volume in agent.further if volume.claim}
     if not further:
         return frozenset()
-    ours = [Workload(body) for body in workloads if is_agent(body)]
-    others = {claim for body in workloads if not is_agent(body) for claim in Workload(body).claims.values()}
+    ours = [own for body in workloads if (own := Workload(body)).is_agent and own.kind == "Deployment"]
+    names = {own.called for own in ours}
+    others = {
+        claim for body in workloads if Workload(body).called not in names for claim in Workload(body).claims.values()
+    }
     others |= {claim for _, claim in claims_of_others(cluster.all("Pod"), ours)}
     return frozenset(further & others)
 

@@ -188,12 +188,14 @@ def _stateful_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
 def _daemon_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
     status, stays = part(body, "status"), _keeps_old_pods(body)
     generation = part(body, "metadata", "annotations").get(_TEMPLATE_GENERATION)
-    wanted = int(status.get("desiredNumberScheduled", 0))
+    wanted, updated = int(status.get("desiredNumberScheduled", 0)), int(status.get("updatedNumberScheduled", 0))
+    # after a way back, pods that the version between has never reached bear an older number, and are right
+    every = stays or generation is None or updated == wanted
     return _Count(
         wanted=wanted,
-        updated=wanted if stays else int(status.get("updatedNumberScheduled", 0)),
+        updated=wanted if stays else updated,
         available=int(status.get("numberAvailable", 0)),
-        is_of_present=lambda labels: stays or generation is None or labels.get(_GENERATION) == generation,
+        is_of_present=lambda labels: every or labels.get(_GENERATION) == generation,
     )
 
 

@@ -27,7 +27,9 @@ _LIMITS = Limits(rollout=START)
 
 def runner(deployment: Object) -> Runner:
     """Return whose pods a workload's are: an agent's, or a companion's."""
-    return Agent.of(deployment) if Workload(deployment).is_agent else Companion.of(deployment)
+    workload = Workload(deployment)
+    is_agent = workload.is_agent and workload.kind == "Deployment"
+    return Agent.of(deployment) if is_agent else Companion.of(deployment)
 
 
 def await_start(cluster: Cluster, started: Runner) -> None:

@@ -15,6 +15,7 @@ from openab_sop.errors import SourceError
 from openab_sop.objects import Object
 from openab_sop.targets import web
 from openab_sop.targets.version import Version
+from openab_sop.upstream.charts import CHARTS
 
 LARGEST = 4 << 20
 """Bytes of an answer; GitHub allows notes of 125,000 characters."""
@@ -92,13 +93,15 @@ class Notes:
         return tuple(point for point in points if _MARKED.match(point))
 
 
-def fetch(url: str, version: Version) -> Notes:
+def fetch(url: str, version: Version, chart: str = CHARTS[0]) -> Notes:
     """Fetch the notes of a version; what is not available is told by the result, never raised (SOP 1.6).
 
     Args:
         url: the releases of a project in the shape of GitHub's API (``--notes-url``).
+        chart: whose version it is; one for a single chat has numbers, and so tags, of its own.
     """
-    addresses = [f"{url.rstrip('/')}/tags/{quote(tag.format(version=version), safe='')}" for tag in _TAGS]
+    tags = [tag.format(version=version) for tag in _TAGS] if chart in CHARTS else [f"{chart}-{version}"]
+    addresses = [f"{url.rstrip('/')}/tags/{quote(tag, safe='')}" for tag in tags]
     problem = ""
     for address in addresses:
         try:

@@ -18,7 +18,7 @@ from openab_sop.agents.workload import Workload, deployment_of, is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import BackupError, Forbidden, NotFound, NotNeeded, ReleaseError, SettingsError, SopError
+from openab_sop.errors import BackupError, Broken, Forbidden, NotFound, NotNeeded, ReleaseError, SettingsError, SopError
 from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
 from openab_sop.releases import rebuild
@@ -86,7 +86,7 @@ class Rollback:
             return "asked for before the first change"
         helm, release = self._m.helm, self._m.release()
         now = Manifest.parse(helm.record(release.name, release.revision).manifest)
-        lacking = permissions.missing(helm.cluster, now.by_key, self._m.blueprint().manifest.by_key)
+        lacking = permissions.missing(helm.cluster, now.by_key, self._m.blueprint().manifest.by_key, one_way=True)
         told = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
         with self._way.unless_refused():
             if told:
@@ -255,7 +255,12 @@ class Rollback:
         release, known = self._m.release(), self._m.blueprint().runners
         if not (companions := fingerprint.judgeable(release, self._way.require(), known)):
             return "none to judge"
-        gone = replace_stuck(release.cluster, companions)
+        try:
+            gone = replace_stuck(release.cluster, companions)
+        except Broken:
+            raise
+        except SopError as error:  # the agents' data come first
+            return f"WARNING: {error}"
         told = f"\n  deleted, since the StatefulSet waited for what never runs: {', '.join(gone)}" if gone else ""
         verdict = judge(self._m, release, companions).verdict
         return (str(verdict) if verdict.passed else f"WARNING: {verdict}") + told

@@ -120,7 +120,7 @@ def due(plan: Plan) -> Iterator[Move]:
     """Yield the moves that this plan goes through."""
     for move in MOVES:
         since = Version.parse(move.since)
-        if plan.current.version.is_older_than(since) and not plan.target.version.is_older_than(since):
+        if plan.current.openab.is_older_than(since) and not plan.target.openab.is_older_than(since):
             yield move
 
 

@@ -82,7 +82,12 @@ def image_untold(plan: Plan) -> Iterator[Finding]:
     """No node is known to have the image, and its registry could not be asked from here."""
     for name, image in _told(plan, "unknown"):
         seen = f"{image} is on no node, and its registry does not answer this machine"
-        yield Finding(name, seen, _PULLABLE, "pytest suites/upgrade pulls it while the old version serves")
+        yield Finding(
+            name,
+            seen,
+            _PULLABLE,
+            "pytest suites/upgrade pulls it while the old version serves, unless a Job or a hook runs it",
+        )
     for name, image in _told(plan, "internal"):
         seen = f"{image} is on no node, and its registry was not asked: internal address, which only the chart names"
         yield Finding(

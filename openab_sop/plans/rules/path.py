@@ -45,7 +45,7 @@ def migration_skipped(plan: Plan) -> Iterator[Finding]:
     """A version with known steps by hand lies between; what the target itself asks for, its own notes say."""
     for migration in MIGRATIONS:
         version = Version.parse(migration.version)
-        if plan.current.version.is_older_than(version) and version.is_older_than(plan.target.version):
+        if plan.current.openab.is_older_than(version) and version.is_older_than(plan.target.openab):
             yield Finding(migration.version, migration.what, "it was done", "read the release notes of that version")
 
 

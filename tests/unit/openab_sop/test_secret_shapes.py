@@ -9,6 +9,7 @@ from openab_sop.rehearsals.needles import Needles
 from openab_sop.rehearsals.placeholders import neutral
 from openab_sop.secret_shapes import SHAPES
 
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def"
 SAMPLES = {
     "Discord bot": [
         "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE." + "Ab1-" * 7,
@@ -30,7 +31,8 @@ SAMPLES = {
     "AWS access key": ["AKIA" + "ABCD1234" * 2, "ASIA" + "ABCD1234" * 2],
     "npm": ["npm_" + "aB1c" * 9],
     "age": ["AGE-SECRET-KEY-1" + "QPZ3" * 14],
-    "JSON web token": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def"],
+    "JSON web token": [JWT],
+    "JSON web token, behind a word": [f"{word}{JWT}" for word in ("session", "v1_", "id123", "%3D")],
 }
 CASES = [(kind, sample) for kind, samples in SAMPLES.items() for sample in samples]
 

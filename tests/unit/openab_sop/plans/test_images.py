@@ -52,6 +52,7 @@ def hooked(when: str) -> Plan:
     return drawn(hooks=(own,), images={"job:1": "missing"})
 
 
+JOB = thing("Job", "nightly", spec={"template": {"spec": pod("nightly", "job:1")["spec"]}})
 BESIDE = {"initContainers": [{"name": "fetch", "image": "fetch:1"}]}
 
 CASES: dict[str, tuple[Plan, list[str]]] = {
@@ -125,6 +126,10 @@ CASES: dict[str, tuple[Plan, list[str]]] = {
         ["image-untold:rel-kiro.fetch"],
     ),
     "that of a job": (task("Job"), ["image-missing:nightly.it"]),
+    "that of a job that is as it was": (
+        drawn(now(JOB), then(JOB), images={"job:1": "missing"}),
+        [],
+    ),
     "that of a job by the clock": (task("CronJob"), ["image-missing:nightly.it"]),
     "that of a hook": (hooked("pre-upgrade,post-upgrade"), ["image-missing:migrate.it", "hook-runs:Pod/migrate"]),
     "that of a hook of no upgrade": (hooked("test"), []),
