@@ -43,7 +43,8 @@ CASES = {
 @pytest.mark.parametrize(("old", "new", "both", "there"), CASES.values(), ids=CASES)
 def test_what_is_asked_for(old: Object | None, new: Object | None, both: list[str], there: list[str]) -> None:
     key: tuple[str, str] = (str((old or new or {})["kind"]), "x")
-    olds, news = ({key: body} if body else {} for body in (old, new))
+    olds: dict[tuple[str, str], Object] = {key: old} if old else {}
+    news: dict[tuple[str, str], Object] = {key: new} if new else {}
     for one_way, verbs in ((False, both), (True, there)):
         found = dict(missing(cast(Cluster, Refuses()), olds, news, one_way=one_way))
         assert [text.split()[0] for text in found.get(key, ())] == verbs
