@@ -28,7 +28,7 @@ def thing(kind: str, **more: Any) -> Object:
 
 
 KEPT = {"annotations": {"helm.sh/resource-policy": "keep"}}
-CASES = {
+CASES: dict[str, tuple[Object | None, Object | None, list[str], list[str]]] = {
     "comes": (None, thing("Service"), ["get", "create", "delete"], ["get", "create"]),
     "goes": (thing("Service"), None, ["get", "create", "delete"], ["get", "delete"]),
     "goes and is kept": (thing("Service", metadata=KEPT), None, ["get"], []),
