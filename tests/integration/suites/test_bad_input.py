@@ -207,7 +207,7 @@ def test_several_releases_another_chart_and_an_unknown_name(
     for name in ("first", "second"):
         world.install(name, namespace, VERSION, {"agents": {"kiro": world.agent_values()}}, wait=False)
     run = suites.run("suites/backup", where)
-    refused(suites, run, "2 releases of the chart: first, second", "--release=first")
+    refused(suites, run, "2 releases of OpenAB: first, second", "--release=first")
     world.kubectl("--namespace", namespace, "delete", "deployment", "first-openab-kiro")
     run = suites.run("suites/backup", where, "--release=first")
     refused(suites, run, "Deployment first-openab-kiro is in the release's manifest, but not on the cluster", "helm")
