@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from openab_sop import bounded, names
 from openab_sop.agents.naming import check_pod
 from openab_sop.agents.workload import KINDS, Workload
-from openab_sop.errors import InvalidDocument, ReleaseError
+from openab_sop.errors import InvalidDocument, InvalidName, ReleaseError
 from openab_sop.objects import Object, part
 
 RENDERED = "what the chart renders"
@@ -74,8 +75,14 @@ class Manifest:
 
     @property
     def tasks(self) -> tuple[Workload, ...]:
-        """What of it runs pods to an end, at once or by the clock."""
-        return tuple(Workload({**i.body, "spec": _task(i.body)}) for i in self.objects if i.kind in _TASKS)
+        """What of it runs pods to an end, at once or by the clock; what is no pod's shape, the API refuses."""
+        found: list[Workload] = []
+        for item in (item for item in self.objects if item.kind in _TASKS):
+            with suppress(InvalidName, AttributeError, TypeError):
+                task = Workload({**item.body, "spec": _task(item.body)})
+                check_pod(task.pod, item.kind)
+                found.append(task)
+        return tuple(found)
 
     def parted(self) -> tuple[Manifest, Manifest]:
         """Return the release's own objects, and the hooks."""
@@ -115,8 +122,6 @@ def _objects(text: str, origin: str) -> Iterator[ManifestObject]:
             names.check(document, origin)
             if kind in KINDS:
                 check_pod(Workload(document).pod, f"{origin}, {kind} {name}")
-            if kind in _TASKS:
-                check_pod(part(_task(document), "template", "spec"), f"{origin}, {kind} {name}")
             yield ManifestObject(kind, name, document)
 
 

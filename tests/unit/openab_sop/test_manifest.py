@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from openab_sop.errors import ReleaseError
 from openab_sop.releases.manifest import Manifest
@@ -26,3 +27,13 @@ def test_empty_manifest() -> None:
 def test_what_is_no_manifest(text: str) -> None:
     with pytest.raises(ReleaseError, match="not a stream of Kubernetes objects"):
         Manifest.parse(text)
+
+
+@pytest.mark.parametrize(
+    "spec", [5, "a", {"containers": {"a": 1}}, {"containers": [5]}, {"containers": [{"name": "A/b"}]}]
+)
+def test_a_task_of_no_pods_shape_is_passed_over(spec: object) -> None:
+    good = {"kind": "Pod", "metadata": {"name": "good"}, "spec": {"containers": [{"name": "it", "image": "x:1"}]}}
+    bad = {"kind": "Pod", "metadata": {"name": "bad"}, "spec": spec}
+    text = yaml.safe_dump_all([{"apiVersion": "v1", **body} for body in (good, bad)])
+    assert [task.name for task in Manifest.parse(text).tasks] == ["good"]
