@@ -68,7 +68,7 @@ class Workload:
 
     @property
     def is_agent(self) -> bool:
-        """Whether it is an agent's and not a companion's (SOP 1.2)."""
+        """Whether it is an agent and not a companion (SOP 1.2)."""
         return is_agent(self.body)
 
     @property
@@ -343,8 +343,9 @@ def claims_of(pod: Object) -> dict[str, str]:
 
 
 def is_agent(body: Object) -> bool:
-    """Tell an agent's Deployment from a companion's, such as a gateway's (SOP 1.2)."""
-    return any(container.get("name") in CONTAINERS for container in parts(body, *_POD, "containers"))
+    """Tell an agent, which is a Deployment, from a companion such as a gateway (SOP 1.2)."""
+    names = (container.get("name") for container in parts(body, *_POD, "containers"))
+    return Workload(body).kind == "Deployment" and any(name in CONTAINERS for name in names)
 
 
 def _selector(selector: Object) -> str:

@@ -584,11 +584,11 @@ def _failure(status: int, data: bytes, call: str, access: KubeConfig, *, begun: 
             f"kubectl cannot speak to the cluster at {access.server}: {said}",
             f"check it with: {command('kubectl', '--context', access.context, 'version')}",
         )
-    handed_on = by_api and (_OF_A_WEBHOOK.search(said) or call.endswith("/log"))  # a webhook's word, or kubelet's
-    refused = by_api and _OF_THE_OBJECT.search(said)
+    # a webhook's word, the schema's, or kubelet's
+    is_answer = by_api and (_OF_A_WEBHOOK.search(said) or _OF_THE_OBJECT.search(said) or call.endswith("/log"))
     if status == 401 and begun:
         return _unreachable(f"{call}: {said}", access)
-    if status == _BUSY or (status >= _FAILS and not handed_on and not refused):
+    if status == _BUSY or (status >= _FAILS and not is_answer):
         return _unreachable(said if not by_api else f"{call}: status {status}: {said}", access)
     return _refusal(status, said, call, access)
 

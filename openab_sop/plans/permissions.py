@@ -35,13 +35,13 @@ def missing(
             served = cluster.served(new or old or {})
             wanted = (
                 Access(verb, served.resource, served.group, served.namespaced, "" if verb == "create" else key[1])
-                for verb in (_verbs_there(old, new) if one_way else verbs(old, new))
+                for verb in (_there(old, new) if one_way else _there_and_back(old, new))
             )
             if denied := tuple(str(access) for access in wanted if not cluster.allowed(access)):
                 yield key, denied
 
 
-def verbs(old: Object | None, new: Object | None) -> tuple[str, ...]:
+def _there_and_back(old: Object | None, new: Object | None) -> tuple[str, ...]:
     """Return what Helm does to an object on the way there and back, as the API's verbs (SOP 3.2, 4.2).
 
     Args:
@@ -56,8 +56,8 @@ def verbs(old: Object | None, new: Object | None) -> tuple[str, ...]:
     return ("get",) if new.get("kind") in KINDS else ()  # what keeps pods running is watched
 
 
-def _verbs_there(old: Object | None, new: Object | None) -> tuple[str, ...]:
+def _there(old: Object | None, new: Object | None) -> tuple[str, ...]:
     """Return the same for one way: what is there already is not made, and what comes is not deleted."""
     if new is None:
         return () if is_kept(old or {}) else ("get", "delete")
-    return ("get", "create") if old is None else verbs(old, new)
+    return ("get", "create") if old is None else _there_and_back(old, new)

@@ -179,7 +179,8 @@ class Plan:
 
         What runs to an end and is as it was before may have ended long ago.
         """
-        anew = [task for task in self.after.tasks if self.old.get(key := (task.kind, task.name)) != self.new[key]]
+        keys = {(task.kind, task.name): task for task in self.after.tasks}
+        anew = (task for key, task in keys.items() if self.old.get(key) != self.new[key])
         hooks = (task for task in self.hooks.tasks if runs_in_upgrade(task.body))
         lasting = (workload for workload in self.after.workloads if workload.replicas)
         return tuple((one.name, image) for one in (*lasting, *anew, *hooks) for image in one.images)
@@ -203,7 +204,7 @@ class Plan:
 
 
 def _agents(manifest: Manifest) -> dict[str, Workload]:
-    return {w.name: w for w in manifest.workloads if w.is_agent and w.kind == "Deployment"}
+    return {w.name: w for w in manifest.workloads if w.is_agent}
 
 
 def _companions(manifest: Manifest) -> dict[str, Workload]:

@@ -136,14 +136,13 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         deployments = [_live(helm.cluster, name) for name in names]
     else:
         deployments = [found for name in names if (found := helm.cluster.find("Deployment", name))]
-    beside = list(_beside(helm.cluster, manifest))
     agents = tuple(Agent.of(deployment) for deployment in deployments if is_agent(deployment))
     if not agents:
         raise ReleaseError(
             f"release {listed.name} has no Deployment with a container {' or '.join(CONTAINERS)}",
             f"{command('helm', 'get', 'manifest', listed.name)} shows what it has",
         )
-    workloads = [*deployments, *beside]
+    workloads = [*deployments, *_beside(helm.cluster, manifest)]
     secrets = _all(manifest, workloads, "Secret", "secret")
     _learn_secrets(helm.cluster, workloads, secrets)
     return Release(
@@ -154,7 +153,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         chart=listed.chart,
         version=listed.version,
         agents=agents,
-        companions=tuple(map(Companion.of, (*(d for d in deployments if not is_agent(d)), *beside))),
+        companions=tuple(Companion.of(body) for body in workloads if not is_agent(body)),
         secrets=secrets,
         config_maps=_all(manifest, workloads, "ConfigMap", "configMap"),
         shared=_shared(helm.cluster, workloads, agents),
@@ -181,11 +180,8 @@ def _shared(cluster: Cluster, workloads: list[Object], agents: tuple[Agent, ...]
     further = {volume.claim for agent in agents for volume in agent.further if volume.claim}
     if not further:
         return frozenset()
-    ours = [own for body in workloads if (own := Workload(body)).is_agent and own.kind == "Deployment"]
-    names = {own.called for own in ours}
-    others = {
-        claim for body in workloads if Workload(body).called not in names for claim in Workload(body).claims.values()
-    }
+    ours = [Workload(body) for body in workloads if is_agent(body)]
+    others = {claim for body in workloads if not is_agent(body) for claim in Workload(body).claims.values()}
     others |= {claim for _, claim in claims_of_others(cluster.all("Pod"), ours)}
     return frozenset(further & others)
 

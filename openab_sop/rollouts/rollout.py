@@ -137,7 +137,10 @@ def observe(cluster: Cluster, agent: Runner) -> Observation:
     """
     body = cluster.get(agent.kind, agent.name)
     count = _COUNTED[agent.kind](cluster, body, agent)
-    found = sorted(cluster.list("Pod", agent.selector), key=lambda pod: str(at(pod, "metadata", "creationTimestamp")))
+    listed = cluster.list("Pod", agent.selector)
+    if agent.kind != "Deployment":  # whose pods its ReplicaSets own; others may bear the same labels
+        listed = [pod for pod in listed if _owns(body, pod)]
+    found = sorted(listed, key=lambda pod: str(at(pod, "metadata", "creationTimestamp")))
     pods = {_pod(one): count.is_of_present(part(one, "metadata", "labels")) for one in found}
     return Observation(
         agent=agent,
@@ -227,14 +230,17 @@ def _current(deployment: Object, sets: list[Object]) -> set[str]:
 
     The template tells, as it does the controller: the revision annotation still names the old one for a moment.
     """
-    ours = at(deployment, "metadata", "uid")
     wanted = _template(deployment)
     return {
         str(at(found, "metadata", "labels", _HASH))
         for found in sets
-        if any(owner.get("uid") == ours for owner in parts(found, "metadata", "ownerReferences"))
-        and _template(found) == wanted
+        if _owns(deployment, found) and _template(found) == wanted
     }
+
+
+def _owns(owner: Object, body: Object) -> bool:
+    uid = at(owner, "metadata", "uid")
+    return any(one.get("uid") == uid for one in parts(body, "metadata", "ownerReferences"))
 
 
 def _template(body: Object) -> Object:

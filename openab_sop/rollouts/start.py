@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from openab_sop.agents.agent import Agent, Companion, Runner
-from openab_sop.agents.workload import Workload
+from openab_sop.agents.workload import is_agent
 from openab_sop.cluster.kube import Cluster
 from openab_sop.objects import Object
 from openab_sop.rollouts import rollout
@@ -25,11 +25,9 @@ _EVERY = 0.3
 _LIMITS = Limits(rollout=START)
 
 
-def runner(deployment: Object) -> Runner:
+def runner(body: Object) -> Runner:
     """Return whose pods a workload's are: an agent's, or a companion's."""
-    workload = Workload(deployment)
-    is_agent = workload.is_agent and workload.kind == "Deployment"
-    return Agent.of(deployment) if is_agent else Companion.of(deployment)
+    return Agent.of(body) if is_agent(body) else Companion.of(body)
 
 
 def await_start(cluster: Cluster, started: Runner) -> None:

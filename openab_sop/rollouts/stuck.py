@@ -7,11 +7,10 @@ https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from openab_sop.agents.agent import Runner
 from openab_sop.cluster.kube import Cluster
-from openab_sop.objects import Object, at, parts
 from openab_sop.rollouts import rollout
 from openab_sop.shown import command
 from openab_sop.wait import wait
@@ -35,17 +34,8 @@ def replace_stuck(cluster: Cluster, runners: Iterable[Runner]) -> list[str]:
             timeout=HEARD,
             next_step=command("kubectl", "-n", cluster.namespace, "describe", "statefulset", runner.name),
         )
-        own = {str(at(pod, "metadata", "uid")) for pod in _pods(cluster, runner)}  # others may bear the same labels
         for pod in rollout.observe(cluster, runner).others:
-            if pod.uid in own and not pod.ready and not pod.deleting:
+            if not pod.ready and not pod.deleting:
                 cluster.delete("Pod", pod.name, pod.uid)
                 gone.append(pod.name)
     return gone
-
-
-def _pods(cluster: Cluster, runner: Runner) -> Iterator[Object]:
-    """Yield the pods that a StatefulSet owns."""
-    uid = at(cluster.get(runner.kind, runner.name), "metadata", "uid")
-    for pod in cluster.list("Pod", runner.selector):
-        if any(owner.get("uid") == uid for owner in parts(pod, "metadata", "ownerReferences")):
-            yield pod
