@@ -29,7 +29,9 @@ def replace_stuck(cluster: Cluster, runners: Iterable[Runner]) -> list[str]:
     gone: list[str] = []
     for runner in (runner for runner in runners if runner.kind == "StatefulSet"):
         wait(
-            lambda runner=runner: None if rollout.observe(cluster, runner).current else "it has the newer template",
+            lambda runner=runner: (
+                None if rollout.observe(cluster, runner).current else "it still has the newer template"
+            ),
             what=f"the controller's look at {runner.deployment}",
             timeout=HEARD,
             next_step=command("kubectl", "-n", cluster.namespace, "describe", "statefulset", runner.name),

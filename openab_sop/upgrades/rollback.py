@@ -76,14 +76,14 @@ class Rollback:
         return "the release is as it was; mend what the first failed step names, then run the upgrade again"
 
     def require_rights(self) -> str:
-        """Ask for the rights that Helm takes to go back, before any agent is stopped; the plan has, if we upgraded.
+        """Check the rights that Helm needs to roll back, before any agent is stopped; the plan did so for an upgrade.
 
         Raises:
             Forbidden: the caller lacks some.
             ClusterError: the API did not answer.
         """
         if self._way.require().when("rolled back") or not self._way.by_hand:
-            return "asked for before the first change"
+            return "checked before the first change"
         helm, release = self._m.helm, self._m.release()
         now = Manifest.parse(helm.record(release.name, release.revision).manifest)
         lacking = permissions.missing(helm.cluster, now.by_key, self._m.blueprint().manifest.by_key, one_way=True)
@@ -91,10 +91,10 @@ class Rollback:
         with self._way.unless_refused():
             if told:
                 raise Forbidden(
-                    f"the way back takes what this caller may not: {'; '.join(told)}",
-                    "ask for these rights, or choose another context with --context=NAME; nothing was stopped",
+                    f"the rollback needs rights that this caller does not have: {'; '.join(told)}",
+                    "ask for these rights, or choose another context with --context=NAME; no agent was stopped",
                 )
-        return "this caller may do what Helm does on the way back"
+        return "this caller has the rights that the rollback needs"
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
@@ -261,7 +261,7 @@ class Rollback:
             raise
         except SopError as error:  # the agents' data come first
             return f"WARNING: {error}"
-        told = f"\n  deleted, since the StatefulSet waited for what never runs: {', '.join(gone)}" if gone else ""
+        told = f"\n  deleted, because a StatefulSet waited for them to become Ready: {', '.join(gone)}" if gone else ""
         verdict = judge(self._m, release, companions).verdict
         return (str(verdict) if verdict.passed else f"WARNING: {verdict}") + told
 

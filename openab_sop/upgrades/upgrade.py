@@ -146,7 +146,7 @@ class Upgrade:
         m.notes["without the baseline"] = (
             f"WARNING: {why}: files are not compared, and nothing leads back ({m.policy.reason})"
         )
-        return Verdict(f"backup {m.course.backup}, which is gone, as was accepted: {m.policy.reason}")
+        return Verdict(f"absence of backup {m.course.backup}, accepted ({m.policy.reason})")
 
     def dry_run(self) -> Verdict:
         """Have Helm render each version and the API judge each object of it; nothing is changed (SOP 3.1)."""

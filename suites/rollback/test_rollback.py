@@ -44,7 +44,7 @@ def test_way_back_is_chosen(way_back: WayBack, audit: Audit, evidence: Evidence)
 
 @remedy
 def test_target_revision_is_known(way_back: WayBack, rollback: Rollback, evidence: Evidence) -> None:
-    """4.2 The revision is the last that was deployed before, nobody else has changed it since, and Helm may go back."""
+    """4.2 The revision is the last that was deployed before; nobody else has changed it since; Helm may roll back."""
     evidence("revision", way_back.target())
     evidence("rights", rollback.require_rights())
 
