@@ -13,7 +13,7 @@ from openab_sop.objects import Object
 from openab_sop.releases.manifest import Manifest, is_kept, runs_in_upgrade
 from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
-from openab_sop.upstream.charts import SISTERS
+from openab_sop.upstream.charts import CONTAINERS, SISTERS
 from openab_sop.verdict import Finding
 
 Key = tuple[str, str]
@@ -208,7 +208,8 @@ def _agents(manifest: Manifest) -> dict[str, Workload]:
 
 
 def _companions(manifest: Manifest) -> dict[str, Workload]:
-    return {w.name: w for w in manifest.workloads if not w.is_agent}
+    """Return what runs no OpenAB: an agent that is no Deployment any more has vanished, and is no companion."""
+    return {w.name: w for w in manifest.workloads if w.container.get("name") not in CONTAINERS}
 
 
 def _paired(olds: Mapping[str, Workload], news: Mapping[str, Workload]) -> tuple[Change, ...]:
