@@ -613,7 +613,7 @@ def _way_around(said: str, access: KubeConfig) -> str:
     if " cannot " in said and "resource" in said:
         return "ask for this right, or choose another context with --context=NAME"
     if "quota" in said:
-        describe = command("kubectl", "--context", access.context, "describe", "quota")
+        describe = command("kubectl", "--context", access.context, "-n", access.namespace, "describe", "quota")
         return f"make room in the quota, or raise it: {describe}"
     return "the cluster's admission refuses it, whoever asks: change what it names, or the rule"
 
