@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -155,6 +156,10 @@ class Helm:
     post_renderer: str = field(default="", kw_only=True)
     _told: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str], init=False, compare=False)
     """By uid and version of a record: the values that helm has written of it."""
+    _renderings: dict[tuple[str, ...], str] = field(
+        default_factory=dict[tuple[str, ...], str], init=False, compare=False
+    )
+    """By arguments, digest of the chart and values: what helm has rendered without the cluster."""
 
     def releases(self) -> list[Listed]:
         """Return every release of the namespace, whatever its status (SOP 1.1)."""
@@ -231,13 +236,19 @@ class Helm:
     def template(self, release: str, chart: Path, values: str, *, anew: bool = False) -> str:
         """Return the objects that a chart would render for a release, as ``manifest`` does (SOP 1.7).
 
+        The same chart is rendered with the same values once.
+
         Args:
+            chart: the packaged chart.
             values: the user-supplied values as YAML; they pass by standard input, since they hold secrets.
             anew: whether it is an installation, which brings the chart's own definitions (CRDs) too.
         """
         how = "--include-crds" if anew else "--is-upgrade"
-        given = ("template", how, "--values=-", *self._through, "--", names.release(release), str(chart))
-        return self._run(*given, stdin=values.encode(), repeatable=True)
+        given = ("template", how, "--values=-", *self._through, "--", names.release(release))
+        key = (*given, sha256(chart.read_bytes()).hexdigest(), values)
+        if key not in self._renderings:
+            self._renderings[key] = self._run(*given, str(chart), stdin=values.encode(), repeatable=True)
+        return self._renderings[key]
 
     def install(self, release: str, chart: Path, values: Path, label: tuple[str, str], *, dry_run: bool = False) -> str:
         """Install a release from a chart's archive (SOP 5.1); what is there and its own, it adopts.

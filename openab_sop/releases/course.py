@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -346,6 +346,30 @@ def _contradictions(ours: Course, theirs: Course) -> list[str]:
     """Return where two records of one upgrade differ that no run ever changes: one of them nobody of us has written."""
     fixed = ("begun", "revision", "version", "target", "digest", "prerelease") if ours.id == theirs.id else ()
     return [name for name in fixed if getattr(ours, name) != getattr(theirs, name)]
+
+
+def directory_of(session: Path, uids: Callable[[], Collection[str]]) -> Path:
+    """Return where a release's upgrade is kept: with its session, or where another caller has kept a later one.
+
+    Callers with other rights know a cluster by other names, and keep their sessions apart (issue 13). An upgrade that
+    began with a claim of this release is this release's, whatever its cluster is called there.
+
+    Args:
+        session: directory of this caller's session.
+        uids: returns the UIDs of the claims that the release's agents mount; called if there is another session.
+    """
+    others = set(session.parents[2].glob(f"*/{session.parent.name}/{session.name}/{FILE}")) - {session / FILE}
+    if not others:
+        return session
+    live, found = set(uids()), dict[str, Path]()
+    for path in sorted(others):
+        with suppress(SettingsError):  # it is named where it is this caller's own
+            there = CourseFile(path.parent).course
+            if live & set(there.claims.values()):
+                found[there.begun] = path.parent
+    own = CourseFile(session).read()
+    newest = max(found, default="")
+    return found[newest] if newest > (own.begun if own else "") else session
 
 
 def under_way_on(cluster: Cluster) -> Iterator[Course]:

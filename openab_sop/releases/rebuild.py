@@ -6,6 +6,7 @@ is there without any registry.
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 from base64 import b64decode
@@ -134,9 +135,9 @@ def storage_class(wanted: str | None, classes: Sequence[Object]) -> str | None:
 
 def _packed(name: str, files: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path, content in files.items():
             info = tarfile.TarInfo(f"{name}/{path}")
             info.size, info.mode = len(content), 0o644
             tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), mtime=0)  # the same chart is the same bytes, whenever it is packed

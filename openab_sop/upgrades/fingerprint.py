@@ -101,6 +101,11 @@ def claim(cluster: Cluster, agent: Agent) -> str:
         return ""
 
 
+def uids(release: Release) -> set[str]:
+    """Return the UIDs of the claims that the release's agents mount, of those that are there."""
+    return {uid for volume in release.mounted if (uid := claim(release.cluster, volume))}
+
+
 def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> list[str]:
     """Return the volumes of agents whose claim is another than before: it was replaced, is gone, or is not mounted.
 

@@ -9,7 +9,7 @@ import pytest
 
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import Forbidden, SettingsError
-from openab_sop.releases.course import Before, Course, CourseFile, End, Given
+from openab_sop.releases.course import Before, Course, CourseFile, End, Given, directory_of
 
 COURSE = Course(
     id="abcd1234",
@@ -115,3 +115,34 @@ def test_one_that_was_recorded_once_and_is_not_any_more_has_ended_elsewhere(tmp_
 def test_what_leads_on_is_not_begun_without_a_record(tmp_path: Path) -> None:
     with pytest.raises(Forbidden):
         CourseFile(tmp_path, Refusing()).write(replace(COURSE, acting="stable", acting_from=3))
+
+
+def kept(root: Path, cluster: str, begun: str, uid: str) -> Path:
+    """A session's directory with an upgrade of that time, which began with that claim."""
+    directory = root / "sessions" / cluster / "chat" / "openab"
+    CourseFile(directory).write(replace(COURSE, begun=begun, claims={"openab-kiro": uid}))
+    return directory
+
+
+def test_an_upgrade_that_another_caller_has_kept_apart_is_found_by_its_claims(tmp_path: Path) -> None:
+    """Who may not look at kube-system knows the cluster by another name; one of the same name is another cluster."""
+    own = tmp_path / "sessions" / "by-uid" / "chat" / "openab"
+    assert directory_of(own, lambda: pytest.fail("nobody is asked where there is no other")) == own
+    kept(tmp_path, "elsewhere", "2026-01-09", "another")
+    assert directory_of(own, lambda: {"uid"}) == own
+    theirs = kept(tmp_path, "ca-1", "2026-01-02", "uid")
+    assert directory_of(own, lambda: {"uid", "second"}) == theirs
+    kept(tmp_path, "by-uid", "2026-01-03", "uid")
+    assert directory_of(own, lambda: {"uid"}) == own
+    (theirs / "upgrade.json").write_text("{")
+    assert directory_of(own, lambda: {"uid"}) == own
+
+
+def test_a_later_one_of_another_caller_counts(tmp_path: Path) -> None:
+    own = kept(tmp_path, "by-uid", "2026-01-03", "uid")
+    theirs = kept(tmp_path, "ca-1", "2026-01-04", "uid")
+    assert directory_of(own, lambda: {"uid"}) == theirs
+    (theirs / "upgrade.json").write_text("{")
+    assert directory_of(own, lambda: {"uid"}) == own
+    kept(tmp_path, "ca-1", "2026-01-04", "")
+    assert directory_of(own, set) == own
