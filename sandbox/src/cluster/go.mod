@@ -1,4 +1,4 @@
-module openab-sop/sandbox/cluster
+module cluster
 
 go 1.26.0
 

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 
+	_ "cluster/english"
+
 	helm "helm.sh/helm/v4/pkg/cmd"
 	"helm.sh/helm/v4/pkg/kube"
 )

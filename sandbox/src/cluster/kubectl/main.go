@@ -3,6 +3,8 @@
 package main
 
 import (
+	_ "cluster/english"
+
 	"k8s.io/component-base/cli"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 	"k8s.io/kubectl/pkg/cmd/util"
