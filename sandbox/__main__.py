@@ -1,4 +1,4 @@
-"""The command line: `python -m sandbox up | down | reset | status | kubeconfig | load | push | pin`."""
+"""The command line: `python -m sandbox build | up | down | reset | status | kubeconfig | load | push | pin`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sandbox import parts, pins
+from sandbox import parts, pins, toolchain
+from sandbox.boot import Boot
 from sandbox.box import Sandbox
 from sandbox.errors import SandboxError
 from sandbox.parts import OPTIONAL
@@ -33,6 +34,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sandbox", description="A real one-node Kubernetes of this checkout."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="build what is missing, and start nothing")
+    build.add_argument("--with", dest="optional", type=_names, default=(), help=f"optional parts: {','.join(OPTIONAL)}")
+    build.set_defaults(command=_build)
 
     up = commands.add_parser("up", help="build what is missing and start the node; safe to repeat")
     up.add_argument("--audit", action="store_true", help="switch the apiserver's audit log on")
@@ -73,6 +78,12 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    wanted = Boot().extended(arguments.optional, audit=False).optional
+    toolchain.prepare_host(_say)
+    print(parts.prepare(wanted, _say).cluster.parent)
 
 
 def _up(arguments: argparse.Namespace) -> None:

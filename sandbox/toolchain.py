@@ -114,6 +114,8 @@ def go(wanted: str, progress: Progress) -> Path:
 
 def _install_go(home: Path, wanted: str) -> None:
     with site.locked(home.with_suffix(".lock")):
+        if home.exists():  # another checkout has installed it meanwhile, and compiles with it
+            return
         aside = home.with_suffix(".part")
         shutil.rmtree(aside, ignore_errors=True)
         run(
@@ -131,7 +133,6 @@ def _install_go(home: Path, wanted: str) -> None:
             timeout=600,
             next_step=f"install Go {wanted} or newer; {WITHOUT_SANDBOX}",
         )
-        shutil.rmtree(home, ignore_errors=True)
         aside.rename(home)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sandbox import SandboxError, toolchain
+from sandbox.box import silent
 
 
 @pytest.fixture
@@ -46,3 +48,21 @@ def test_another_system_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_hosts_go_is_used_if_it_is_new_enough() -> None:
     assert toolchain.go("1.0", lambda _: None).name == "go"
+
+
+def test_go_is_installed_once_however_many_wait_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has waited for the lock must not take away what another compiles with by now."""
+    calls: list[list[object]] = []
+
+    def pip(argv: list[object], **_: object) -> str:
+        calls.append(argv)
+        (Path(str(argv[argv.index("--target") + 1])) / "go" / "bin").mkdir(parents=True)
+        return ""
+
+    monkeypatch.setenv("OPENAB_SANDBOX_CACHE", str(tmp_path))
+    monkeypatch.setattr(toolchain, "run", pip)
+    monkeypatch.setattr(toolchain.shutil, "which", silent)
+    with ThreadPoolExecutor(4) as several:
+        found = {had.result() for had in [several.submit(toolchain.go, "9.9.9", silent) for _ in range(4)]}
+    assert found == {tmp_path / "go-9.9.9" / "go" / "bin" / "go"}
+    assert len(calls) == 1
