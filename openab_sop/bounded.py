@@ -60,7 +60,8 @@ def load_json(text: str | bytes, what: str, *, any_number: bool = False) -> Any:
         raise _refused(what, f"more than {DEEPEST} levels") from error
     except ValueError as error:
         raise _refused(what, f"no valid JSON: {error}") from error
-    return _shallow(found, what)
+    opened = text.count("{") + text.count("[") if isinstance(text, str) else text.count(b"{") + text.count(b"[")
+    return found if opened <= DEEPEST else _shallow(found, what)
 
 
 def load_as(kind: type[T], text: str | bytes, what: str) -> T:
@@ -230,12 +231,11 @@ class _Count:
 
 
 def _shallow(value: Any, what: str) -> Any:
-    level: list[Any] = [value]
+    level: list[Any] = [found for found in [value] if isinstance(found, (dict, list))]
     for _ in range(DEEPEST + 1):
         level = [
             inner
             for outer in level
-            if isinstance(outer, (dict, list))
             for inner in (cast(dict[Any, Any], outer).values() if isinstance(outer, dict) else cast(list[Any], outer))
             if isinstance(inner, (dict, list))
         ]
