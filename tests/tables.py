@@ -1,12 +1,14 @@
-"""The tables of the docs that stand in the code: options, rules. ``python -m tests.tables`` writes them."""
+"""The tables of the docs that stand in the code: steps, options, rules. ``python -m tests.tables`` writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ast
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from fixtures.options import FLAGS, OPTIONS, Option
+from fixtures.steps import STAGES, SUITES, numbered
 from openab_sop.plans import rules as plan_rules
 from openab_sop.rehearsals import rules as rehearsal_rules
 from openab_sop.rule import Rule
@@ -57,6 +59,39 @@ def rules() -> str:
     return "\n".join(lines)
 
 
+def procedure() -> str:
+    """Return every step of every stage, in the order that they run in, as Markdown."""
+    lines = [
+        "# The procedure",
+        "",
+        "Generated from `suites/` by `python -m tests.tables`. The number is that of the SOP; a letter follows if one",
+        "number takes several steps of a stage. Report, journal, junit file and messages name a step by stage and",
+        'number, such as "plan 3.1c".',
+    ]
+    for stage in STAGES:
+        lines += ["", f"## {stage.name}"]
+        for path in sorted((SUITES / stage.name).glob("test_*.py")):
+            about, steps = _steps(path)
+            rows = (f"| {number} | {_cell(what)} |" for number, what in steps)
+            lines += ["", about, "", "| | step |", "|---|---|", *rows]
+    return "\n".join((*lines, ""))
+
+
+def steps() -> Iterator[tuple[str, str, str]]:
+    """Yield stage, number and text of every step, in the order that they run in."""
+    for stage in STAGES:
+        for path in sorted((SUITES / stage.name).glob("test_*.py")):
+            yield from ((stage.name, *step) for step in _steps(path)[1])
+
+
+def _steps(path: Path) -> tuple[str, list[tuple[str, str]]]:
+    """Return what a module of a suite says of itself, and its steps: number and text."""
+    module = ast.parse(path.read_text())
+    tests = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    found = [step for test in tests if (step := numbered(ast.get_docstring(test) or ""))]
+    return " ".join((ast.get_docstring(module) or "").split()), found
+
+
 def _rules(found: Iterable[Rule[Any]]) -> list[str]:
     rows = (f"| `{rule.name}` | {rule.severity} | {_cell(_seen(rule))} | {_cell(rule.why)} |" for rule in found)
     return ["| rule | | what is seen | why it matters |", "|---|---|---|---|", *rows]
@@ -78,7 +113,7 @@ def _cell(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-TABLES = {DOCS / "options.md": options, DOCS / "rules.md": rules}
+TABLES = {DOCS / "options.md": options, DOCS / "rules.md": rules, DOCS / "sop.md": procedure}
 
 
 if __name__ == "__main__":

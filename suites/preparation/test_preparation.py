@@ -12,28 +12,28 @@ from openab_sop.settings import Settings
 
 
 def test_no_helm_is_at_work(cluster: Cluster, evidence: Evidence) -> None:
-    """1.1 No helm that a killed run has left is at work: what it does is waited for."""
+    """1.1a Wait for a helm that a killed run left behind."""
     evidence("ended meanwhile", ", ".join(map(str, wait_for_orphans(cluster))) or "none")
 
 
 def test_release_is_resolved(listed: Listed, evidence: Evidence) -> None:
-    """1.1 The release is the one named, or the only one of the chart in the namespace."""
+    """1.1b Find the release: the one named, or the only one of the chart in the namespace."""
     evidence("release", listed)
 
 
 def test_agents_are_resolved(release: Release, evidence: Evidence) -> None:
-    """1.2 Its agents are the Deployments of its manifest with a container openab; others are companions."""
+    """1.2 Find its agents: the Deployments of its manifest with a container openab; other workloads are companions."""
     evidence("agents", "\n  ".join(map(str, release.agents)))
     evidence("companions", ", ".join(map(str, release.companions)) or "none")
 
 
 def test_current_version_is_known(release: Release, evidence: Evidence) -> None:
-    """1.3 The current chart version and revision are known."""
+    """1.3 Read the current chart version and revision."""
     evidence("current", release)
 
 
 def test_session_is_stored(release: Release, settings: Settings, audit: Audit, evidence: Evidence) -> None:
-    """1.9 What was resolved is stored in the session file, for later stages, later runs and other shells."""
+    """1.9 Store what was found in the session file, for later stages, later runs and other shells."""
     session = Session.of(release, release.cluster.identity(), settings.kept_in)
     audit.facts["session"] = str(session.store(settings.backup_root))
     evidence("session", audit.facts["session"])

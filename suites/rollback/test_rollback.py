@@ -26,7 +26,7 @@ def test_upgrade_is_taken_up(
     settings: Settings,
     evidence: Evidence,
 ) -> None:
-    """4.1 No other run maintains this release, and what is to be rolled back is known, and wanted if by hand."""
+    """4.1a Take the release's lock, and find what to roll back; by hand, check that it is wanted."""
     if settings.abandon:
         evidence("wanted", consent("close what is under way as it is; nothing leads on or back from it then"))
         raise NothingToDo(way_back.abandon(settings.reason))
@@ -36,7 +36,7 @@ def test_upgrade_is_taken_up(
 
 @remedy
 def test_way_back_is_chosen(way_back: WayBack, audit: Audit, evidence: Evidence) -> None:
-    """4.1 The decision table: the first rule that matches is taken."""
+    """4.1b Choose by the decision table: the first rule that matches is taken."""
     decision = way_back.decide()
     audit.facts["decision"] = str(decision)
     evidence("rules", "\n  ".join(map(str, decision.rows)))
@@ -44,64 +44,64 @@ def test_way_back_is_chosen(way_back: WayBack, audit: Audit, evidence: Evidence)
 
 @remedy
 def test_target_revision_is_known(way_back: WayBack, rollback: Rollback, evidence: Evidence) -> None:
-    """4.2 The revision is the last that was deployed before; nobody else has changed it since; Helm may roll back."""
+    """4.2a Find the revision deployed before; check that nobody has changed it since, and that Helm may roll back."""
     evidence("revision", way_back.target())
     evidence("rights", rollback.require_rights())
 
 
 @remedy
 def test_helpers_start(rollback: Rollback, evidence: Evidence) -> None:
-    """4.3 A helper starts beside each agent before any is stopped."""
+    """4.3a Start a helper pod beside each agent before any agent is stopped."""
     evidence("helpers", rollback.try_helpers())
 
 
 @remedy
 def test_agents_are_stopped(rollback: Rollback, evidence: Evidence) -> None:
-    """4.3 The agents stand still: nothing writes to the volumes any more."""
+    """4.3b Stop the agents: nothing writes to the volumes."""
     evidence("stopped", ", ".join(rollback.stop()))
 
 
 @remedy
 def test_volumes_are_compared(rollback: Rollback, evidence: Evidence) -> None:
-    """4.3 What changed on the volumes since the backup is known, and whether the old version can read it."""
+    """4.3c Compare the volumes with the backup, and find what the old version cannot read."""
     evidence("volumes", "\n  ".join(f"{name}: {told}" for name, told in rollback.compare().items()))
 
 
 @remedy
 def test_data_are_restored(rollback: Rollback, progress: Progress, evidence: Evidence) -> None:
-    """4.3 What the old version could not read is restored before it starts, proved by digests."""
+    """4.3d Restore what the old version cannot read before it starts, proved by digests."""
     evidence("restored", rollback.restore(progress))
 
 
 @remedy
 def test_release_is_rolled_back(rollback: Rollback, evidence: Evidence) -> None:
-    """4.2 Helm rolls the release back; the old version starts."""
+    """4.2b Roll the release back with Helm; the old version starts."""
     evidence("runs", rollback.roll_back())
 
 
 @remedy
 def test_new_claims_are_filled(rollback: Rollback, progress: Progress, evidence: Evidence) -> None:
-    """4.3 A claim that was replaced gets the whole home of the backup."""
+    """4.3e Fill each claim that was replaced with the whole home of the backup."""
     evidence("restored", rollback.refill(progress))
 
 
 @remedy
 def test_old_version_is_judged(rollback: Rollback, evidence: Evidence) -> None:
-    """4.4 Rollout, Ready, connected, no panic in the log; where that fails, the data are restored next."""
+    """4.4a Judge the old version: rollout, Ready, connected, no panic; if it fails, the data are restored next."""
     evidence("verdict", rollback.judge())
     evidence("companions", rollback.companions())
 
 
 @remedy
 def test_data_are_restored_after_all(rollback: Rollback, progress: Progress, evidence: Evidence) -> None:
-    """4.3 The data are restored after all if the old version does not run on what the new one has left."""
+    """4.3f Restore the data after all, if the old version does not run on what the new one left."""
     evidence("restored", rollback.restore_after_all(progress))
 
 
 @remedy
 @pytest.mark.gate
 def test_old_version_is_verified(rollback: Rollback, host_of: HostOf, audit: Audit, evidence: Evidence) -> None:
-    """4.4 Health, version, image, process, claim and files are as before the upgrade."""
+    """4.4b Verify that health, version, image, process, claim and files are as before the upgrade."""
     seen = rollback.verify(host_of)
     audit.facts["result"] = seen.told()
     evidence("volumes", seen.changes)
@@ -114,12 +114,12 @@ def test_old_version_is_verified(rollback: Rollback, host_of: HostOf, audit: Aud
 
 @pytest.mark.remedy(always=True)
 def test_agents_run_again(rollback: Rollback, evidence: Evidence) -> None:
-    """4.3 If the rollback stops early, agents whose volumes are unchanged or proved are started again."""
+    """4.3g Start agents whose volumes are unchanged or proved, if the rollback stops early."""
     evidence("started", ", ".join(rollback.start_again()))
 
 
 @pytest.mark.remedy(always=True)
 def test_end_is_announced(rollback: Rollback, audit: Audit, evidence: Evidence) -> None:
-    """1.8 How it ended is announced, whatever it was."""
+    """1.8 Announce how it ended."""
     evidence("announced", rollback.announce())
     audit.next_step = rollback.next_step

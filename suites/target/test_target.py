@@ -22,7 +22,7 @@ from openab_sop.upgrades.answers import Reply
 
 
 def test_answer_is_awaited(reply: Reply | None, under_way: Course | None, evidence: Evidence) -> None:
-    """3.3 An answer that was given is the one that the upgrade under way awaits."""
+    """3.3 Check that a given answer is the one that the upgrade in progress waits for."""
     if reply is None:
         raise NotNeeded("no answer was given")
     reply.require_awaited(under_way)
@@ -30,7 +30,7 @@ def test_answer_is_awaited(reply: Reply | None, under_way: Course | None, eviden
 
 
 def test_target_version_is_known(source: ChartSource, target_version: Version, evidence: Evidence) -> None:
-    """1.3 The target is the version that was named, or the newest stable one of the chart source."""
+    """1.3a Choose the target: the version named, or the newest stable one of the chart source."""
     evidence("source", source)
     evidence("target", target_version)
 
@@ -45,7 +45,7 @@ def test_target_is_not_what_runs(
     audit: Audit,
     evidence: Evidence,
 ) -> None:
-    """1.4 There is something to do: the target is not what runs already, or its upgrade is not finished yet."""
+    """1.4 Check that the target is not what runs already, or that its upgrade is not finished."""
     if under_way is None:
         Lease(release.cluster, release.name).require_free()
         unfinished.require_running(release, board, course_file.read())
@@ -58,26 +58,26 @@ def test_target_is_not_what_runs(
 
 
 def test_prerelease_is_chosen(choice: Choice, audit: Audit, evidence: Evidence) -> None:
-    """1.5 A pre-release is validated first, or a record says why none has to be; the plan blocks if nothing does."""
+    """1.5 Choose the pre-release to validate first, or record why none is; the plan blocks without either."""
     evidence("pre-release", choice)
     if choice.unvalidated:
         audit.facts["pre-release"] = f"WARNING: {choice.why}"
 
 
 def test_charts_are_pulled(target: Target, evidence: Evidence) -> None:
-    """1.3 The charts are pulled once: every later step uses these bytes."""
+    """1.3b Pull the charts once: every later step uses these bytes."""
     evidence("charts", "\n  ".join(f"{path}, SHA-256 {digest}" for path, digest in target.archives.items()))
 
 
 def test_values_are_known(target_values: TargetValues, audit: Audit, evidence: Evidence) -> None:
-    """3.2 The values that the target is rendered with: the release's own, or those that were named."""
+    """3.2 Choose the values that the target is rendered with: the release's own, or those named."""
     evidence("values", target_values.origin)
     if target_values.given:
         audit.facts["values"] = f"{target_values.origin} (SHA-256 {target_values.digest[:16]})"
 
 
 def test_release_notes_are_shown(notes: Notes, audit: Audit, evidence: Evidence) -> None:
-    """1.6 The release notes are shown; breaking changes, changed values and migrations stand out."""
+    """1.6 Show the release notes: breaking changes, changed values and migrations first."""
     audit.facts |= notes.highlights()
     evidence("release notes", notes)
 
@@ -91,7 +91,7 @@ def test_nodes_have_room(
     audit: Audit,
     evidence: Evidence,
 ) -> None:
-    """1.7 The pods of the target fit a node that their volumes allow."""
+    """1.7 Check that the pods of the target fit a node that their volumes allow."""
     room = capacity.check(release, target.chart, target_values, under_way)
     audit.facts |= room.highlights()
     room.require()

@@ -12,26 +12,26 @@ from openab_sop.upgrades.phase import Phase
 
 
 def test_stable_is_applied(stable: Phase, evidence: Evidence) -> None:
-    """3.4 Promote to the target with the backup's values; a short outage is expected."""
+    """3.4a Upgrade to the target with the backup's values; a short outage is expected."""
     evidence("runs", stable.apply())
 
 
 @pytest.mark.gate
 def test_stable_runs_well(stable: Phase, evidence: Evidence) -> None:
-    """3.4 Rollout, Ready, connected, no panic in the log, and so for a while."""
+    """3.4b Judge the target for a while: rollout, Ready, connected, no panic in the log."""
     verdict = stable.judge()
     verdict.require()
     evidence("verdict", verdict)
 
 
 def test_stable_has_its_configuration(stable: Phase, progress: Progress, evidence: Evidence) -> None:
-    """4.1 Configuration files that are missing are restored from the backup, and the agents restarted."""
+    """4.1c Restore configuration files that are missing from the backup, and restart the agents."""
     evidence("restored", stable.mend_config(progress))
 
 
 @pytest.mark.gate
 def test_stable_is_verified(stable: Phase, host_of: HostOf, audit: Audit, evidence: Evidence) -> None:
-    """3.5 Version, image, process and claim are right, and every file that was there before still is."""
+    """3.5b Verify version, image, process and claim, and that every file from before is still there."""
     seen = stable.verify(host_of)
     evidence("images", seen.images)
     evidence("jobs", seen.jobs or "none of the home's own")
@@ -43,11 +43,11 @@ def test_stable_is_verified(stable: Phase, host_of: HostOf, audit: Audit, eviden
 
 @pytest.mark.gate
 def test_stable_is_confirmed(stable: Phase, human: Human, evidence: Evidence) -> None:
-    """3.3 A human tries the bot in the chat and confirms, or not."""
+    """3.3b Ask for confirmation: somebody tries the bot in the chat."""
     evidence("answer", stable.ask(human))
 
 
 @pytest.mark.gate
 def test_stable_is_confirmed_after_a_restart(stable: Phase, human: Human, evidence: Evidence) -> None:
-    """4.1 Agents that gave no answer are restarted, and the human is asked again."""
+    """4.1d Restart agents that gave no answer, and ask again."""
     evidence("answer", stable.restart_and_ask(human))

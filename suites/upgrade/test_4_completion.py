@@ -7,7 +7,7 @@ from openab_sop.upgrades.upgrade import Upgrade, outages
 
 
 def test_completion_is_announced(upgrade: Upgrade, audit: Audit, evidence: Evidence) -> None:
-    """3.6 The upgrade is done, and announced with the outage that was measured."""
+    """3.6 Announce the completion, with the measured outage."""
     evidence("announced", upgrade.complete())
     audit.facts["version now"] = str(upgrade.maintenance.release())
     audit.facts["outage"] = outages(upgrade.maintenance.course)

@@ -12,13 +12,13 @@ from openab_sop.targets.version import Version
 
 
 def test_target_is_known(target_version: Version, target_chart: Path, audit: Audit, evidence: Evidence) -> None:
-    """1.3 The target is the version that was named, or the newest stable one; its chart is pulled."""
+    """1.3 Choose the target: the version named, or the newest stable one; pull its chart."""
     audit.facts["target"] = f"chart {target_version}"
     evidence("chart", target_chart)
 
 
 def test_values_are_proposed(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
-    """3.2 Each change of the values' shape is applied, from what really runs; what has no effect then is removed."""
+    """3.2a Apply each change of the values' shape, from the configuration that runs; remove values without effect."""
     for move in proposal.propose():
         evidence(move.key, f"{move.to}: {move.why}")
         if move.decide:
@@ -27,21 +27,21 @@ def test_values_are_proposed(proposal: Proposal, audit: Audit, evidence: Evidenc
 
 
 def test_values_are_compared(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
-    """3.2 What runs and the target are compared by meaning: configuration, variables, images, claims, placement."""
+    """3.2b Compare what runs with the target by meaning: configuration, variables, images, claims, placement."""
     evidence("findings", proposal.prove())
     evidence("changed by the version itself", list(proposal.compared.own))
     audit.facts["page"] = str(audit.directory / PAGE)
 
 
 def test_values_are_written(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
-    """3.2 The proposal is written for its owner alone; comments and order stay."""
+    """3.2c Write the proposal, readable by its owner alone; comments and order stay."""
     evidence("values", proposal.write())
     audit.facts["values"] = str(proposal.out)
 
 
 @pytest.mark.gate
 def test_values_are_ready(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
-    """3.2 Gate: the target is proved to mean what runs now, or what differs was accepted with a reason."""
+    """3.2d Gate: the target is proved to mean what runs now, or each difference was accepted with a reason."""
     proposal.harms.require()
     audit.facts |= proposal.harms.accepted
     evidence("verdict", proposal.harms.summary)

@@ -11,7 +11,7 @@ from fixtures.options import FLAGS, OPTIONS
 from openab_sop.plans.rules import SUBJECTS
 from openab_sop.rehearsals import rules as rehearsal_rules
 from openab_sop.status import Status
-from tests.tables import TABLES
+from tests.tables import TABLES, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -46,6 +46,13 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
 def test_a_table_is_that_of_the_code(path: Path) -> None:
     assert path.read_text() == TABLES[path](), "write it anew: python -m tests.tables"
+
+
+def test_a_step_is_named_by_stage_and_number_alone() -> None:
+    """ "plan 3.1 did not pass" must not point at eleven."""
+    titles = [f"{stage} {number}" for stage, number, _ in steps()]
+    assert len(titles) > 100
+    assert {title for title in titles if titles.count(title) > 1} == set()
 
 
 @pytest.mark.parametrize("path", DOCS, ids=named)
