@@ -20,16 +20,18 @@ _RUNS = "what the old version does on the same data"
 _LOOK = "do not upgrade to it; report it to who publishes it"
 
 
-@blocks("does-not-run", "On this very data the new version ends or never starts: the upgrade would be an outage.")
+@blocks("does-not-run", "On this data the new version ends or never starts: the upgrade would be an outage.")
 def does_not_run(seen: Contrast) -> Iterator[Finding]:
-    """It fails where the old one runs, or in another way."""
+    """The new version fails where the old one runs, or in another way."""
     if seen.new.symptom and seen.new.end != seen.old.end:
         yield Finding(seen.agent, seen.new.said, f"{_RUNS}: {seen.old.said or 'it runs'}", _LOOK)
 
 
-@blocks("fails-otherwise", "The old version fails for being cut off; the new one may fail earlier, and of itself.")
+@blocks(
+    "fails-otherwise", "The old version fails because it is isolated; the new one may fail earlier, for another reason."
+)
 def fails_otherwise(seen: Contrast) -> Iterator[Finding]:
-    """Both end in the same way, and do not say the same of it."""
+    """Both versions end in the same way, with different messages."""
     before, after = seen.old.complaints, seen.new.complaints
     differs = after.keys() - before or (before and not after.keys() & before)
     if seen.new.symptom and seen.new.end == seen.old.end and differs:
@@ -37,31 +39,31 @@ def fails_otherwise(seen: Contrast) -> Iterator[Finding]:
         yield Finding(seen.agent, f"it says {told}", f"what the old version says: {_quoted([*before.values()])}", _LOOK)
 
 
-@blocks("process-missing", "The pod is there and the agent is not: every message goes unanswered.")
+@blocks("process-missing", "The pod runs and the agent does not: every message stays unanswered.")
 def process_missing(seen: Contrast) -> Iterator[Finding]:
     """No process has the agent's name."""
     if seen.new.process is False and seen.old.process:
         yield Finding(seen.agent, "no process is called openab", "one that lives, as of the old version", _LOOK)
 
 
-@blocks("connection-lost", "The process lives and is deaf: nothing restarts it, and nobody is answered.")
+@blocks("connection-lost", "The process runs but receives nothing: nobody restarts it, and nobody is answered.")
 def connection_lost(seen: Contrast) -> Iterator[Finding]:
-    """It says that it has lost its connection, and not that it is back."""
+    """The log says that the connection is lost, and not that it is back."""
     if seen.new.lost and not seen.old.lost and not seen.new.symptom:
         yield Finding(seen.agent, "it lost its connection and did not get it back", _RUNS, _LOOK)
 
 
-@blocks("errors-logged", "The new version complains of something on this very data that the old one does not.")
+@blocks("errors-logged", "It has a problem with this data that the old version does not have.")
 def errors_logged(seen: Contrast) -> Iterator[Finding]:
-    """Lines of errors or panics that the old version does not log; a failure's own are told with it."""
+    """The new version logs errors or panics that the old one does not."""
     new = [line for mark, line in seen.new.complaints.items() if mark not in seen.old.complaints]
     if new and not seen.new.symptom:
         yield Finding(seen.agent, _quoted(new), "no error that the old version does not log", _LOOK)
 
 
-@blocks("files-gone", "What the agent knows is deleted: a backup has it, and the agent runs on without.")
+@blocks("files-gone", "The new version deletes what the agent knows.")
 def files_gone(seen: Contrast) -> Iterator[Finding]:
-    """Files of the home that are not there any more after the new version ran."""
+    """Files of the home are missing after the new version ran."""
     if seen.old_traces and seen.new_traces:
         before = set(seen.old_traces.gone)
         if gone := [path for path in seen.new_traces.gone if path not in before]:
@@ -69,33 +71,33 @@ def files_gone(seen: Contrast) -> Iterator[Finding]:
             yield Finding(seen.agent, f"it deletes {names}", "every file of the backup", f"{_LOOK}; see --may-vanish")
 
 
-@blocks("home-elsewhere", "The agent starts as if it were new: all that it knows stays behind on the old claim.")
+@blocks("home-elsewhere", "The agent starts as if it were new: everything that it knows stays on the old claim.")
 def home_elsewhere(seen: Contrast) -> Iterator[Finding]:
-    """Its home is on another claim than the old version's, or on none."""
+    """The home is on another claim than the old version's, or on none."""
     if seen.old_claim and seen.new_claim != seen.old_claim:
         told = f"its home is on {f'claim {seen.new_claim}' if seen.new_claim else 'no claim'}, which is empty"
         yield Finding(seen.agent, told, f"claim {seen.old_claim}", "name the claim in the values, or do not upgrade")
 
 
-@blocks("does-not-end", "Each stop lasts until the cluster kills it, in the middle of whatever it writes.")
+@blocks("does-not-end", "Each stop lasts until the cluster kills it, perhaps while it writes.")
 def does_not_end(seen: Contrast) -> Iterator[Finding]:
-    """It has to be killed where the old one ends by itself."""
+    """The new version has to be killed where the old one ends by itself."""
     old, new = seen.old.ended_after, seen.new.ended_after
     if new >= seen.new.grace and new > old + SLOWER:
         told = f"it did not end within {seen.new.grace:g} s and was killed"
         yield Finding(seen.agent, told, f"an end by itself, as the old version's after {old:.1f} s", _LOOK)
 
 
-@blocks("tools-missing", "No later backup, restore or upgrade could read the home through this image.")
+@blocks("tools-missing", "Later backups, restores and upgrades could not read the home through this image.")
 def tools_missing(seen: Contrast) -> Iterator[Finding]:
-    """Its image lacks programs that the old one's has."""
+    """The new image lacks programs that the old one has."""
     if lacking := sorted(seen.new.lacks - seen.old.lacks):
         yield Finding(seen.agent, f"its image has no {', '.join(lacking)}", "the tools that a backup takes", _LOOK)
 
 
-@blocks("same-image", "The chart's version moves and the agent's does not: an outage for nothing.")
+@blocks("same-image", "The chart's version changes and the agent's does not: an outage without effect.")
 def same_image(seen: Contrast) -> Iterator[Finding]:
-    """What ran is what runs already."""
+    """The copy ran the image that already runs."""
     reference, digest = seen.new.image
     if digest and digest == seen.old.image[1] and seen.new.version != seen.old.version:
         yield Finding(
@@ -106,22 +108,22 @@ def same_image(seen: Contrast) -> Iterator[Finding]:
         )
 
 
-@warns("data-changed", "A rollback has to restore the volume, and what was written since the upgrade is set aside.")
+@warns("data-changed", "A rollback has to restore the volume; what was written since the upgrade is kept in a copy.")
 def data_changed(seen: Contrast) -> Iterator[Finding]:
-    """The new version leaves data that an older one may not read: it migrates them."""
+    """The new version migrates data, so that an older one may not read them."""
     before = set(seen.old_traces.unreadable) if seen.old_traces else set[str]()
     if seen.new_traces and (moved := [what for what in seen.new_traces.unreadable if what not in before]):
         yield Finding(seen.agent, _quoted(moved), "data as the old version left them", "nothing: a rollback restores")
 
 
-@warns("no-way-back", "Without restoring the volume there is no way back once the new version has run on it.")
+@warns("no-way-back", "A rollback has to restore the volume.")
 def no_way_back(seen: Contrast) -> Iterator[Finding]:
-    """The old version does not run on the volume that the new one has touched."""
+    """The old version does not run on the volume after the new one has used it."""
     if seen.back and seen.back.symptom and seen.back.end != seen.old.end:
         yield Finding(seen.agent, seen.back.said, "an old version that runs on it", "nothing: a rollback restores")
 
 
-@warns("old-unwell", "Cut off, the old version itself does not get further: what comes after that was not rehearsed.")
+@warns("old-unwell", "Isolated, the old version does not get further either: what comes after that was not rehearsed.")
 def old_unwell(seen: Contrast) -> Iterator[Finding]:
     """The old version does not run on its copy; the new one fails in the same way or gets further."""
     if seen.old.symptom:
@@ -145,24 +147,24 @@ RULES = (
 )
 
 
-@blocks("not-validated", "A pre-release that was not seen at work has proved nothing, and the release would skip it.")
+@blocks("not-validated", "A pre-release that was never seen at work proves nothing, and the release would skip it.")
 def not_validated(seen: Contrast) -> Iterator[Finding]:
-    """Cut off, the old version does not get far enough to validate a pre-release on a copy."""
+    """The old version does not get far enough on a copy to validate a pre-release there."""
     if seen.old.symptom:
         told, go = f"cut off, it does not run: {seen.old.said}", "validate it on the release: --prerelease=live"
         yield Finding(seen.agent, told, "an old version that runs on the copy", go)
 
 
-@blocks("not-rehearsed", "Nothing is known of what the upgrade does to this agent.")
+@blocks("not-rehearsed", "Nothing is known about what the upgrade does to this agent.")
 def not_rehearsed(agents: list[str]) -> Iterator[Finding]:
-    """Agents that did not run in both versions: gone, renamed or off in the new one, or not in the backup."""
+    """An agent did not run in both versions: it is gone, renamed or off in the new one, or not in the backup."""
     for agent in agents:
         yield Finding(agent, "it did not run in both versions", "an agent that both have", "see pytest suites/plan")
 
 
-@blocks("logins-left", "The copy might act as the bot: nothing keeps it in, and it has a login that is still good.")
+@blocks("logins-left", "The copy could act as the bot: it has a working login, and nothing isolates it.")
 def logins_left(left: Mapping[str, Mapping[str, str]]) -> Iterator[Finding]:
-    """By agent, paths in its home with what could not be made harmless, and why."""
+    """A copied home has logins that could not be removed; the finding names their paths."""
     for agent, paths in left.items():
         if paths:
             names = _quoted([f"{one_line(repr(path))}: {why}" for path, why in paths.items()])

@@ -12,21 +12,21 @@ from openab_sop.verdict import Finding
 _ASK = "read it in the chart, and ask its authors what it is for, before you accept it"
 
 
-@blocks(authority.BEYOND, "What others rely on changes with a release of yours, and a rollback need not mend it.")
+@blocks(authority.BEYOND, "It changes what others rely on, and a rollback may not undo that.")
 def beyond_namespace(plan: Plan) -> Iterator[Finding]:
-    """The target makes what no namespace holds, or something in another namespace, and the release does not."""
+    """The target creates objects outside the namespace that the release does not have."""
     yield from _added(plan, authority.BEYOND, "objects of the release's own namespace")
 
 
-@blocks(authority.GRANTS, "Who gets these rights may read Secrets, or act as somebody else, from now on.")
+@blocks(authority.GRANTS, "Whoever gets these rights may read Secrets or act as somebody else.")
 def grants_rights(plan: Plan) -> Iterator[Finding]:
-    """The target gives rights, takes part in the API's work, or acts as another account, and the release does not."""
+    """The target grants rights, extends the API, or uses another service account, and the release does not."""
     yield from _added(plan, authority.GRANTS, "the rights that the release has")
 
 
-@blocks(authority.HOST, "From there a bot reaches the node, and with it everything that runs on it.")
+@blocks(authority.HOST, "A bot with access to the node reaches everything that runs on it.")
 def host_access(plan: Plan) -> Iterator[Finding]:
-    """The target's pods have access to the node that the release's have not."""
+    """The target's pods have access to the node that the release's pods do not have."""
     yield from _added(plan, authority.HOST, "pods as far from the node as they are")
 
 

@@ -24,9 +24,9 @@ _NAMES = {"count/pods": "pods", **{name: f"requests.{name}" for name in ("cpu", 
 """Names of a quota that mean the same as others."""
 
 
-@blocks("does-not-render", "Helm stops before it has sent anything; there is nothing to judge either.")
+@blocks("does-not-render", "Helm stops before it sends anything, and there is nothing to judge.")
 def does_not_render(plan: Plan) -> Iterator[Finding]:
-    """The target cannot be rendered with the values that it is to get."""
+    """The target cannot be rendered with its values."""
     if plan.unrenderable:
         yield Finding(
             str(plan.target.version),
@@ -38,17 +38,14 @@ def does_not_render(plan: Plan) -> Iterator[Finding]:
         )
 
 
-@blocks(
-    "helm-refuses",
-    "Helm stops before it sends anything: at objects that are not the release's, or kinds that it cannot map.",
-)
+@blocks("helm-refuses", "Helm stops before it sends anything: objects belong to somebody else, or a kind is unknown.")
 def helm_refuses(plan: Plan) -> Iterator[Finding]:
-    """The target can be rendered, and Helm would not submit it to this cluster."""
+    """The target can be rendered, but Helm would not submit it to this cluster."""
     if plan.refused:
         yield Finding(plan.release, plan.refused, "an upgrade that Helm begins", "do what it says, then run again")
 
 
-@blocks("release-not-deployed", "Helm refuses to upgrade it, or goes on from a state that never worked.")
+@blocks("release-not-deployed", "Helm refuses to upgrade it, or continues from a state that never worked.")
 def release_not_deployed(plan: Plan) -> Iterator[Finding]:
     """The current revision is pending or failed."""
     if plan.status != "deployed":
@@ -57,9 +54,9 @@ def release_not_deployed(plan: Plan) -> Iterator[Finding]:
         )
 
 
-@blocks("agent-unwell", "There is no working version to come back to, and no knowing what the upgrade breaks.")
+@blocks("agent-unwell", "There is no working version to roll back to, and no way to tell what the upgrade breaks.")
 def agent_unwell(plan: Plan) -> Iterator[Finding]:
-    """An agent does not run well before anything was done."""
+    """An agent does not run well before the upgrade."""
     for name, seen in plan.unwell.items():
         yield Finding(
             name,
@@ -70,11 +67,10 @@ def agent_unwell(plan: Plan) -> Iterator[Finding]:
 
 
 @blocks(
-    "rights-missing",
-    "Helm stops in the middle, or the way back does: with agents that stand still, or a version that does not run.",
+    "rights-missing", "Helm or the rollback stops halfway: agents stay stopped, or a version stays that does not run."
 )
 def rights_missing(plan: Plan) -> Iterator[Finding]:
-    """The caller may not do to an object what the upgrade, or a rollback of it, does."""
+    """The caller lacks a right that the upgrade, or a rollback of it, needs."""
     for (kind, name), denied in plan.forbidden.items():
         yield Finding(
             f"{kind}/{name}",
@@ -84,9 +80,9 @@ def rights_missing(plan: Plan) -> Iterator[Finding]:
         )
 
 
-@blocks("kind-unknown", "Helm stops before it sends anything: this cluster does not serve the API version.")
+@blocks("kind-unknown", "Helm stops before it sends anything.")
 def kind_unknown(plan: Plan) -> Iterator[Finding]:
-    """An object of the target is of a kind that the cluster does not serve."""
+    """The cluster does not serve the kind of an object of the target."""
     for refusal in plan.refusals:
         if refusal.reason == "unknown":
             yield Finding(
@@ -94,9 +90,9 @@ def kind_unknown(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("object-refused", "Helm would stop in the middle, with some objects new and some old.")
+@blocks("object-refused", "Helm would stop halfway, with some objects new and some old.")
 def object_refused(plan: Plan) -> Iterator[Finding]:
-    """The API refuses an object of the target: admission, a policy, a field that may not change."""
+    """The API refuses an object of the target: admission, a policy, an immutable field."""
     for refusal in plan.refusals:
         old, new = (side.get((refusal.kind, refusal.name), {}) for side in (plan.old, plan.new))
         told = refusal.kind == "Deployment" and old and at(old, *_SELECTOR) != at(new, *_SELECTOR)  # selector-changed
@@ -104,17 +100,17 @@ def object_refused(plan: Plan) -> Iterator[Finding]:
             yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "an object that the API takes", _VALUES)
 
 
-@blocks("pod-refused", "The Deployment is taken and its pod is not: the old one stops, and none comes.")
+@blocks("pod-refused", "The Deployment is accepted and its pod is not: the old pod stops, and no new one starts.")
 def pod_refused(plan: Plan) -> Iterator[Finding]:
-    """The API refuses a pod as the target's Deployment would make it: pod security, limit ranges."""
+    """The API refuses a pod of the target: pod security, limit ranges."""
     for refusal in plan.refusals:
         if refusal.reason == "refused" and refusal.kind == "Pod":
             yield Finding(refusal.name, refusal.said, "a pod that the API takes", _VALUES)
 
 
-@blocks("quota-exceeded", "The old pod stops, and the new one, or its volume, is not admitted.")
+@blocks("quota-exceeded", "The old pod stops, and the new pod or its volume is not admitted.")
 def quota_exceeded(plan: Plan) -> Iterator[Finding]:
-    """What the target asks for, less what the old pods give back, goes beyond a ResourceQuota."""
+    """The target needs more than a ResourceQuota allows, even without the old pods."""
     for refusal in plan.refusals:
         if refusal.reason == "quota" and refusal.kind != "Pod":
             yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "room in the quota", _QUOTA)
@@ -136,7 +132,7 @@ def quota_exceeded(plan: Plan) -> Iterator[Finding]:
 
 @blocks("storage-class-missing", "The claim stays Pending, and so does its pod.")
 def storage_class_missing(plan: Plan) -> Iterator[Finding]:
-    """A claim that the target makes names a class that the cluster has not, or no class where there is no default."""
+    """A claim that the target creates names a missing storage class, or none where there is no default."""
     for (kind, name), body in plan.new.items():
         if kind != _CLAIM or (kind, name) in plan.live or plan.classes is None:
             continue
@@ -150,9 +146,9 @@ def storage_class_missing(plan: Plan) -> Iterator[Finding]:
             yield Finding(name, seen, "a class that makes its volume", next_step)
 
 
-@blocks("hook-deletes", "It runs in the middle of the upgrade, and Helm neither shows nor undoes what it deletes.")
+@blocks("hook-deletes", "It runs in the middle of the upgrade; Helm neither shows nor undoes what it deletes.")
 def hook_deletes(plan: Plan) -> Iterator[Finding]:
-    """A hook replaces an object that is there and that is no earlier hook's, or runs a command that deletes."""
+    """A hook replaces an existing object that no earlier hook made, or runs a command that deletes."""
     for item in plan.hooks.objects:
         subject = f"{item.kind}/{item.name}"
         if not runs_in_upgrade(item.body):
@@ -164,9 +160,9 @@ def hook_deletes(plan: Plan) -> Iterator[Finding]:
             yield Finding(subject, f"it runs {command!r}", "a hook that deletes nothing", _ASK)
 
 
-@warns("hook-runs", "What it does is in no manifest; a failure of it fails the upgrade.")
+@warns("hook-runs", "No manifest shows what it does, and its failure fails the upgrade.")
 def hook_runs(plan: Plan) -> Iterator[Finding]:
-    """A hook runs something around the upgrade."""
+    """A hook runs something before or after the upgrade."""
     for item in plan.hooks.objects:
         if item.kind in ("Job", "Pod") and runs_in_upgrade(item.body) and not _harmful(item.body):
             yield Finding(f"{item.kind}/{item.name}", "the target runs it around the upgrade", "no hook", _ASK)

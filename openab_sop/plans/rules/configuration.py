@@ -28,9 +28,9 @@ EXACT = 1 << 53
 """Above it numbers that went through YAML and JSON as floats have lost digits."""
 
 
-@blocks("adapter-off", "The agent does not connect to this chat any more, and says nothing of it.")
+@blocks("adapter-off", "The agent no longer connects to this chat, and does not report it.")
 def adapter_off(plan: Plan) -> Iterator[Finding]:
-    """A section that connects the agent to a chat is in its configuration, and would not be."""
+    """A section that connects the agent to a chat would be missing from its configuration."""
     for name, old, new in _configurations(plan):
         for adapter in ADAPTERS:
             if adapter in old and adapter not in new:
@@ -42,9 +42,9 @@ def adapter_off(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@warns("setting-gone", "What it set is left to the agent's own default.")
+@warns("setting-gone", "The agent uses its own default instead.")
 def setting_gone(plan: Plan) -> Iterator[Finding]:
-    """A setting is in the configuration, and would not be."""
+    """A setting would be missing from the configuration."""
     for name, old, new in _configurations(plan):
         for path in sorted(_flat(old).keys() - _flat(new).keys()):
             section = path.partition(".")[0]
@@ -54,18 +54,16 @@ def setting_gone(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@warns(
-    "setting-changed", "The values are the same, so a default of the chart has changed, or what it makes of a value."
-)
+@warns("setting-changed", "A default of the chart has changed, or how it uses a value.")
 def setting_changed(plan: Plan) -> Iterator[Finding]:
-    """A setting would have another value of the same type."""
+    """A setting would have another value of the same type, with the same values of the release."""
     for name, path, was, would in _changed(plan):
         if _kind(was) == _kind(would) and was != would and not _is_mangled(would):
             seen, expected = f"it would be {_quoted(path, would)}", _quoted(path, was)
             yield Finding(f"{name}.{path}", seen, expected, _stays(plan, name, path))
 
 
-@blocks("setting-type", "An agent that expects the one type refuses the other, and does not start.")
+@blocks("setting-type", "An agent that expects the old type refuses the new one and does not start.")
 def setting_type(plan: Plan) -> Iterator[Finding]:
     """A setting would have a value of another type."""
     for name, path, was, would in _changed(plan):
@@ -77,9 +75,9 @@ def setting_type(plan: Plan) -> Iterator[Finding]:
             yield Finding(f"{name}.{path}", seen, expected, _stays(plan, name, path))
 
 
-@blocks("number-mangled", "An id that went through a float has lost its last digits: it names another channel or user.")
+@blocks("number-mangled", "The last digits of the ID are lost: it names another channel or user.")
 def number_mangled(plan: Plan) -> Iterator[Finding]:
-    """A chat id, given as a number, would arrive rounded."""
+    """A chat ID that is given as a number would be rounded."""
     for name, old, new in _configurations(plan):
         for path, would in _flat(new).items():
             if _is_mangled(would) and not _is_mangled(_flat(old).get(path)):
@@ -89,16 +87,16 @@ def number_mangled(plan: Plan) -> Iterator[Finding]:
 
 @blocks("unreadable", "The agent reads its configuration at its start, and ends with an error.")
 def unreadable(plan: Plan) -> Iterator[Finding]:
-    """A configuration that can be read now could not be."""
+    """A configuration file that can be parsed now could not be parsed."""
     for key, text in _texts(plan.new).items():
         before = _texts(plan.old).get(key)
         if _parsed(text) is None and (before is None or _parsed(before) is not None):
             yield Finding(key[0], f"{key[1]} would be no TOML", "TOML", "look at it: helm template CHART --values=FILE")
 
 
-@blocks("reference-missing", "The pod waits for ever for a Secret or ConfigMap, or a key of it, that is not there.")
+@blocks("reference-missing", "The pod waits forever.")
 def reference_missing(plan: Plan) -> Iterator[Finding]:
-    """Pods refer to what neither the target brings nor the cluster has."""
+    """Pods refer to a Secret, a ConfigMap or a key that neither the target nor the cluster has."""
     running = [change.after for change in plan.agents if change.after and change.after.replicas]
     for agent in running:
         for kind in ("Secret", "ConfigMap"):
@@ -113,11 +111,9 @@ def reference_missing(plan: Plan) -> Iterator[Finding]:
                     )
 
 
-@blocks(
-    "variable-unset", "The configuration names a variable that the container does not have: the agent cannot log in."
-)
+@blocks("variable-unset", "The agent cannot log in.")
 def variable_unset(plan: Plan) -> Iterator[Finding]:
-    """A ``${VARIABLE}`` of the configuration has no value in the target, and has one now."""
+    """A ``${VARIABLE}`` of the configuration that has a value now would have none."""
     for old, new in plan.staying:
         asked, before = _asked(plan.new, new), _asked(plan.old, old)
         for variable, where in asked.items():
@@ -130,9 +126,9 @@ def variable_unset(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@blocks("variable-gone", "What the agent or its tools took from it - a login, a path - is missing.")
+@blocks("variable-gone", "What the agent or its tools read from it, such as a login or a path, is missing.")
 def variable_gone(plan: Plan) -> Iterator[Finding]:
-    """A variable of the agent's container that comes from a Secret or from the values would be gone."""
+    """An environment variable of the agent that comes from a Secret or from the values would be missing."""
     for old, new in plan.staying:
         asked = _asked(plan.new, new)  # of these variable-unset tells
         for name, entry in old.variables.items():
@@ -142,9 +138,9 @@ def variable_gone(plan: Plan) -> Iterator[Finding]:
                 yield Finding(f"{new.name}.{name}", "the container would not have it", "as now", next_step)
 
 
-@blocks("value-ignored", "Somebody has set this on purpose, and it takes no effect any more.")
+@blocks("value-ignored", "Somebody set this value on purpose.")
 def value_ignored(plan: Plan) -> Iterator[Finding]:
-    """A value of the release had an effect, and the target goes without it."""
+    """A value of the release has an effect now, and none in the target."""
     for effect in plan.effects:
         if effect.before and not effect.after:
             yield Finding(

@@ -38,9 +38,9 @@ MOVES: tuple[Move, ...] = (
 """By documents and sources of github.com/openabdev/openab."""
 
 
-@blocks("file-moved", "The new version looks for the file at another place and goes on without it, silently.")
+@blocks("file-moved", "The new version continues without the file, and does not report it.")
 def file_moved(plan: Plan) -> Iterator[Finding]:
-    """A file is where the new version does not look for it any more, and not where it does."""
+    """The new version looks for a file in another place, where it is not."""
     for old, new in plan.staying:
         present = plan.present.get(old.name, frozenset())
         for move in _named(plan, old):
@@ -54,12 +54,9 @@ def file_moved(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@warns(
-    "state-outside",
-    "It is in no backup, and a rollback does not bring it back: old or bad data may come with the next start.",
-)
+@warns("state-outside", "It is in no backup, and a rollback does not restore it.")
 def state_outside(plan: Plan) -> Iterator[Finding]:
-    """The target's configuration names what is on no volume of the agent."""
+    """The target's configuration names state that is on no volume of the agent."""
     for change in plan.agents:
         if change.after and change.after.replicas:
             args = tuple(map(str, change.after.container.get("args") or ()))
@@ -72,7 +69,7 @@ def state_outside(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@blocks("file-covered", "The agent's own file is still on the volume, and the agent sees another one in its place.")
+@blocks("file-covered", "The agent's own file is still on the volume, but the agent sees another one.")
 def file_covered(plan: Plan) -> Iterator[Finding]:
     """The target mounts something over a file of the home."""
     for old, new in plan.staying:
@@ -86,9 +83,9 @@ def file_covered(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@blocks("user-changed", "The agent may not read or write what it wrote itself.")
+@blocks("user-changed", "The agent may not be able to read or write its own files.")
 def user_changed(plan: Plan) -> Iterator[Finding]:
-    """The agent would run as another user, and nothing gives that one the volume."""
+    """The agent would run as another user, and nothing gives that user the volume."""
     for old, new in plan.staying:
         (was, group), (would, given) = old.user, new.user
         if new.claim and was is not None and would is not None and was != would and would != 0 and given is None:
@@ -100,9 +97,9 @@ def user_changed(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@warns("writes-at-start", "What it changes at the start looks like the new version's work, or undoes a restore.")
+@warns("writes-at-start", "What it changes looks like the new version's work, or undoes a restore.")
 def writes_at_start(plan: Plan) -> Iterator[Finding]:
-    """Something beside the agent may write to its volume at each start of the target."""
+    """Another container or hook may write to the volume at each start of the target."""
     for change in plan.agents:
         if change.after and (writers := change.after.writers_at_start):
             yield Finding(

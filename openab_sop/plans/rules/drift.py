@@ -20,21 +20,21 @@ _RECORD = "pod-template-hash", "deployment.kubernetes.io/revision", "kubectl.kub
 _SHOWN = 5
 
 
-@blocks("edit-overwritten", "Whoever has edited this by hand did it for a reason; the upgrade takes it back.")
+@blocks("edit-overwritten", "Somebody edited it for a reason; the upgrade undoes that.")
 def edit_overwritten(plan: Plan) -> Iterator[Finding]:
-    """A part on which connection or service hangs is not as the record has it, and would be overwritten."""
+    """A field that matters for connection or service differs from the record, and would be overwritten."""
     yield from (_finding(key, fields) for key, fields in _drifted(plan, fateful=True))
 
 
-@warns("edit-lost", "Whoever has edited this by hand finds it as it was before.")
+@warns("edit-lost", "The upgrade undoes a manual edit.")
 def edit_lost(plan: Plan) -> Iterator[Finding]:
-    """Something else is not as the record has it, and would be overwritten."""
+    """Another field differs from the record, and would be overwritten."""
     yield from (_finding(key, fields) for key, fields in _drifted(plan, fateful=False))
 
 
-@blocks("edit-in-the-way", "Helm applies server-side: at a field that somebody else owns it stops in the middle.")
+@blocks("edit-in-the-way", "Helm stops halfway, at a field that somebody else owns.")
 def edit_in_the_way(plan: Plan) -> Iterator[Finding]:
-    """Server-side apply refuses an object, since others own fields of it."""
+    """Server-side apply refuses an object, because others own fields of it."""
     for refusal in plan.refusals:
         if refusal.reason == "edited":
             yield Finding(
@@ -45,15 +45,15 @@ def edit_in_the_way(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks(ownership.RULE, "Somebody else keeps it as it was: the upgrade is undone, or an agent started in the middle.")
+@blocks(ownership.RULE, "The other manager undoes the upgrade, or starts an agent in the middle of it.")
 def owned_elsewhere(plan: Plan) -> Iterator[Finding]:
-    """A Deployment of the release is applied or scaled by Flux, Argo CD, or whatever else manages its replicas."""
+    """Flux, Argo CD or another manager applies or scales a Deployment of the release."""
     yield from plan.owned
 
 
-@warns("object-gone", "It was deleted by hand; the upgrade makes it again, without what it held.")
+@warns("object-gone", "Somebody deleted it; the upgrade creates it again, without what it held.")
 def object_gone(plan: Plan) -> Iterator[Finding]:
-    """An object of the record is not on the cluster any more."""
+    """An object of the record does not exist on the cluster."""
     for key in plan.old:
         if key not in plan.live and key in plan.new:
             yield Finding(
@@ -61,9 +61,9 @@ def object_gone(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks(provenance.RULE, "A sidecar, a pull secret or an account that a post-renderer has added is gone afterwards.")
+@blocks(provenance.RULE, "A sidecar, pull secret or account that a post-renderer added is gone afterwards.")
 def not_from_chart(plan: Plan) -> Iterator[Finding]:
-    """The record has what the release's own chart does not render from its values."""
+    """The record has objects or fields that the release's own chart does not render from its values."""
     yield from provenance.findings(plan.added)
 
 

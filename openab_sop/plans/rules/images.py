@@ -15,9 +15,9 @@ VERSION = "with a version as its tag"
 """How an image is named that does not move."""
 
 
-@blocks("image-unchanged", "The chart's version moves and the agent's does not: an outage for nothing.")
+@blocks("image-unchanged", "The chart's version changes and the agent's does not: an outage without effect.")
 def image_unchanged(plan: Plan) -> Iterator[Finding]:
-    """The very same image would run, because values or chart fix its tag or digest."""
+    """The same image would run, because the values or the chart pin its tag or digest."""
     for new in _same(plan):
         if not images.moves(new.image):
             yield Finding(
@@ -29,9 +29,9 @@ def image_unchanged(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("image-cached", "The node has an image of this name already and asks for no newer one: an outage for nothing.")
+@blocks("image-cached", "The node asks for no newer image of this name: an outage without effect.")
 def image_cached(plan: Plan) -> Iterator[Finding]:
-    """The reference may mean a newer image, but kubelet keeps to the one that it has."""
+    """The reference may mean a newer image, but kubelet uses the one that the node already has."""
     for new in _same(plan):
         if images.moves(new.image) and new.pull_policy != "Always":
             yield Finding(
@@ -44,16 +44,16 @@ def image_cached(plan: Plan) -> Iterator[Finding]:
 
 @warns("image-floats", "What runs is decided at each start of the pod, not by this upgrade.")
 def image_floats(plan: Plan) -> Iterator[Finding]:
-    """The reference may mean another image at the next start."""
+    """The tag may mean another image at the next start."""
     for old, new in plan.staying:
         if images.moves(new.image) and (old.image != new.image or new.pull_policy == "Always"):
             next_step = plan.in_values("image", of=new, how=VERSION)
             yield Finding(new.name, f"it would run {new.image}", "an image of one version", next_step)
 
 
-@blocks("image-flavour", "The agent silently becomes another one: its command and tools are not in that image.")
+@blocks("image-flavour", "The agent becomes another one without notice: its command and tools are not in that image.")
 def image_flavour(plan: Plan) -> Iterator[Finding]:
-    """The image would be another one by name, wherever it comes from."""
+    """The image has another name, apart from its registry."""
     for old, new in plan.staying:
         was, would = (images.flavour(side.image) for side in (old, new))
         if was != would:
@@ -66,9 +66,9 @@ def image_flavour(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("image-missing", "The old pod stops first: with an image that nobody has, none comes after it.")
+@blocks("image-missing", "The old pod stops first; without an image no new one starts.")
 def image_missing(plan: Plan) -> Iterator[Finding]:
-    """No node has the image, and its registry has it neither."""
+    """No node has the image, and its registry does not have it either."""
     for name, image in _told(plan, "missing"):
         seen = f"{image} is on no node, and its registry does not offer it to this caller"
         yield Finding(name, seen, _PULLABLE, "have it published, or name another image in the values")
@@ -76,7 +76,7 @@ def image_missing(plan: Plan) -> Iterator[Finding]:
 
 @warns(
     "image-untold",
-    "Whether the node can have it shows when it is pulled: before the old pod stops, if that is permitted.",
+    "Only the pull shows whether the node can have it: before the old pod stops, if the caller may pull ahead.",
 )
 def image_untold(plan: Plan) -> Iterator[Finding]:
     """No node is known to have the image, and its registry could not be asked from here."""

@@ -11,11 +11,9 @@ from openab_sop.upstream.migrations import MIGRATIONS
 from openab_sop.verdict import Finding
 
 
-@blocks(
-    "downgrade", "What the newer version wrote, the older one may not read; charts are not tried in this direction."
-)
+@blocks("downgrade", "The older version may not be able to read what the newer one wrote.")
 def downgrade(plan: Plan) -> Iterator[Finding]:
-    """The target is older than what runs, also where a pre-release goes back to the stable version before it."""
+    """The target is older than the current version; a stable version counts as newer than its pre-releases."""
     if plan.target.version.is_older_than(plan.current.version):
         yield Finding(
             plan.release,
@@ -25,9 +23,9 @@ def downgrade(plan: Plan) -> Iterator[Finding]:
         )
 
 
-@blocks("not-validated", "The stable version would be the first of its kind that this release meets.")
+@blocks("not-validated", "The stable version would be the first of its kind on this release.")
 def not_validated(plan: Plan) -> Iterator[Finding]:
-    """No pre-release of the target was or will be tried, and its notes do not say that one was (SOP 1.5)."""
+    """No pre-release of the target was or will be tried, and the release notes do not say that one was (SOP 1.5)."""
     if plan.unvalidated:
         version = plan.target.version
         yield Finding(
@@ -42,7 +40,7 @@ def not_validated(plan: Plan) -> Iterator[Finding]:
 
 @warns("migration-skipped", "A version in between asked operators to do something by hand.")
 def migration_skipped(plan: Plan) -> Iterator[Finding]:
-    """A version with known steps by hand lies between; what the target itself asks for, its own notes say."""
+    """The upgrade skips a version that needs manual steps. The release notes tell those of the target itself."""
     for migration in MIGRATIONS:
         version = Version.parse(migration.version)
         if plan.current.openab.is_older_than(version) and version.is_older_than(plan.target.openab):

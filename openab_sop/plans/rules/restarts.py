@@ -11,9 +11,9 @@ from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 
-@warns("not-restarted", "The pod runs on with the old configuration and breaks at its next start, when nobody looks.")
+@warns("not-restarted", "The pod keeps the old configuration until its next restart, and may break then.")
 def not_restarted(plan: Plan) -> Iterator[Finding]:
-    """What the pod reads at its start changes, and its template does not."""
+    """Configuration that the pod reads at its start changes, but its pod template does not."""
     for old, new in plan.staying:
         if old.template != new.template:
             continue

@@ -17,9 +17,9 @@ CLAIM = "PersistentVolumeClaim"
 _KEEP = "helm.sh/resource-policy=keep"
 
 
-@blocks("claim-deleted", "Helm deletes a claim that left the chart, and what the agent knows goes with it.")
+@blocks("claim-deleted", "Helm deletes the claim, and with it everything that the agent knows.")
 def claim_deleted(plan: Plan) -> Iterator[Finding]:
-    """A claim is in the record, not in the target, and nothing keeps it; that of a companion is no other."""
+    """The target lacks a claim of the release, and no policy keeps it."""
     agents = _claims(plan)
     for kind, claim in plan.old:
         if kind == CLAIM and plan.is_deleted((CLAIM, claim)):
@@ -33,9 +33,9 @@ def claim_deleted(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("claim-orphaned", "The agent starts on an empty volume as if it were new; its own lies beside it, unused.")
+@blocks("claim-orphaned", "The agent starts on an empty volume, as if it were new.")
 def claim_orphaned(plan: Plan) -> Iterator[Finding]:
-    """The claim stays, and the agent gets another one."""
+    """The agent gets another claim; its own claim stays unused."""
     for old, new in plan.staying:
         if old.claim and new.claim and old.claim != new.claim and not plan.is_deleted((CLAIM, old.claim)):
             there = "which is there already" if (CLAIM, new.claim) in plan.live else "a new, empty one"
@@ -47,9 +47,9 @@ def claim_orphaned(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("claim-lost", "The agent starts on an empty volume as if it were new.")
+@blocks("claim-lost", "The agent starts on an empty volume, as if it were new.")
 def claim_lost(plan: Plan) -> Iterator[Finding]:
-    """A claim is gone, being deleted, or bound to no volume any more: the upgrade would meet nothing."""
+    """A claim is gone, is being deleted, or has lost its volume."""
     for claim, agent in _claims(plan).items():
         live = plan.live.get((CLAIM, claim))
         gone = live is None and (CLAIM, claim) in plan.new
@@ -62,9 +62,9 @@ def claim_lost(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("claim-refused", "Helm would stop in the middle: a claim cannot be changed in this way once it is made.")
+@blocks("claim-refused", "A claim cannot be changed in this way: Helm would stop halfway.")
 def claim_refused(plan: Plan) -> Iterator[Finding]:
-    """The API does not take the claim as the target has it: other class, other access mode, smaller."""
+    """The API refuses the claim as the target has it: another class, another access mode, or smaller."""
     for refusal in plan.refusals:
         if refusal.kind == CLAIM and refusal.reason == "refused":
             yield Finding(
@@ -80,11 +80,9 @@ def claim_refused(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks(
-    "persistence-off", "What the agent writes from now on is gone with its next restart, and its files are not there."
-)
+@blocks("persistence-off", "The agent does not find its files, and what it writes is lost at the next restart.")
 def persistence_off(plan: Plan) -> Iterator[Finding]:
-    """An agent that had a claim would have none."""
+    """An agent that has a claim would have none."""
     for old, new in plan.staying:
         if old.claim and new.claim is None:
             yield Finding(
@@ -95,9 +93,9 @@ def persistence_off(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("home-moved", "The volume is there, but the agent looks for its files at another place in it.")
+@blocks("home-moved", "The volume is there, but the agent looks for its files in another place of it.")
 def home_moved(plan: Plan) -> Iterator[Finding]:
-    """A part of the home, or a volume beside it, would be read from another place of a volume, or from none."""
+    """The agent would read a part of its home, or a further volume, from another place of the volume, or from none."""
     for old, new in plan.staying:
         if old.claim is None or old.claim != new.claim:  # another rule's
             continue
@@ -112,17 +110,17 @@ def home_moved(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@warns("home-renamed", "The files are found, but what names them by their whole path is not right any more.")
+@warns("home-renamed", "The files are found, but configuration that names them by their full path is wrong.")
 def home_renamed(plan: Plan) -> Iterator[Finding]:
-    """HOME has another path, and holds the same files."""
+    """HOME has another path and holds the same files."""
     for old, new in plan.staying:
         if old.home and new.home and old.home != new.home and old.claim:
             yield Finding(new.name, f"its home would be {new.home}", str(old.home), "look for whole paths in its files")
 
 
-@blocks("claim-missing", "The pod waits for ever for a claim that is not there.")
+@blocks("claim-missing", "The pod waits forever for a claim that does not exist.")
 def claim_missing(plan: Plan) -> Iterator[Finding]:
-    """The target mounts a claim that neither it nor the cluster has."""
+    """The target mounts a claim that neither the target nor the cluster has."""
     for change in plan.agents:
         for claim in dict.fromkeys(change.after.claims.values() if change.after else ()):
             if (CLAIM, claim) not in plan.new and (CLAIM, claim) not in plan.live:
@@ -134,9 +132,9 @@ def claim_missing(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@warns("protection-lost", "Nothing keeps Helm from deleting the claim the next time it leaves the chart.")
+@warns("protection-lost", "The next time the claim leaves the chart, Helm deletes it.")
 def protection_lost(plan: Plan) -> Iterator[Finding]:
-    """The target takes the keep policy off a claim that has it."""
+    """The target removes the keep policy from a claim."""
     for key, body in plan.old.items():
         if key[0] == CLAIM and key in plan.new and is_kept(body) and not is_kept(plan.new[key]):
             claim = key[1]

@@ -14,11 +14,9 @@ ANEW = "back up, uninstall it, install the target, and bring the homes back: pyt
 """The way to a version that Helm cannot upgrade to."""
 
 
-@warns(
-    "chart-renamed", "Names and labels are made from the chart's name: tools that look for the old one find nothing."
-)
+@warns("chart-renamed", "Names and labels come from the chart's name: tools that look for the old ones find nothing.")
 def chart_renamed(plan: Plan) -> Iterator[Finding]:
-    """The target is of another chart name; what that harms, other rules say."""
+    """The target's chart has another name. Other rules report what that changes."""
     if plan.current.name != plan.target.name:
         yield Finding(
             plan.release,
@@ -28,12 +26,9 @@ def chart_renamed(plan: Plan) -> Iterator[Finding]:
         )
 
 
-@blocks(
-    "agent-renamed",
-    "A new Deployment comes up while the old one goes: for a moment two bots, or none, and other names.",
-)
+@blocks("agent-renamed", "The new Deployment starts while the old one stops: for a moment there are two bots, or none.")
 def agent_renamed(plan: Plan) -> Iterator[Finding]:
-    """The same agent of the values gets a Deployment of another name."""
+    """An agent of the values gets a Deployment with another name."""
     for old, new in plan.staying:
         if old.name != new.name:
             yield Finding(
@@ -46,7 +41,7 @@ def agent_renamed(plan: Plan) -> Iterator[Finding]:
 
 @blocks("agent-vanishes", "The agent is gone after the upgrade; nobody answers in its channels.")
 def agent_vanishes(plan: Plan) -> Iterator[Finding]:
-    """An agent is in the record and not in the target."""
+    """An agent of the release is not in the target."""
     for change in plan.agents:
         if change.after is None:
             yield Finding(
@@ -57,9 +52,9 @@ def agent_vanishes(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("agent-appears", "An agent that nobody asked for starts with an empty home, or crashes for want of a token.")
+@blocks("agent-appears", "An agent that nobody asked for starts with an empty home, or crashes without a token.")
 def agent_appears(plan: Plan) -> Iterator[Finding]:
-    """An agent is in the target and not in the record, although the values are the same."""
+    """The target has an agent that the release does not have, with the same values."""
     for change in plan.agents:
         if change.before is None and change.after and change.after.replicas:
             yield Finding(
@@ -70,9 +65,9 @@ def agent_appears(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@blocks("companion-vanishes", "What came and went through it, such as the chats of a platform, is cut off.")
+@blocks("companion-vanishes", "What it provided, such as the connection to a chat platform, is gone.")
 def companion_vanishes(plan: Plan) -> Iterator[Finding]:
-    """A Deployment that is no agent is in the record and not in the target, although the values are the same."""
+    """A workload of the release that is not an agent is missing from the target, with the same values."""
     for change in plan.companions:
         if change.before and change.before.replicas and (change.after is None or not change.after.replicas):
             yield Finding(
@@ -83,16 +78,16 @@ def companion_vanishes(plan: Plan) -> Iterator[Finding]:
             )
 
 
-@warns("companion-appears", "It takes room, an image and rights that the release did not need before.")
+@warns("companion-appears", "It needs room, an image and rights that the release did not need before.")
 def companion_appears(plan: Plan) -> Iterator[Finding]:
-    """A Deployment that is no agent is in the target and not in the record."""
+    """The target has a workload that the release does not have, and that is not an agent."""
     for change in plan.companions:
         if change.after and change.after.replicas and (change.before is None or not change.before.replicas):
             next_step = "read in the release notes what it is for"
             yield Finding(change.name, "the target adds it", "what runs now", next_step)
 
 
-@blocks("agent-off", "The agent is scaled to nothing; nobody answers in its channels.")
+@blocks("agent-off", "The agent is scaled to zero; nobody answers in its channels.")
 def agent_off(plan: Plan) -> Iterator[Finding]:
     """An agent would have no pod."""
     for old, new in plan.staying:
@@ -110,18 +105,21 @@ def several_writers(plan: Plan) -> Iterator[Finding]:
             yield Finding(new.name, f"it would have {new.replicas} replicas", "1", next_step)
 
 
-@blocks("strategy-changed", "The new pod starts while the old one writes to the same volume, or waits for it for ever.")
+@blocks(
+    "strategy-changed",
+    "The new pod starts while the old one still writes to the volume, or waits for the volume forever.",
+)
 def strategy_changed(plan: Plan) -> Iterator[Finding]:
-    """Pods would no longer be replaced one after the other, with a volume for one writer."""
+    """The new pod would no longer wait until the old one has stopped, although the volume has one writer."""
     for old, new in plan.staying:
         if new.claim and old.strategy == "Recreate" and new.strategy != "Recreate":
             next_step = plan.in_values("strategy.type=Recreate", of=new)
             yield Finding(new.name, f"its strategy would be {new.strategy}", "Recreate", next_step)
 
 
-@blocks("selector-changed", "A Deployment's selector cannot be changed: Helm would stop in the middle.")
+@blocks("selector-changed", "A Deployment's selector cannot be changed: Helm would stop halfway.")
 def selector_changed(plan: Plan) -> Iterator[Finding]:
-    """The labels by which a Deployment knows its pods are others."""
+    """The label selector of a Deployment changes."""
     for key, old in plan.old.items():
         if key[0] == "Deployment" and key in plan.new:
             was, would = at(old, "spec", "selector"), at(plan.new[key], "spec", "selector")
@@ -134,9 +132,9 @@ def selector_changed(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-@blocks("override-honoured", "A name in the values that had no effect so far takes effect now: everything is renamed.")
+@blocks("override-honoured", "Everything gets another name.")
 def override_honoured(plan: Plan) -> Iterator[Finding]:
-    """An overriding name was ignored, and is not any more."""
+    """A nameOverride or fullnameOverride that had no effect takes effect in the target."""
     for effect in plan.effects:
         if effect.path[-1].endswith("Override") and effect.after and not effect.before:
             yield Finding(
