@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: make demo, make test.
-.PHONY: demo test test-unit test-node check bench history down clean
+.PHONY: demo test test-unit test-node check docs bench history down clean
 
 PYTEST = .venv/bin/pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
@@ -22,6 +22,9 @@ check: .venv/ready  ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
+
+docs: .venv/ready  ## the documentation as a site in build/site, its links checked
+	.venv/bin/python scripts/docs.py
 
 bench: .venv/ready  ## what a backup costs against the plain transport, as ratios
 	.venv/bin/python -m bench

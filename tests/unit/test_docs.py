@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,12 @@ def test_every_message_that_is_explained_is_one_of_ours() -> None:
 def _anchors(path: Path) -> set[str]:
     titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def test_the_site_has_every_page_and_no_dead_link(tmp_path: Path) -> None:
+    """As ``make docs`` builds it, with each warning an error; a page that no chapter has is one too."""
+    built = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "docs.py", tmp_path], capture_output=True, text=True, timeout=120
+    )
+    assert built.returncode == 0, built.stderr
+    assert {path.stem for path in (ROOT / "docs").glob("*.md")} <= {path.stem for path in tmp_path.glob("site/*.html")}
