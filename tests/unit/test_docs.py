@@ -102,6 +102,21 @@ def _anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-") for title in titles}
 
 
+COMMAND = re.compile(r"pytest (suites(?:/\w+)?)((?: +--[\w-]+(?:=[^\s`|]*)?)*)")
+WHERE = {"--namespace", "--context", "--backup-root", "--help"}
+"""Options that say where, which every test on the node has from its fixtures, and the one that acts nowhere."""
+ON_THE_NODE = [path.read_text() for path in sorted((ROOT / "tests" / "integration" / "suites").glob("test_*.py"))]
+
+
+@pytest.mark.parametrize("path", DOCS, ids=named)
+def test_every_command_is_run_on_the_node(path: Path) -> None:
+    """A module of tests there runs the stage, or the whole procedure, and has each of the options."""
+    for stage, options in COMMAND.findall(path.read_text()):
+        wanted = set(re.findall(r"--[\w-]+", options)) - WHERE
+        run = (text for text in ON_THE_NODE if f'"{stage}"' in text or '"suites"' in text)
+        assert any(wanted <= set(re.findall(r"--[a-z][\w-]+", text)) for text in run), f"{stage} {options}"
+
+
 def test_the_site_has_every_page_and_no_dead_link(tmp_path: Path) -> None:
     """As ``make docs`` builds it, with each warning an error; a page that no chapter has is one too."""
     built = subprocess.run(
