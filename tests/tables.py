@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.options import FLAGS, OPTIONS, Option
-from fixtures.steps import STAGES, SUITES, numbered
+from fixtures.steps import SUITES, numbered
 from openab_sop.plans import rules as plan_rules
 from openab_sop.rehearsals import rules as rehearsal_rules
 from openab_sop.rule import Rule
+from openab_sop.stages import STAGES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -24,7 +25,8 @@ def options() -> str:
         (
             "# Options",
             "",
-            "Generated from `fixtures/options.py` by `python -m tests.tables`. `pytest suites --help` prints the same.",
+            "Generated from `openab_sop/options.py` by `python -m tests.tables`. `openab-sop --help` and",
+            "`pytest suites --help` print the same.",
             "",
             "The command line wins over the environment, that over `[tool.pytest.ini_options]`. Those with (several)",
             "take a list separated by commas, or are given more than once.",

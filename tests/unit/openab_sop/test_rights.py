@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from fixtures.steps import STAGES
 from openab_sop import rights
 from openab_sop.cluster.kube import Access
 from openab_sop.objects import Object
+from openab_sop.stages import STAGES
 
 
 def granted(role: Object) -> Iterator[tuple[str, str, str]]:
