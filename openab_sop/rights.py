@@ -174,6 +174,19 @@ def _rules(wanted: Iterable[Access]) -> list[Object]:
     ]
 
 
+def printed(stages: Sequence[str], *, least: bool = False, namespace: str | None = None) -> str:
+    """Return the roles for stages as YAML; the Role names the namespace if one is given.
+
+    Raises:
+        KeyError: there is no such stage.
+    """
+    found = roles(stages, least=least)
+    for role in found:
+        if namespace is not None and role["kind"] == "Role":
+            role["metadata"]["namespace"] = namespace
+    return yaml.safe_dump_all(found, sort_keys=False)
+
+
 def main() -> None:
     """Print roles for stages."""
     parser = argparse.ArgumentParser(
@@ -183,7 +196,7 @@ def main() -> None:
     parser.add_argument("stages", nargs="+", metavar="STAGE", choices=sorted(NEEDED), help=", ".join(sorted(NEEDED)))
     parser.add_argument("--least", action="store_true", help="leave out what a stage can do without")
     arguments = parser.parse_args()
-    print(yaml.safe_dump_all(roles(arguments.stages, least=arguments.least), sort_keys=False), end="")
+    print(printed(arguments.stages, least=arguments.least), end="")
 
 
 if __name__ == "__main__":

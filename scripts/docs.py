@@ -21,6 +21,7 @@ OUTSIDE = {
 }
 """What lies outside docs/, and what its page is called."""
 CHAPTERS = {
+    "Set-up": ("install",),
     "Stages": ("sop", "backup", "plan", "rehearsal", "upgrade", "values", "restore"),
     "Reference": ("options", "rules", "permissions", "reports", "glossary"),
     "When something went wrong": ("troubleshooting",),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.options import FLAGS, OPTIONS
+from openab_sop.command import STATUSES
 from openab_sop.plans.rules import SUBJECTS
 from openab_sop.rehearsals import rules as rehearsal_rules
 from openab_sop.status import Status
@@ -31,10 +32,12 @@ NOT_OURS = {
     "--lf",
     "--no-loadscope-reorder",
     "--numprocesses",
+    "--print-completion",
     "--paper",
     "--proposed",
     "--replicas",
     "--rollback-on-failure",
+    "--version",
 }
 """Options of other programs that the docs name."""
 OURS = {option.flag for option in OPTIONS} | set(FLAGS)
@@ -84,6 +87,11 @@ def test_every_option_and_stage_is_there(path: Path) -> None:
 def test_every_exit_status_is_explained() -> None:
     explained = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert {int(word) for word in explained} == {0, *Status}
+
+
+def test_the_command_tells_the_exit_statuses_of_the_readme() -> None:
+    explained = re.findall(r"^\| ([\d-]+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert list(STATUSES) == explained
 
 
 def test_every_message_that_is_explained_is_one_of_ours() -> None:
