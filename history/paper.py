@@ -24,10 +24,10 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.effects import probe
-from openab_sop.plans.plan import Chart, Key, Plan
+from openab_sop.plans.plan import Key, Plan, PlannedChart
 from openab_sop.plans.rules import data
 from openab_sop.proposals.running import Running
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.targets.values import TargetValues
 from openab_sop.targets.version import Version
 from openab_sop.upstream.charts import CONTAINERS
@@ -59,11 +59,11 @@ def tried(helm: Helm, pair: Pair, case: Case, *, converted: bool = False) -> Tri
         target=_chart(pair.after),
         values=values,
         before=before,
-        after=Manifest(()),
+        after=ReleaseManifest(()),
         live=old,
     )
     try:
-        after = Manifest.parse(helm.template(case.release, pair.after.archive, text))
+        after = ReleaseManifest.parse(helm.template(case.release, pair.after.archive, text))
     except ToolError as refused:
         return Tried(replace(plan, unrenderable=refused.problem), (f"helm: {refused.problem}",), unproved)
     plan = replace(
@@ -87,7 +87,9 @@ def converted_values(helm: Helm, pair: Pair, case: Case) -> Proposed:
     return propose(running(helm, pair.before, case), pair.after.archive, case.text)
 
 
-def _outcome(pair: Pair, case: Case, before: Manifest, after: Manifest, prepared: Objects) -> Iterator[str]:
+def _outcome(
+    pair: Pair, case: Case, before: ReleaseManifest, after: ReleaseManifest, prepared: Objects
+) -> Iterator[str]:
     old, new = _objects(before), _objects(after)
     for key in old.keys() & new.keys():
         if key[0] == "Deployment" and at(old[key], "spec", "selector") != at(new[key], "spec", "selector"):
@@ -101,7 +103,9 @@ def _outcome(pair: Pair, case: Case, before: Manifest, after: Manifest, prepared
     )
 
 
-def _facts(manifest: Manifest, there: Objects, first: Objects, version: Version, case: Case) -> dict[str, AgentFacts]:
+def _facts(
+    manifest: ReleaseManifest, there: Objects, first: Objects, version: Version, case: Case
+) -> dict[str, AgentFacts]:
     found: dict[str, AgentFacts] = {}
     for item in manifest.of_kind("Deployment"):
         if is_agent(item.body):
@@ -175,7 +179,7 @@ def _refusal(config: str, variables: Sequence[str], more: bool) -> str:
     return "ended with status 1" if wrong or any(name not in variables and not more for name in tokens) else ""
 
 
-def _objects(manifest: Manifest) -> Objects:
+def _objects(manifest: ReleaseManifest) -> Objects:
     return {(item.kind, item.name): item.body for item in manifest.objects}
 
 
@@ -183,5 +187,5 @@ def _is_kept(body: Object) -> bool:
     return part(body, "metadata", "annotations").get("helm.sh/resource-policy") == "keep"
 
 
-def _chart(chart: Packed) -> Chart:
-    return Chart(chart.name, chart.version, chart.app)
+def _chart(chart: Packed) -> PlannedChart:
+    return PlannedChart(chart.name, chart.version, chart.app)

@@ -25,7 +25,7 @@ from openab_sop.plans.plan import Plan
 from openab_sop.plans.survey import Survey
 from openab_sop.process import run
 from openab_sop.proposals.running import running
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import find, resolve
 from openab_sop.targets.values import TargetValues
 
@@ -123,14 +123,14 @@ class Trial:
         return [str(body["metadata"]["name"]) for body in found if is_agent(body)]
 
 
-def rendered(helm: Helm, chart: Packed, case: Case) -> Manifest:
+def rendered(helm: Helm, chart: Packed, case: Case) -> ReleaseManifest:
     """Render a chart with a values file.
 
     Raises:
         NoStart: it cannot be, or there is no agent in it.
     """
     try:
-        manifest = Manifest.parse(helm.template(case.release, chart.archive, case.text))
+        manifest = ReleaseManifest.parse(helm.template(case.release, chart.archive, case.text))
     except ToolError as error:
         raise NoStart(error.problem) from error
     if not any(is_agent(item.body) for item in manifest.of_kind("Deployment")):
@@ -138,7 +138,7 @@ def rendered(helm: Helm, chart: Packed, case: Case) -> Manifest:
     return manifest
 
 
-def needed(manifest: Manifest) -> Iterator[Object]:
+def needed(manifest: ReleaseManifest) -> Iterator[Object]:
     """Yield what agents refer to and their chart does not make: claims, Secrets, ConfigMaps, with the keys named."""
     there = {(item.kind, item.name) for item in manifest.objects}
     keys: dict[tuple[str, str], set[str]] = {}

@@ -188,7 +188,7 @@ def _check_events(events: Iterable[yaml.Event]) -> None:
     Raises:
         ValueError: it is.
     """
-    count = _Count()
+    count = _ValueCount()
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
             count.sizes.clear()
@@ -202,7 +202,7 @@ def _check_events(events: Iterable[yaml.Event]) -> None:
             raise ValueError(f"more than {MOST} values, aliases counted as what they stand for")
 
 
-class _Count:
+class _ValueCount:
     """Counts the values of a YAML document, each alias, also that of a merge key, as all that it stands for."""
 
     def __init__(self) -> None:

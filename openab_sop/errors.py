@@ -126,7 +126,7 @@ class TargetError(SopError):
     """The version that an upgrade shall lead to cannot be told, or must not be taken."""
 
 
-class Held(SopError):
+class ReleaseLocked(SopError):
     """Another maintenance run has the release; nothing may be changed."""
 
 

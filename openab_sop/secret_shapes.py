@@ -13,7 +13,7 @@ _AFRESH = r"(?:(?<![\w.\\-])|(?<=\\[nrt]))"
 
 
 @dataclass(frozen=True)
-class Shape:
+class SecretShape:
     """A kind of credential.
 
     Attributes:
@@ -28,34 +28,34 @@ class Shape:
 
 
 SHAPES = (
-    Shape("Discord bot", rf"{_AFRESH}[A-Za-z\d_-]{{23,28}}\.[\w-]{{6,7}}\.[\w-]{{27,}}"),  # id, time, signature
-    Shape("Discord webhook", r"(?<=/api/webhooks/)\d+/[\w-]{20,}"),
-    Shape("Slack", r"xox[abeoprs]-[\w-]{10,}", r"xox[abeoprs]-"),
-    Shape("Slack app", r"xapp-[\w-]{10,}", r"xapp-"),
-    Shape("Slack webhook", r"(?<=hooks\.slack\.com/)\w+/[\w/]{15,}"),
-    Shape("Telegram bot", r"(?<!\d)\d{8,10}:AA[\w-]{33}"),
-    Shape("GitHub", r"gh[oprsu]_[A-Za-z\d]{20,}", r"gh[oprsu]_"),
-    Shape("GitHub, fine-grained", r"github_pat_\w{20,}", r"github_pat_"),
-    Shape("GitLab", r"glpat-[\w-]{20,}", r"glpat-"),
-    Shape(
+    SecretShape("Discord bot", rf"{_AFRESH}[A-Za-z\d_-]{{23,28}}\.[\w-]{{6,7}}\.[\w-]{{27,}}"),  # id, time, signature
+    SecretShape("Discord webhook", r"(?<=/api/webhooks/)\d+/[\w-]{20,}"),
+    SecretShape("Slack", r"xox[abeoprs]-[\w-]{10,}", r"xox[abeoprs]-"),
+    SecretShape("Slack app", r"xapp-[\w-]{10,}", r"xapp-"),
+    SecretShape("Slack webhook", r"(?<=hooks\.slack\.com/)\w+/[\w/]{15,}"),
+    SecretShape("Telegram bot", r"(?<!\d)\d{8,10}:AA[\w-]{33}"),
+    SecretShape("GitHub", r"gh[oprsu]_[A-Za-z\d]{20,}", r"gh[oprsu]_"),
+    SecretShape("GitHub, fine-grained", r"github_pat_\w{20,}", r"github_pat_"),
+    SecretShape("GitLab", r"glpat-[\w-]{20,}", r"glpat-"),
+    SecretShape(
         "Anthropic and OpenAI",
         rf"{_AFRESH}sk-(?=[\w-]*?[A-Z\d])[\w-]{{20,}}",
         r"sk-ant-(?:[a-z]{2,9}\d\d-)?|sk-proj-|sk-",
     ),
-    Shape("xAI", r"xai-[A-Za-z\d]{40,}"),
-    Shape("Groq", r"gsk_[A-Za-z\d]{40,}"),
-    Shape("Google API key", r"AIza[\w-]{35}", r"AIza"),
-    Shape("Google access token", r"ya29\.[\w-]{20,}", r"ya29\."),
-    Shape("AWS access key", r"(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])", r"A[KS]IA"),
-    Shape("npm", r"npm_[A-Za-z\d]{36}", r"npm_"),
-    Shape("age", r"AGE-SECRET-KEY-1[0-9A-Z]+", r"AGE-SECRET-KEY-1"),
-    Shape(
+    SecretShape("xAI", r"xai-[A-Za-z\d]{40,}"),
+    SecretShape("Groq", r"gsk_[A-Za-z\d]{40,}"),
+    SecretShape("Google API key", r"AIza[\w-]{35}", r"AIza"),
+    SecretShape("Google access token", r"ya29\.[\w-]{20,}", r"ya29\."),
+    SecretShape("AWS access key", r"(?<![A-Z\d])A[KS]IA[A-Z\d]{16}(?![A-Z\d])", r"A[KS]IA"),
+    SecretShape("npm", r"npm_[A-Za-z\d]{36}", r"npm_"),
+    SecretShape("age", r"AGE-SECRET-KEY-1[0-9A-Z]+", r"AGE-SECRET-KEY-1"),
+    SecretShape(
         "JSON web token",
         r"(?:(?<![\w-])(?:(?!\beyJ)[\w-])*+|(?<=\\[nrt]))"  # the word before it stays
         r"(?P<jwt>eyJ[\w-]{10,}+\.[\w-]{10,}+\.[\w-]*+)",
         r"eyJ",
     ),
-    Shape("JSON web token, behind a word", r"eyJ[\w-]{10,1024}+\.eyJ[\w-]{10,}+\.[\w-]*+"),
+    SecretShape("JSON web token, behind a word", r"eyJ[\w-]{10,1024}+\.eyJ[\w-]{10,}+\.[\w-]*+"),
 )
 
 LOOKS_SECRET = f"(?a:{'|'.join(shape.pattern for shape in SHAPES)})"

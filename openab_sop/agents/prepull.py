@@ -36,7 +36,7 @@ class ImageError(SopError):
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PulledImage:
     """An image that the node has now.
 
     Attributes:
@@ -61,7 +61,7 @@ class Pulled:
         return f"{self.image} is on the node as {self.image_id or 'an image of unknown id'}, after {self.seconds:.1f} s"
 
 
-def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collection[str] = ()) -> dict[str, Pulled]:
+def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collection[str] = ()) -> dict[str, PulledImage]:
     """Have the images of all containers of a version pulled, companions' too; returns what came of it by image.
 
     Args:
@@ -72,7 +72,7 @@ def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collectio
         ImageError: one cannot be pulled.
         ClusterError: the API did not answer.
     """
-    done: dict[str, Pulled] = {}
+    done: dict[str, PulledImage] = {}
     found = [(workload, _live(cluster, workload)) for workload in workloads]
     for workload, live in sorted(found, key=lambda one: one[1] is None):  # what runs now has what it pulls with
         images = [image for image in workload.images if image.reference not in {*done, *but_for}]
@@ -82,14 +82,14 @@ def pull_all(cluster: Cluster, workloads: Iterable[Workload], but_for: Collectio
             there = _on_the_node(cluster, runner)
             for image in images:
                 if image.reference in there and image.pull_policy != "Always":
-                    done[image.reference] = Pulled(image.reference, there=True)
+                    done[image.reference] = PulledImage(image.reference, there=True)
                     continue
                 try:
                     done[image.reference] = pull(cluster, runner, image.reference, image.pull_policy, like)
                 except ImageError as error:
                     if live:
                         raise  # what it pulls with is there; of what is new, it may come with the version
-                    done[image.reference] = Pulled(image.reference, refused=error.problem)
+                    done[image.reference] = PulledImage(image.reference, refused=error.problem)
     return done
 
 
@@ -116,7 +116,7 @@ def pull(
     like: Object | None = None,
     *,
     timeout: float = TIMEOUT,
-) -> Pulled:
+) -> PulledImage:
     """Make the agent's node pull an image; nothing of ours is left there but the image.
 
     Args:
@@ -136,7 +136,7 @@ def pull(
     try:
         made = create(cluster, _pod(cluster, name, agent, image, policy, like))
     except ClusterError as refusal:
-        return Pulled(image, refused=refusal.problem)
+        return PulledImage(image, refused=refusal.problem)
     try:
         state = _Puller(cluster, name, image, agent.container)
         wait(
@@ -146,7 +146,7 @@ def pull(
             timeout=timeout,
             next_step="check its name and tag, and that the node reaches the registry and may read there",
         )
-        return Pulled(image, state.image_id, time.monotonic() - begun, state.rejected)
+        return PulledImage(image, state.image_id, time.monotonic() - begun, state.rejected)
     except (ClusterError, Broken):
         raise
     except SopError as error:

@@ -96,7 +96,7 @@ class StoredAgent:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class BackupManifest:
     """``backup.json``: what was backed up, of which revision, and every file of the backup.
 
     Attributes:
@@ -135,7 +135,7 @@ class Manifest:
         return json.dumps(asdict(self), indent=2).encode() + b"\n"
 
     @classmethod
-    def parse(cls, text: bytes, path: Path | str) -> Manifest:
+    def parse(cls, text: bytes, path: Path | str) -> BackupManifest:
         """Read ``backup.json``, which is at ``path``.
 
         Raises:
@@ -199,7 +199,7 @@ class Backup:
     """
 
     directory: Path
-    manifest: Manifest
+    manifest: BackupManifest
     url: str = ""
     recipients: tuple[str, ...] = ()
     strangers: tuple[str, ...] | None = None
@@ -217,7 +217,7 @@ class Backup:
             if os.path.lexists(path):
                 storage.regular(directory, MANIFEST)
             schema.require_size(path.stat().st_size, path)
-            return cls(directory, Manifest.parse(path.read_bytes(), path))
+            return cls(directory, BackupManifest.parse(path.read_bytes(), path))
         except OSError as error:
             raise BackupError(
                 f"{directory} is not a backup: {path.name}: {error.strerror}", "name one with --backup=DIR"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from openab_sop import storage
 from openab_sop.backups import aside, remote
-from openab_sop.backups.backup import ASIDE, PARTIAL, PREFIX, Backup, Manifest
+from openab_sop.backups.backup import ASIDE, PARTIAL, PREFIX, Backup, BackupManifest
 from openab_sop.backups.partial import remove_abandoned
 from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import RemoteBackup
@@ -264,7 +264,7 @@ def _look_remote(store: Store, name: str) -> Kept:
     return _known(name, backup.manifest, size, backup.damage(quick=True), remove)
 
 
-def _known(name: str, manifest: Manifest, size: int, damage: str, remove: Callable[[], None]) -> Kept:
+def _known(name: str, manifest: BackupManifest, size: int, damage: str, remove: Callable[[], None]) -> Kept:
     release = f"{manifest.namespace}/{manifest.release}"
     return Kept(name, release, manifest.version, manifest.created, size, damage, remove, cluster=manifest.cluster)
 

@@ -16,7 +16,7 @@ from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, at, part, parts
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release, claims_of_others
 from openab_sop.upstream.configuration import outside
 
@@ -62,7 +62,7 @@ def of(release: Release, kept: Collection[Agent]) -> tuple[str, ...]:
         ClusterError: the API did not answer, or refused.
     """
     cluster = release.cluster
-    rendered = Manifest.parse(release.helm.record(release.name, release.revision).manifest).workloads
+    rendered = ReleaseManifest.parse(release.helm.record(release.name, release.revision).manifest).workloads
     live = {w.name: cluster.find("Deployment", w.name) for w in rendered if w.kind == "Deployment"}
     found = [Workload(live.get(w.name) or w.body) if w.kind == "Deployment" else w for w in rendered]
     claims = {volume.claim for volume in release.volumes if volume.claim}

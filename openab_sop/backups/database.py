@@ -97,14 +97,14 @@ def export(archive: Path, path: str, entries: Iterable[Entry], target: Path) -> 
 
 
 @dataclass(frozen=True)
-class Shape:
+class DatabaseFormat:
     """What a program relies on in a database: its versions, and the text of its schema."""
 
     user_version: int
     application_id: int
     schema: tuple[str, ...]
 
-    def unlike(self, other: Shape) -> str:
+    def unlike(self, other: DatabaseFormat) -> str:
         """Tell in words what another database of the same program has otherwise; empty if nothing."""
         if self.user_version != other.user_version:
             return f"its user_version is {other.user_version}, it was {self.user_version}"
@@ -114,7 +114,7 @@ class Shape:
         return f"its schema changed: {len(gone)} definitions gone, {len(new)} new" if gone or new else ""
 
 
-def shape(archive: Path, path: str, entries: Iterable[Entry], scratch: Path) -> Shape:
+def shape(archive: Path, path: str, entries: Iterable[Entry], scratch: Path) -> DatabaseFormat:
     """Return what a program relies on in a database of the archive (SOP 4.3); arguments as ``check`` has them.
 
     Raises:
@@ -125,7 +125,7 @@ def shape(archive: Path, path: str, entries: Iterable[Entry], scratch: Path) -> 
             int(database.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("user_version", "application_id")
         )
         rows = database.execute("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY 1")
-        return Shape(version, application, tuple(str(sql) for (sql,) in rows))
+        return DatabaseFormat(version, application, tuple(str(sql) for (sql,) in rows))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from openab_sop.agents import ownership
 from openab_sop.agents.agent import trouble
 from openab_sop.backups import backup, coverage, proof, remote, sealing
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
-from openab_sop.backups.backup import PREFIX, Backup, Manifest, StoredFile, files_below
+from openab_sop.backups.backup import PREFIX, Backup, BackupManifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
 from openab_sop.backups.kept_objects import is_clusters_own, is_helms_own
 from openab_sop.backups.partial import Partial
@@ -66,7 +66,7 @@ class Draft:
         self._partial: Partial | None = None
         self._agents: tuple[AgentBackup, ...] = ()
         self.uncovered: tuple[str, ...] = ()
-        self._manifest: Manifest | None = None
+        self._manifest: BackupManifest | None = None
         self._snapshots = ExitStack()
 
     def create(self) -> Path:
@@ -276,7 +276,7 @@ class Draft:
         """
         sound = self._sound
         named = replace(sound, name=f"{PREFIX}0")  # any name: what could not be read again does not get one
-        Manifest.parse(named.as_json(), self._created.path)
+        BackupManifest.parse(named.as_json(), self._created.path)
         if self._store:
             return remote.upload(self._store, self._created.path, sound, self._journal, progress, self._sign)
         return Backup.load(self._created.complete(lambda name: replace(sound, name=name).as_json(), self._sign))
@@ -288,7 +288,7 @@ class Draft:
         return self._partial
 
     @property
-    def _sound(self) -> Manifest:
+    def _sound(self) -> BackupManifest:
         if self._manifest is None:
             raise BackupError("the backup was not verified", "run the whole stage: pytest suites/backup")
         return self._manifest
@@ -316,11 +316,11 @@ class Draft:
             )
         ]
 
-    def _described(self) -> Manifest:
+    def _described(self) -> BackupManifest:
         release = self.release
         homes = tuple(part.stored() for part in self._agents if not part.agent.volume)
         volumes = tuple(part.stored() for part in self._agents if part.agent.volume)
-        return Manifest(
+        return BackupManifest(
             schema=backup.SCHEMA if volumes else backup.PLAIN,
             tool=openab_sop.__version__,
             name="",

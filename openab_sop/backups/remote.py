@@ -18,7 +18,7 @@ from secrets import randbelow, token_hex
 
 from openab_sop import storage
 from openab_sop.backups import backup, schema
-from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, SIGNATURE, TAKE, Backup, Manifest, StoredFile
+from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, SIGNATURE, TAKE, Backup, BackupManifest, StoredFile
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.sealing import opened
 from openab_sop.backups.store import Store, parse
@@ -54,7 +54,7 @@ class RemoteBackup:
 
     store: Store
     name: str
-    manifest: Manifest
+    manifest: BackupManifest
 
     @property
     def place(self) -> str:
@@ -73,7 +73,7 @@ class RemoteBackup:
         if size is None:
             raise BackupError(f"{place} is not a backup: it has no {MANIFEST}", "name one with --backup=URL")
         schema.require_size(size, f"{place}/{MANIFEST}")
-        manifest = Manifest.parse(store.read(f"{name}/{MANIFEST}"), place)
+        manifest = BackupManifest.parse(store.read(f"{name}/{MANIFEST}"), place)
         if manifest.name != name:
             raise BackupError(f"{place}/{MANIFEST} is of backup {manifest.name}", RETAKE)
         return cls(store, name, manifest)
@@ -233,7 +233,7 @@ def readable(
 def upload(
     store: Store,
     source: Path,
-    manifest: Manifest,
+    manifest: BackupManifest,
     journal: Journal,
     progress: Progress,
     sign: Callable[[bytes], bytes] | None = None,
@@ -360,7 +360,7 @@ def _is_stale(store: Store, claim: str) -> bool:
         return False
 
 
-def _still_whole(store: Store, name: str, claim: str, manifest: Manifest) -> None:
+def _still_whole(store: Store, name: str, claim: str, manifest: BackupManifest) -> None:
     """Stop if somebody has meddled with what was sent: what follows makes it a backup."""
     expected = {file.path: file.size for file in manifest.contents}
     there = store.files(name)

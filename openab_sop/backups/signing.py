@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openab_sop import storage, temporary
-from openab_sop.backups.backup import MANIFEST, SIGNATURE, Backup, Manifest
+from openab_sop.backups.backup import MANIFEST, SIGNATURE, Backup, BackupManifest
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, SettingsError, ToolError
 from openab_sop.process import run
@@ -88,7 +88,7 @@ def require(found: Backup | RemoteBackup, signers: Path) -> str:
         BackupError: it is not signed, or by nobody of them.
     """
     text, signature = _stored(found)
-    if Manifest.parse(text, found.place) != found.manifest:
+    if BackupManifest.parse(text, found.place) != found.manifest:
         raise BackupError(
             f"{found.place}/{MANIFEST} was changed since this run has read it", "run the same command again"
         )

@@ -47,7 +47,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Row:
+class RevisionInfo:
     """A line of ``helm history``, in the fields of its JSON: one revision of a release."""
 
     revision: int
@@ -77,7 +77,7 @@ def adopts_on_rollback() -> bool:
 
 
 @dataclass(frozen=True)
-class Chart:
+class ChartMetadata:
     """What a chart's Chart.yaml says of it; ``app`` is the version of what it installs, empty if it does not say."""
 
     name: str
@@ -92,7 +92,7 @@ PULL = 120
 """Seconds that a chart may take to arrive."""
 
 
-def chart_at(path: Path) -> Chart:
+def chart_at(path: Path) -> ChartMetadata:
     """Read a chart, a directory or an archive (SOP 1.3).
 
     Raises:
@@ -100,7 +100,7 @@ def chart_at(path: Path) -> Chart:
     """
     try:
         said = bounded.load_yaml(run(["helm", "show", "chart", "--", str(path)]).stdout, f"Chart.yaml of {path}")
-        return Chart(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
+        return ChartMetadata(str(said["name"]), str(said["version"]), str(said.get("appVersion") or ""))
     except (ToolError, InvalidDocument, KeyError, TypeError) as error:
         raise SourceError(
             f"{path} is no Helm chart", f"look at it with: {command('helm', 'show', 'chart', str(path))}"
@@ -179,7 +179,7 @@ class Helm:
         """Tell whether Helm still has a revision: it prunes old ones, and people delete them (SOP 4.2)."""
         return revision in records.revisions(self.cluster, release)
 
-    def history(self, release: str) -> list[Row]:
+    def history(self, release: str) -> list[RevisionInfo]:
         """Return the revisions that helm still knows, oldest first (SOP 2.7)."""
         return [_row(found) for found in records.history(self.cluster, release)]
 
@@ -315,9 +315,9 @@ def _broken(error: ToolError) -> Unreachable | None:
     return Unreachable(error.problem, error.next_step, heard=_UNHEARD not in error.problem)
 
 
-def _row(found: Record) -> Row:
+def _row(found: Record) -> RevisionInfo:
     about = part(found.chart, "metadata")
-    return Row(
+    return RevisionInfo(
         revision=found.revision,
         updated=found.info("last_deployed"),
         status=found.info("status"),

@@ -104,7 +104,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """What the API server answered: the body, and its clock."""
 
     body: Object
@@ -448,7 +448,7 @@ class Cluster:
         accept: str = _ANY,
         /,
         **query: str,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Ask until there is an answer, as long as there is patience for."""
         stays = method != "GET" and "dryRun" not in query and not path.endswith("reviews")
         conditional = isinstance(body, dict) and at(body, "metadata", "resourceVersion") is not None
@@ -458,10 +458,10 @@ class Cluster:
         self.patience.begun |= stays
         return answer
 
-    def _asked(self, *request: Any, **query: str) -> Answer:
+    def _asked(self, *request: Any, **query: str) -> ApiResponse:
         """Return the answer to one try; arguments as ``_ask`` has them."""
         data, date = self._ask(*request, **query)
-        return Answer(_parsed(data, self.access), date)
+        return ApiResponse(_parsed(data, self.access), date)
 
     def _ask(
         self,

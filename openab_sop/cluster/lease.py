@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from openab_sop import bounded
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
-from openab_sop.errors import ClusterError, Conflict, Forbidden, Held, InvalidDocument, NotFound, Unreachable
+from openab_sop.errors import ClusterError, Conflict, Forbidden, InvalidDocument, NotFound, ReleaseLocked, Unreachable
 from openab_sop.objects import Object, at, part
 from openab_sop.shown import command
 
@@ -78,7 +78,7 @@ class Board:
             False if it is too large to be kept there.
 
         Raises:
-            Held: the lock is gone, or another run's.
+            ReleaseLocked: the lock is gone, or another run's.
         """
         packed = b64encode(lzma.compress(record.encode())).decode()
         if len(packed) > _ROOM:
@@ -87,7 +87,7 @@ class Board:
             found = self._cluster.find("Lease", self.name)
             if found is None or at(found, "spec", "holderIdentity") != owner():
                 by = at(found or {}, "spec", "holderIdentity") or "nobody"
-                raise Held(
+                raise ReleaseLocked(
                     f"Lease {self.name}, the lock of the release, is not this run's any more: it is held by {by}",
                     "see what it did, then run the same command again",
                 )
@@ -146,7 +146,7 @@ class Lease:
             doing: what for, in words: it stays on the lock of a run that is killed.
 
         Raises:
-            Held: another run has it.
+            ReleaseLocked: another run has it.
         """
         if self._keeper:
             return f"{self.name} is held by this run, {self.holder}"
@@ -162,7 +162,7 @@ class Lease:
         A caller who may not look at Leases goes on.
 
         Raises:
-            Held: another run has it.
+            ReleaseLocked: another run has it.
         """
         with suppress(Forbidden):
             if found := self._cluster.find("Lease", self.name):
@@ -172,7 +172,7 @@ class Lease:
         """Stop unless the lock is still ours: to be called before each change.
 
         Raises:
-            Held: another run has taken it over, or it is gone.
+            ReleaseLocked: another run has taken it over, or it is gone.
         """
         if not self._lost and self._keeper and time.monotonic() - self._renewed > DURATION:
             self._renew()  # the line was broken for so long that another run may have taken it for dead
@@ -276,9 +276,9 @@ class Lease:
         age = self._cluster.clock() - datetime.fromisoformat(renewed)
         return age > timedelta(seconds=int(at(found, "spec", "leaseDurationSeconds") or DURATION))
 
-    def _held(self, seen: str) -> Held:
+    def _held(self, seen: str) -> ReleaseLocked:
         self.refused = True
-        return Held(
+        return ReleaseLocked(
             f"another maintenance run holds the release: Lease {self.name}: {seen}",
             "wait until it has ended; "
             f"{command('kubectl', '-n', self._cluster.namespace, 'get', 'lease', self.name)} shows who it is",

@@ -82,7 +82,7 @@ class Transport(urllib3.PoolManager):
         return command(*(word for word in self._proxy if word != "proxy"), "version")
 
 
-class _Connection(HTTPConnection):
+class _ApiConnection(HTTPConnection):
     def __init__(self, path: Path, gone: Callable[[], None], **given: Any) -> None:
         super().__init__("localhost", **given)
         self._path, self._gone = path, gone
@@ -105,4 +105,4 @@ class _Pool(urllib3.HTTPConnectionPool):
         self._path, self._gone = path, gone
 
     def _new_conn(self) -> Any:
-        return _Connection(self._path, self._gone, timeout=self.timeout.connect_timeout)
+        return _ApiConnection(self._path, self._gone, timeout=self.timeout.connect_timeout)

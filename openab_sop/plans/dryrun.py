@@ -10,7 +10,7 @@ from openab_sop.agents.agent import learn_environment
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.helm import Helm
 from openab_sop.errors import ClusterError, Conflict
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.verdict import Finding, Verdict
 
@@ -22,7 +22,7 @@ HELM = "helm"
 class Rendered:
     """A chart version as Helm renders it for a release with its values."""
 
-    manifest: Manifest
+    manifest: ReleaseManifest
 
     @property
     def workloads(self) -> tuple[Workload, ...]:
@@ -41,7 +41,7 @@ def render(helm: Helm, release: str, chart: Path, values: Path) -> Rendered:
     Raises:
         ToolError: Helm refuses: the chart cannot be rendered with these values.
     """
-    rendered = Rendered(Manifest.parse(helm.dry_run(release, chart, values), RENDERED))
+    rendered = Rendered(ReleaseManifest.parse(helm.dry_run(release, chart, values), RENDERED))
     for item in rendered.manifest.of_kind("Secret"):
         redact.learn_secret(item.body)
     for item in rendered.manifest.of_kind("Deployment"):

@@ -21,7 +21,7 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.errors import InvalidName, ReleaseError, SourceError, ToolError
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Effect
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 
 
 def probe(helm: Helm, release: str, before: tuple[Path, Object], after: tuple[Path, Object]) -> tuple[Effect, ...]:
@@ -100,7 +100,7 @@ class _Chart:
     def _render(self, values: Object) -> str:
         text = yaml.safe_dump(values, sort_keys=False)
         try:
-            manifest = Manifest.parse(self._helm.template(self._release, self._chart, text), RENDERED)
+            manifest = ReleaseManifest.parse(self._helm.template(self._release, self._chart, text), RENDERED)
         except (ToolError, ReleaseError, InvalidName) as refused:  # what it made of it is no object either
             return refused.problem
         return json.dumps([_plain(item.body) for item in manifest.objects], sort_keys=True)

@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Judgement(Harms):
+class PlanJudgement(Harms):
     """The findings of every rule, in the order of the rules.
 
     Attributes:
@@ -26,7 +26,7 @@ class Judgement(Harms):
 
     plans: tuple[Plan, ...]
 
-    def about(self, subject: str) -> Judgement:
+    def about(self, subject: str) -> PlanJudgement:
         """Return the findings of the rules that look at one thing alone, a key of ``rules.SUBJECTS``."""
         of = {rule.name for rule in rules.SUBJECTS[subject]}
         return replace(self, harms=tuple(harm for harm in self.harms if harm.rule.name in of))
@@ -59,7 +59,7 @@ class Judgement(Harms):
         }
 
 
-def judge(plans: Sequence[Plan], reasons: Mapping[str, str]) -> Judgement:
+def judge(plans: Sequence[Plan], reasons: Mapping[str, str]) -> PlanJudgement:
     """Ask every rule about every plan.
 
     Args:
@@ -70,7 +70,7 @@ def judge(plans: Sequence[Plan], reasons: Mapping[str, str]) -> Judgement:
         SettingsError: something was accepted that was not found.
     """
     found = (harm for plan in plans for harm in _harms(plan))
-    return Judgement(weighed(found, reasons, "plan"), tuple(plans))
+    return PlanJudgement(weighed(found, reasons, "plan"), tuple(plans))
 
 
 def _harms(plan: Plan) -> list[Harm]:

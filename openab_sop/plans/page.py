@@ -9,7 +9,7 @@ from typing import cast
 
 from openab_sop import policy
 from openab_sop.objects import Object, as_yaml, part
-from openab_sop.plans.judgement import Judgement
+from openab_sop.plans.judgement import PlanJudgement
 from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, mask
 from openab_sop.rule import Harm
@@ -39,7 +39,7 @@ summary { cursor: pointer; font-family: monospace; margin: .5em 0 }
 """
 
 
-def page(judgement: Judgement) -> str:
+def page(judgement: PlanJudgement) -> str:
     """Return a self-contained HTML page; it holds no value of a Secret, and nothing that was learned to be secret."""
     first = judgement.plans[0]
     title = mask(f"Plan: {first.release} from {first.current.version} to {_targets(judgement)}")
@@ -53,7 +53,7 @@ def page(judgement: Judgement) -> str:
     )
 
 
-def _targets(judgement: Judgement) -> str:
+def _targets(judgement: PlanJudgement) -> str:
     return ", then ".join(str(plan.target.version) for plan in judgement.plans)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from openab_sop.agents.workload import Image, Workload
 from openab_sop.errors import SettingsError
 from openab_sop.objects import Object
-from openab_sop.releases.manifest import Manifest, is_kept, runs_in_upgrade
+from openab_sop.releases.manifest import ReleaseManifest, is_kept, runs_in_upgrade
 from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
 from openab_sop.upstream.charts import CONTAINERS, SISTERS
@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Chart:
+class PlannedChart:
     """What a chart says of itself: name, version, and the version of what it installs."""
 
     name: str
@@ -64,7 +64,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Change:
+class WorkloadChange:
     """The two sides of one agent or companion; one of them may be missing."""
 
     before: Workload | None
@@ -115,13 +115,13 @@ class Plan:
     release: str
     namespace: str
     status: str
-    current: Chart
-    target: Chart
+    current: PlannedChart
+    target: PlannedChart
     values: Object
-    before: Manifest
-    after: Manifest
-    hooks: Manifest = field(default=Manifest(()))
-    hooks_before: Manifest = field(default=Manifest(()))
+    before: ReleaseManifest
+    after: ReleaseManifest
+    hooks: ReleaseManifest = field(default=ReleaseManifest(()))
+    hooks_before: ReleaseManifest = field(default=ReleaseManifest(()))
     wide: frozenset[tuple[str, str]] = frozenset()
     unrenderable: str = ""
     refused: str = ""
@@ -159,12 +159,12 @@ class Plan:
         return next((one for one in self.after.workloads if claim in one.claims.values()), None)
 
     @cached_property
-    def agents(self) -> tuple[Change, ...]:
+    def agents(self) -> tuple[WorkloadChange, ...]:
         """Every agent of either side, paired by the Deployment's name; what is left, by the chart's label."""
         return _paired(_agents(self.before), _agents(self.after))
 
     @cached_property
-    def companions(self) -> tuple[Change, ...]:
+    def companions(self) -> tuple[WorkloadChange, ...]:
         """Everything else of either side that keeps pods running, such as a gateway; paired as agents are."""
         return _paired(_companions(self.before), _companions(self.after))
 
@@ -203,23 +203,23 @@ class Plan:
         return key in self.old and key not in self.new and not is_kept(self.live.get(key) or self.old[key])
 
 
-def _agents(manifest: Manifest) -> dict[str, Workload]:
+def _agents(manifest: ReleaseManifest) -> dict[str, Workload]:
     return {w.name: w for w in manifest.workloads if w.is_agent}
 
 
-def _companions(manifest: Manifest) -> dict[str, Workload]:
+def _companions(manifest: ReleaseManifest) -> dict[str, Workload]:
     """Return what runs no OpenAB: an agent that is no Deployment any more has vanished, and is no companion."""
     return {w.name: w for w in manifest.workloads if w.container.get("name") not in CONTAINERS}
 
 
-def _paired(olds: Mapping[str, Workload], news: Mapping[str, Workload]) -> tuple[Change, ...]:
-    pairs = [Change(olds[name], news.get(name)) for name in olds]
+def _paired(olds: Mapping[str, Workload], news: Mapping[str, Workload]) -> tuple[WorkloadChange, ...]:
+    pairs = [WorkloadChange(olds[name], news.get(name)) for name in olds]
     alone = {new.component: new for name, new in news.items() if name not in olds and new.component}
     paired = [
-        Change(pair.before, alone.pop(pair.before.component))
+        WorkloadChange(pair.before, alone.pop(pair.before.component))
         if pair.before and pair.after is None and pair.before.component in alone
         else pair
         for pair in pairs
     ]
     taken = {pair.after.name for pair in paired if pair.after}
-    return (*paired, *(Change(None, new) for name, new in news.items() if name not in taken))
+    return (*paired, *(WorkloadChange(None, new) for name, new in news.items() if name not in taken))

@@ -10,7 +10,7 @@ from pathlib import Path
 from openab_sop import storage
 from openab_sop.cluster.lease import Lease
 from openab_sop.errors import NotNeeded
-from openab_sop.plans.judgement import Judgement, judge
+from openab_sop.plans.judgement import PlanJudgement, judge
 from openab_sop.plans.page import page
 from openab_sop.plans.survey import Survey
 from openab_sop.redact import mask_values
@@ -45,10 +45,10 @@ class Planning:
     directory: Path
     lease: Lease
     source: str = ""
-    _judgement: Judgement | None = field(default=None)
+    _judgement: PlanJudgement | None = field(default=None)
 
     @property
-    def judgement(self) -> Judgement:
+    def judgement(self) -> PlanJudgement:
         """What the rules say, once it is drawn.
 
         Raises:
@@ -64,7 +64,7 @@ class Planning:
 
         Raises:
             NotNeeded: as ``judgement``.
-            Held: another run is changing the release.
+            ReleaseLocked: another run is changing the release.
             SettingsError: something was accepted that was not found.
             SopError: the cluster does not answer.
         """
@@ -81,7 +81,7 @@ class Planning:
             storage.replace(self.directory / PAGE, page(self._judgement).encode())
         return f"{self.judgement.summary}; old and new side by side: {self.directory / PAGE}"
 
-    def about(self, subject: str) -> Judgement:
+    def about(self, subject: str) -> PlanJudgement:
         """Return what was found of one thing, a key of ``rules.SUBJECTS``; raises as ``judgement`` does."""
         return self.judgement.about(subject)
 

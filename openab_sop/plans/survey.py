@@ -32,11 +32,11 @@ from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans import permissions
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
-from openab_sop.plans.plan import Chart, Key, Plan, Refusal
+from openab_sop.plans.plan import Key, Plan, PlannedChart, Refusal
 from openab_sop.plans.rules import data
 from openab_sop.reference import repository, tag
 from openab_sop.releases import provenance, rebuild
-from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
+from openab_sop.releases.manifest import RENDERED, ManifestObject, ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.targets import reach
 from openab_sop.targets.reach import Origin, Reach
@@ -68,8 +68,8 @@ class Survey:
         return self.release.helm.record(self.release.name, self.release.revision)
 
     @cached_property
-    def _manifest(self) -> Manifest:
-        return Manifest.parse(self._record.manifest)
+    def _manifest(self) -> ReleaseManifest:
+        return ReleaseManifest.parse(self._record.manifest)
 
     @cached_property
     def _values(self) -> str:
@@ -89,7 +89,9 @@ class Survey:
             values.write_text(self._values)
             return provenance.additions(
                 self._manifest,
-                lambda: Manifest.parse(release.helm.template(release.name, chart, self._values), RENDERED).parted()[0],
+                lambda: ReleaseManifest.parse(
+                    release.helm.template(release.name, chart, self._values), RENDERED
+                ).parted()[0],
                 lambda: render(release.helm, release.name, chart, values).manifest.parted()[0],
             )
 
@@ -98,7 +100,9 @@ class Survey:
         """The release as it is, on its way to nowhere yet."""
         release, cluster, record = self.release, self.release.cluster, self._record
         about, manifest = part(record.chart, "metadata"), self._manifest
-        current = Chart(str(about["name"]), Version.parse(str(about["version"])), str(about.get("appVersion") or ""))
+        current = PlannedChart(
+            str(about["name"]), Version.parse(str(about["version"])), str(about.get("appVersion") or "")
+        )
         return Plan(
             release=release.name,
             namespace=release.namespace,
@@ -107,8 +111,8 @@ class Survey:
             target=current,
             values=self._named.tree,
             before=manifest,
-            after=Manifest(()),
-            hooks_before=Manifest.parse(record.hooks),
+            after=ReleaseManifest(()),
+            hooks_before=ReleaseManifest.parse(record.hooks),
             restored=dict(_restored(release, manifest.objects)),
             classes=_classes(cluster),
             running=frozenset(_running(cluster, release.agents)),
@@ -139,7 +143,7 @@ class Survey:
         after, hooks = rendered.parted()
         return self._observed(replace(drawn, after=after, hooks=hooks, refused=refused, effects=effects))
 
-    def _render(self, archive: Path, scratch: Path) -> tuple[Manifest, str]:
+    def _render(self, archive: Path, scratch: Path) -> tuple[ReleaseManifest, str]:
         """Have Helm render the target as it would send it; else without the cluster, and why it would not.
 
         Raises:
@@ -152,7 +156,7 @@ class Survey:
         try:
             return render(release.helm, release.name, archive, given).manifest, ""
         except ToolError as refused:
-            offline = Manifest.parse(release.helm.template(release.name, archive, self._named.text), RENDERED)
+            offline = ReleaseManifest.parse(release.helm.template(release.name, archive, self._named.text), RENDERED)
             return offline, "" if release.status.startswith("pending") else refused.problem
 
     def _observed(self, plan: Plan) -> Plan:
@@ -171,14 +175,14 @@ class Survey:
         )
 
 
-def chart_of(archive: Path) -> Chart:
+def chart_of(archive: Path) -> PlannedChart:
     """Read what a packaged chart says of itself.
 
     Raises:
         SourceError: it is none.
     """
     said = helms.chart_at(archive)
-    return Chart(said.name, Version.parse(said.version), said.app)
+    return PlannedChart(said.name, Version.parse(said.version), said.app)
 
 
 def _live(cluster: Cluster, plan: Plan) -> Iterator[tuple[Key, Object]]:
@@ -347,7 +351,7 @@ def _found(cluster: Cluster, agents: Sequence[Agent], plan: Plan) -> Iterator[tu
                 yield agent.deployment, frozenset(filter(None, found.split("\0")))
 
 
-def _owned(cluster: Cluster, manifest: Manifest) -> Iterator[Finding]:
+def _owned(cluster: Cluster, manifest: ReleaseManifest) -> Iterator[Finding]:
     for workload in manifest.workloads:
         if workload.kind == "Deployment" and (live := cluster.find("Deployment", workload.name)):
             yield from ownership.findings(cluster, live)

@@ -13,7 +13,7 @@ from openab_sop import bounded
 from openab_sop.errors import InvalidDocument
 from openab_sop.objects import Object, part
 from openab_sop.redact import MASK, is_secret_name, mask
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.verdict import Finding
 
 Live = Mapping[tuple[str, str], str]
@@ -77,7 +77,10 @@ class Difference:
 
 
 def differences(
-    before: Manifest, after: Manifest, live: Live, image: Callable[[str], str] = lambda reference: reference
+    before: ReleaseManifest,
+    after: ReleaseManifest,
+    live: Live,
+    image: Callable[[str], str] = lambda reference: reference,
 ) -> Iterator[Difference]:
     """Yield what means something else in the target, or is not there.
 

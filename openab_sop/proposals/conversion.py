@@ -17,8 +17,8 @@ from openab_sop.proposals import comparison, steps
 from openab_sop.proposals.comparison import Difference
 from openab_sop.proposals.document import Document
 from openab_sop.proposals.running import Running
-from openab_sop.proposals.steps import Found, Move, RunningAgent, Situation
-from openab_sop.releases.manifest import Manifest
+from openab_sop.proposals.steps import ConversionContext, Found, RunningAgent, ValueMove
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.targets.values import TargetValues, digest_of
 from openab_sop.targets.version import Version
 from openab_sop.upstream import images
@@ -53,15 +53,15 @@ class Conversion:
     running: Running
     chart: Path
     given: TargetValues
-    moves: list[Move] = field(default_factory=list[Move])
+    moves: list[ValueMove] = field(default_factory=list[ValueMove])
     _document: Document | None = None
-    _targets: dict[str, Manifest] = field(default_factory=dict[str, Manifest])
+    _targets: dict[str, ReleaseManifest] = field(default_factory=dict[str, ReleaseManifest])
 
     @cached_property
-    def situation(self) -> Situation:
+    def situation(self) -> ConversionContext:
         """What runs, and where it goes."""
         target = chart_of(self.chart)
-        return Situation(
+        return ConversionContext(
             current=Version.parse(self.running.version),
             target=target.version,
             before=self.running.app,
@@ -82,7 +82,7 @@ class Conversion:
         assert self._document is not None, "convert first"
         return self._document
 
-    def convert(self) -> list[Move]:
+    def convert(self) -> list[ValueMove]:
         """Apply each step between the versions; returns what moved where.
 
         Raises:
@@ -164,21 +164,21 @@ class Conversion:
             yield RunningAgent(key, agent.image, live if same else wanted, agent.home)
 
     @cached_property
-    def _asked(self) -> Manifest:
+    def _asked(self) -> ReleaseManifest:
         """What the current chart makes of the operator's file; nothing if it does not take it."""
         try:
             return self.running.rendered(self.running.chart, self.given.text)
         except ToolError:
-            return Manifest(())
+            return ReleaseManifest(())
 
-    def _edited(self, document: Document) -> Iterator[Move]:
+    def _edited(self, document: Document) -> Iterator[ValueMove]:
         """Say what differs from what the release runs with: the operator's file, and edits by hand."""
         if document.written_out:
             why = "a change below an anchor would change every place that it stands in; comments are lost"
-            yield Move("anchors", "written out", why, decide=True)
+            yield ValueMove("anchors", "written out", why, decide=True)
         if self._differs:
             why = "it is not what the release runs with: what it changes is found as a difference"
-            yield Move("--values", "counts, in place of Helm's record", why, decide=True)
+            yield ValueMove("--values", "counts, in place of Helm's record", why, decide=True)
         for item in self.running.manifest.of_kind("ConfigMap"):
             for key, text in part(item.body, "data").items():
                 live = self.running.live.get((item.name, key))
@@ -186,9 +186,9 @@ class Conversion:
                     why = (
                         f"ConfigMap {item.name} was edited by hand, and the edit counts; what is not taken over differs"
                     )
-                    yield Move(f"{item.name}/{key}", "as it is on the cluster", why, decide=True)
+                    yield ValueMove(f"{item.name}/{key}", "as it is on the cluster", why, decide=True)
 
-    def _named_as_now(self, document: Document) -> Iterator[Move]:
+    def _named_as_now(self, document: Document) -> Iterator[ValueMove]:
         """Keep the names of each agent's Deployment and claim, where the chart can: the home stays where it is."""
         running = dict(_agents(self.running.manifest))
         for key, agent in running.items():
@@ -200,11 +200,11 @@ class Conversion:
                 document.set(whole, now)
                 if name_of(self._target_agents(document).get(key, agent)) == now:
                     why = f"it would be {would}, and the home would stay behind"
-                    yield Move(".".join(whole), now, why)
+                    yield ValueMove(".".join(whole), now, why)
                 else:  # the chart does not know it
                     document.remove(whole)
 
-    def _target(self, document: Document) -> Manifest:
+    def _target(self, document: Document) -> ReleaseManifest:
         """The target with these values; each text is rendered once."""
         text = str(document)
         if text not in self._targets:
@@ -218,7 +218,7 @@ class Conversion:
         except ToolError:  # the comparison says why
             return {}
 
-    def _without_effect(self, document: Document) -> Iterator[Move]:
+    def _without_effect(self, document: Document) -> Iterator[ValueMove]:
         """Remove what has an effect now and would have none: tried by rendering with and without each value."""
         now, proposed = self.running, document.plain
         try:
@@ -238,18 +238,18 @@ def _default_tag(chart: Path) -> str:
     return str(part(helms.defaults(chart), "image").get("tag") or "")
 
 
-def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> Move:
+def _gone(path: tuple[str, ...], value: object, texts: Mapping[str, str]) -> ValueMove:
     """Say where a value went that has no effect in the target."""
     key, text = ".".join(map(str, path)), texts.get(str(path[1])) if path[0] == "agents" and len(path) > 2 else None
     if text is None:
-        return Move(key, "removed", "it has no effect in the target", decide=True)
+        return ValueMove(key, "removed", "it has no effect in the target", decide=True)
     where, found = steps.became(path[2:], value, text)
     if found is Found.SAME:
-        return Move(key, f"config.toml {where}", "it is there already")
+        return ValueMove(key, f"config.toml {where}", "it is there already")
     why = "it has no effect in the target"
     if found is not Found.NOTHING:
         why = f"config.toml has {found} at {where}"
-    return Move(key, "removed", why, decide=True)
+    return ValueMove(key, "removed", why, decide=True)
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def _is_kept_claim(difference: Difference, mounted: Collection[str]) -> bool:
     return gone and difference.name in mounted
 
 
-def _agents(manifest: Manifest) -> Iterator[tuple[str, _Agent]]:
+def _agents(manifest: ReleaseManifest) -> Iterator[tuple[str, _Agent]]:
     """Yield each agent with its key; a chart of one agent has none, so its flavour is."""
     for workload in manifest.workloads:
         if workload.is_agent:

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 from openab_sop import policy
-from openab_sop.proposals.steps import Move, Situation
+from openab_sop.proposals.steps import ConversionContext, ValueMove
 from openab_sop.redact import mask
 from openab_sop.rule import Harm, Harms
 from openab_sop.verdict import Finding
@@ -20,7 +20,9 @@ vertical-align: top; overflow-wrap: anywhere } .blocks { background: #fdd } .dec
 """
 
 
-def page(situation: Situation, moves: Sequence[Move], harms: Harms, own: Sequence[Finding], out: Path) -> str:
+def page(
+    situation: ConversionContext, moves: Sequence[ValueMove], harms: Harms, own: Sequence[Finding], out: Path
+) -> str:
     """Return a self-contained HTML page; nothing that was learned to be secret is in it."""
     title = f"Values for {situation.target}, from {situation.current}"
     equal = f"Proved equal to what runs{', but for what the version itself changes' if own else ''}"
@@ -37,7 +39,7 @@ def page(situation: Situation, moves: Sequence[Move], harms: Harms, own: Sequenc
     )
 
 
-def _moves(moves: Iterable[Move], kind: str) -> str:
+def _moves(moves: Iterable[ValueMove], kind: str) -> str:
     rows = (_row((move.key, move.to, move.why), kind) for move in moves)
     return _table(("Key", "Went to", "Why"), rows)
 

@@ -13,7 +13,7 @@ from openab_sop import storage
 from openab_sop.errors import NothingToDo, SettingsError
 from openab_sop.proposals.conversion import Compared, Conversion
 from openab_sop.proposals.page import page
-from openab_sop.proposals.steps import Move
+from openab_sop.proposals.steps import ValueMove
 from openab_sop.rule import Harm, Harms, blocks, weighed
 from openab_sop.shown import command
 from openab_sop.verdict import Finding
@@ -49,7 +49,7 @@ class Proposal:
     compared: Compared = field(default=Compared(()))
     _harms: Harms | None = None
 
-    def propose(self) -> list[Move]:
+    def propose(self) -> list[ValueMove]:
         """Convert the values; returns what moved where. Raises as ``Conversion.convert`` does."""
         return self.conversion.convert()
 

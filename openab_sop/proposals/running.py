@@ -13,7 +13,7 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.objects import Object, part
 from openab_sop.proposals.comparison import Live, parsed
 from openab_sop.releases import rebuild
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.releases.release import Release
 
 
@@ -36,16 +36,16 @@ class Running:
     chart: Path
     version: str
     values: Object
-    manifest: Manifest
+    manifest: ReleaseManifest
     live: Live = field(default_factory=dict[tuple[str, str], str])
 
-    def rendered(self, chart: Path, values: str) -> Manifest:
+    def rendered(self, chart: Path, values: str) -> ReleaseManifest:
         """Return the objects, without hooks, that a chart makes of this release with values.
 
         Raises:
             ToolError: it cannot be rendered.
         """
-        return Manifest.parse(self.helm.template(self.name, chart, values), RENDERED).parted()[0]
+        return ReleaseManifest.parse(self.helm.template(self.name, chart, values), RENDERED).parted()[0]
 
     @property
     def app(self) -> str:
@@ -64,7 +64,7 @@ def running(release: Release) -> Generator[Running]:
         ReleaseError: the record is not readable.
     """
     record = release.helm.record(release.name, release.revision)
-    manifest = Manifest.parse(record.manifest).parted()[0]
+    manifest = ReleaseManifest.parse(record.manifest).parted()[0]
     live: dict[tuple[str, str], str] = {}
     for item in manifest.of_kind("ConfigMap"):
         if body := release.cluster.find("ConfigMap", item.name):

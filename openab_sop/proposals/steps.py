@@ -43,7 +43,7 @@ class RunningAgent:
 
 
 @dataclass(frozen=True)
-class Situation:
+class ConversionContext:
     """What runs, and where it goes.
 
     Attributes:
@@ -76,7 +76,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Move:
+class ValueMove:
     """One key of the values: where it went, and why.
 
     Attributes:
@@ -90,7 +90,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Step:
+class ConversionStep:
     """One change of the values' shape.
 
     Attributes:
@@ -102,7 +102,7 @@ class Step:
 
     name: str
     since: Version
-    apply: Callable[[Document, Situation], Iterator[Move]]
+    apply: Callable[[Document, ConversionContext], Iterator[ValueMove]]
     lasts: bool = False
 
 
@@ -141,7 +141,7 @@ _KEY = images.DEFAULT
 """The agent that the chart has by default since there are several."""
 
 
-def agents_by_key(values: Document, situation: Situation) -> Iterator[Move]:
+def agents_by_key(values: Document, situation: ConversionContext) -> Iterator[ValueMove]:
     """A chart installed one agent, whose values stood at the top level; now each agent has a key of its own."""
     if len(situation.agents) != 1 or values.get("agents"):
         return
@@ -152,25 +152,25 @@ def agents_by_key(values: Document, situation: Situation) -> Iterator[Move]:
         if value is not None:
             values.remove(tuple(old.split(".")))
             values.set((*path, new), value)
-            yield Move(old, ".".join((*path, new)), "the values of an agent stand below its key")
+            yield ValueMove(old, ".".join((*path, new)), "the values of an agent stand below its key")
     yield from _settings_of_the_agent(values, situation, agent)
     for gone, usual in (("replicas", 1), ("strategy", {"type": "Recreate"})):
         if (value := values.get(gone)) is not None:
             values.remove((gone,))
-            yield Move(gone, "removed", "the chart sets it: one pod, Recreate", decide=value != usual)
+            yield ValueMove(gone, "removed", "the chart sets it: one pod, Recreate", decide=value != usual)
     if agent.key != _KEY:
         values.set(("agents", _KEY, "enabled"), False)
-        yield Move(f"agents.{_KEY}.enabled", "false", f"the chart would add an agent {_KEY}")
+        yield ValueMove(f"agents.{_KEY}.enabled", "false", f"the chart would add an agent {_KEY}")
 
 
-def _settings_of_the_agent(values: Document, situation: Situation, agent: RunningAgent) -> Iterator[Move]:
+def _settings_of_the_agent(values: Document, situation: ConversionContext, agent: RunningAgent) -> Iterator[ValueMove]:
     """What was set for the coding agent itself: by a preset, and the variables that it alone gets."""
     path = ("agents", agent.key)
     if values.get("agent", "preset") is not None:
         values.remove(("agent", "preset"))
         if agent.home:
             values.set((*path, "workingDir"), agent.home)
-        yield Move("agent.preset", ".".join(path), "the key says the flavour")
+        yield ValueMove("agent.preset", ".".join(path), "the key says the flavour")
         running = part(_parsed(agent.configuration or ""), "agent")
         for name in ("command", "args") if situation.target.is_older_than(_VERBATIM) else ():
             if (value := running.get(name)) is not None:
@@ -180,10 +180,10 @@ def _settings_of_the_agent(values: Document, situation: Situation, agent: Runnin
         if situation.target.is_older_than(_VERBATIM):
             own = cast(Object, values.get(*path, "env") or {})
             values.set((*path, "env"), {**cast(Object, env), **own})
-        yield Move("agent.env", "config.toml [agent] env", "it is there already")
+        yield ValueMove("agent.env", "config.toml [agent] env", "it is there already")
 
 
-def images_by_flavour(values: Document, situation: Situation) -> Iterator[Move]:
+def images_by_flavour(values: Document, situation: ConversionContext) -> Iterator[ValueMove]:
     """One repository, with the flavour behind the version: no image of the earlier form is published any more."""
     yield from _tag_of_all(values, situation)
     yield from _repository_of_all(values, situation)
@@ -192,7 +192,7 @@ def images_by_flavour(values: Document, situation: Situation) -> Iterator[Move]:
         yield from _image(values, situation, agent, repository)
 
 
-def _tag_of_all(values: Document, situation: Situation) -> Iterator[Move]:
+def _tag_of_all(values: Document, situation: ConversionContext) -> Iterator[ValueMove]:
     """The tag of all images gets the agent's key behind it."""
     path = ("image", "tag")
     pinned = str(values.get(*path) or "")
@@ -202,24 +202,24 @@ def _tag_of_all(values: Document, situation: Situation) -> Iterator[Move]:
         if channel != pinned:
             values.set(path, channel)
             why = f"{pinned} is not published any more"
-            yield Move("image.tag", f"{channel} in place of {pinned}", why, decide=True)
+            yield ValueMove("image.tag", f"{channel} in place of {pinned}", why, decide=True)
     elif _RELEASED.fullmatch(pinned) or pinned == situation.default_tags[0]:
         values.remove(path)
         why = "it names an earlier version; without it, the chart's own version counts"
-        yield Move("image.tag", f"removed ({pinned})", why, decide=pinned != situation.before)
+        yield ValueMove("image.tag", f"removed ({pinned})", why, decide=pinned != situation.before)
 
 
-def _repository_of_all(values: Document, situation: Situation) -> Iterator[Move]:
+def _repository_of_all(values: Document, situation: ConversionContext) -> Iterator[ValueMove]:
     path = ("image", "repository")
     named = str(values.get(*path) or "")
     if _is_edited(values, situation, path) or not images.is_published(named) or images.unified(named) == named:
         return
     values.set(path, images.unified(named))
     why = f"{named} is not published any more; the flavour is in the tag"
-    yield Move("image.repository", images.unified(named), why)
+    yield ValueMove("image.repository", images.unified(named), why)
 
 
-def _image(values: Document, situation: Situation, agent: RunningAgent, repository: str) -> Iterator[Move]:
+def _image(values: Document, situation: ConversionContext, agent: RunningAgent, repository: str) -> Iterator[ValueMove]:
     """The image of one agent: by its key where that is the flavour, else in so many words."""
     path = ("agents", agent.key, "image")
     named, key = str(values.get(*path) or ""), f"agents.{agent.key}.image"
@@ -229,33 +229,33 @@ def _image(values: Document, situation: Situation, agent: RunningAgent, reposito
         if not named:
             values.set(path, agent.image)
             why = "an image of your own, or one that is pinned by a tag or digest of your own: it stays as it is"
-            yield Move(key, agent.image, why, decide=True)
+            yield ValueMove(key, agent.image, why, decide=True)
         return
     flavour, home = images.flavour(agent.image), images.unified(agent.image)
     if named and images.moves(agent.image):
         if (channel := images.channel(named)) != named:
             values.set(path, channel)
-            yield Move(key, channel, f"{named} is not published any more", decide=True)
+            yield ValueMove(key, channel, f"{named} is not published any more", decide=True)
         return
     wanted = images.of_version(agent.image, situation.app, in_tag=True)
     if flavour == agent.key and home == repository:
         if named and named != wanted:
             values.remove(path)
             pinned = tag(named) not in ("", situation.before, f"{situation.before}-{flavour}")
-            yield Move(key, f"removed ({named})", "the chart names the image by the agent's key", decide=pinned)
+            yield ValueMove(key, f"removed ({named})", "the chart names the image by the agent's key", decide=pinned)
     elif named != wanted:
         values.set(path, wanted)
         why = f"the agent's key is {agent.key}, its image is of flavour {flavour}: it names a version, raised each time"
-        yield Move(key, wanted, why, decide=True)
+        yield ValueMove(key, wanted, why, decide=True)
 
 
-def _is_edited(values: Document, situation: Situation, path: tuple[str, ...]) -> bool:
+def _is_edited(values: Document, situation: ConversionContext, path: tuple[str, ...]) -> bool:
     """Return whether the operator's file says something else than what the release runs with: that is left alone."""
     said = values.get(*path)
     return bool(said) and str(said) != str(at(situation.own, *path) or "")
 
 
-def verbatim_configuration(values: Document, situation: Situation) -> Iterator[Move]:
+def verbatim_configuration(values: Document, situation: ConversionContext) -> Iterator[ValueMove]:
     """The chart writes no config.toml any more: the one that runs becomes part of the values, as it is."""
     for agent in situation.agents:
         path = ("agents", agent.key)
@@ -263,21 +263,23 @@ def verbatim_configuration(values: Document, situation: Situation) -> Iterator[M
             continue
         key = ".".join((*path, TEXT))
         if agent.configuration is None:
-            yield Move(key, "missing", "no config.toml of this agent is known: write it", decide=True)
+            yield ValueMove(key, "missing", "no config.toml of this agent is known: write it", decide=True)
             continue
         values.set((*path, TEXT), agent.configuration.rstrip("\n") + "\n")
-        yield Move(key, "the config.toml that runs, as it is", "the chart mounts it as it is, and writes none itself")
+        yield ValueMove(
+            key, "the config.toml that runs, as it is", "the chart mounts it as it is, and writes none itself"
+        )
 
 
-STEPS: Sequence[Step] = (
-    Step("agents by key", _AGENTS_BY_KEY, agents_by_key),
-    Step("images by flavour", _FLAVOUR_IN_TAG, images_by_flavour, lasts=True),
-    Step("config.toml as it is", _VERBATIM, verbatim_configuration),
+STEPS: Sequence[ConversionStep] = (
+    ConversionStep("agents by key", _AGENTS_BY_KEY, agents_by_key),
+    ConversionStep("images by flavour", _FLAVOUR_IN_TAG, images_by_flavour, lasts=True),
+    ConversionStep("config.toml as it is", _VERBATIM, verbatim_configuration),
 )
 """In the order of versions."""
 
 
-def applicable(current: Version, target: Version) -> list[Step]:
+def applicable(current: Version, target: Version) -> list[ConversionStep]:
     """Return the steps between two chart versions, oldest first."""
     return [
         step

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openab_sop.restores.changes import Changes
 from openab_sop.rollouts.concern import Symptom
-from openab_sop.rollouts.health import Judgement
+from openab_sop.rollouts.health import RolloutJudgement
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Behaviour:
     """
 
     version: str
-    judgement: Judgement
+    judgement: RolloutJudgement
     exit_code: int | None
     connected: bool
     lost: bool

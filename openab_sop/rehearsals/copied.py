@@ -17,11 +17,11 @@ from openab_sop.journal import Journal
 from openab_sop.objects import Object
 from openab_sop.rehearsals import isolation, rules, scratch
 from openab_sop.rehearsals.behaviour import Behaviour, Traces
-from openab_sop.rehearsals.copies import Version, emptied
+from openab_sop.rehearsals.copies import RenderedVersion, emptied
 from openab_sop.rehearsals.homes import Homes
 from openab_sop.rehearsals.isolation import Isolation
 from openab_sop.rehearsals.scratch import Scratch
-from openab_sop.rehearsals.trial import Stage
+from openab_sop.rehearsals.trial import TrialEnvironment
 from openab_sop.releases.release import Release
 from openab_sop.restores.blueprint import Blueprint
 from openab_sop.restores.held import Progress
@@ -67,7 +67,7 @@ class Copied:
     _plan: Blueprint = field(init=False)
     _scratch: Scratch | None = None
     _homes: Homes = field(init=False)
-    _stage: Stage = field(init=False)
+    _stage: TrialEnvironment = field(init=False)
     _old: dict[str, Behaviour] = field(default_factory=dict[str, Behaviour])
     _old_traces: dict[str, Traces] = field(default_factory=dict[str, Traces])
     _fresh: bool = True
@@ -88,7 +88,7 @@ class Copied:
         if unfit := [str(finding) for finding in self._homes.unfit()]:
             raise ClusterError("; ".join(unfit), WITHOUT)
         manner = self.manner
-        self._stage = Stage(
+        self._stage = TrialEnvironment(
             self.release, self._scratch, self._homes.claims, manner.limits, manner.patterns, self.journal
         )
         where = "its own, since this caller may make none" if self._scratch.is_own else self._scratch.cluster.namespace
@@ -191,8 +191,8 @@ class Copied:
         return f"rehearsal {place.id} in namespace {place.cluster.namespace}"
 
     @cached_property
-    def _old_version(self) -> Version:
-        return Version(self.source.manifest.version, self._plan.manifest)
+    def _old_version(self) -> RenderedVersion:
+        return RenderedVersion(self.source.manifest.version, self._plan.manifest)
 
     @cached_property
     def _agents(self) -> list[str]:

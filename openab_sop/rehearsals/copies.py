@@ -17,7 +17,7 @@ from openab_sop.agents import agent
 from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.rehearsals.placeholders import neutral, neutral_secret, placeholder
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.upstream.configuration import NO_CLOUD, without_hooks
 
 _KEPT = (
@@ -72,7 +72,7 @@ Rename = Callable[[str], str]
 
 
 @dataclass(frozen=True)
-class Version:
+class RenderedVersion:
     """A version of a release as Helm renders it, or has recorded it.
 
     Attributes:
@@ -80,7 +80,7 @@ class Version:
     """
 
     name: str
-    manifest: Manifest
+    manifest: ReleaseManifest
 
     @property
     def agents(self) -> dict[str, Workload]:

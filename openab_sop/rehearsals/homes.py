@@ -25,7 +25,7 @@ from openab_sop.releases import rebuild
 from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
 from openab_sop.restores.changes import VolumeSince
-from openab_sop.restores.held import Held, Progress, hold
+from openab_sop.restores.held import MountedVolume, Progress, hold
 from openab_sop.verdict import Finding, Verdict
 
 
@@ -47,7 +47,7 @@ class Homes:
     journal: Journal
     harmless: dict[str, Treated] = field(default_factory=dict[str, Treated])
     seconds: float = 0.0
-    _held: list[Held] = field(default_factory=list[Held])
+    _held: list[MountedVolume] = field(default_factory=list[MountedVolume])
     _open: ExitStack = field(default_factory=ExitStack)
     _kept: ExitStack = field(default_factory=ExitStack)
 
@@ -185,7 +185,7 @@ class Homes:
                 holding = hold(self.scratch.cluster, volume, stored, self.source, deployment=body)
                 self._held.append(self._open.enter_context(holding))
 
-    def _removed(self, held: Held) -> Iterator[str]:
+    def _removed(self, held: MountedVolume) -> Iterator[str]:
         treated = self.harmless.get(held.stored.key)
         ours = set(treated.changed) if treated else set[str]()
         return (path for path in held.since(self.may_vanish).gone() if path not in ours)
@@ -205,7 +205,7 @@ class Homes:
             seen[name] = seen[name].also(traces, held.stored.volume) if name in seen else traces
         return seen
 
-    def _traces(self, held: Held) -> Traces:
+    def _traces(self, held: MountedVolume) -> Traces:
         since: VolumeSince = held.since(self.may_vanish)
         treated = self.harmless.get(held.stored.key)
         ours = set(treated.changed) if treated else set[str]()

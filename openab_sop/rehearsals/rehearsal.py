@@ -16,7 +16,7 @@ from openab_sop.plans import dryrun
 from openab_sop.rehearsals import outcome, rules
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast
 from openab_sop.rehearsals.copied import Copied
-from openab_sop.rehearsals.copies import Version, emptied
+from openab_sop.rehearsals.copies import RenderedVersion, emptied
 from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.course import now
 from openab_sop.restores.held import Progress
@@ -44,13 +44,13 @@ class Rehearsal(Copied):
     directory: Path
     lease: Lease
     _contrasts: list[Contrast] = field(default_factory=list[Contrast])
-    _versions: dict[str, Version] = field(default_factory=dict[str, Version])
+    _versions: dict[str, RenderedVersion] = field(default_factory=dict[str, RenderedVersion])
 
     def prepare(self) -> str:
         """As ``Copied`` does, if nobody is at work on the release and the backup is of what runs.
 
         Raises:
-            Held: another run is changing it.
+            ReleaseLocked: another run is changing it.
             BackupError: the backup is of another revision.
             ClusterError: a copy can be made nowhere.
         """
@@ -160,7 +160,7 @@ class Rehearsal(Copied):
         """Tell what became of the release, should the run not have passed."""
         return Status.HELD if self.lease.refused else Status.UNCHANGED
 
-    def _rendered(self, phase: str) -> Version:
+    def _rendered(self, phase: str) -> RenderedVersion:
         chart, name = self.target.chart, str(self.target.version)
         if phase == "prerelease":
             if self.target.prerelease_chart is None or not self.manner.prerelease:
@@ -171,10 +171,10 @@ class Rehearsal(Copied):
             if self.values and self.values.given:
                 values = self.values.store(self.directory)
             manifest = dryrun.render(self.release.helm, self.release.name, chart, values).manifest
-            self._versions[name] = Version(name, manifest.parted()[0])
+            self._versions[name] = RenderedVersion(name, manifest.parted()[0])
         return self._versions[name]
 
-    def _common(self, version: Version) -> list[str]:
+    def _common(self, version: RenderedVersion) -> list[str]:
         return [agent for agent in self._agents if agent in version.agents]
 
     def _unseen(self) -> list[str]:

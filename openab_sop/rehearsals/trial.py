@@ -19,13 +19,13 @@ from openab_sop.journal import Journal
 from openab_sop.objects import Object, at
 from openab_sop.rehearsals import copies
 from openab_sop.rehearsals.behaviour import Behaviour
-from openab_sop.rehearsals.copies import Version
+from openab_sop.rehearsals.copies import RenderedVersion
 from openab_sop.rehearsals.isolation import ISOLATED
 from openab_sop.rehearsals.scratch import Scratch
 from openab_sop.releases.release import Release
 from openab_sop.rollouts import logs
 from openab_sop.rollouts.concern import Baseline, Limits
-from openab_sop.rollouts.health import Judgement, await_all_healthy
+from openab_sop.rollouts.health import RolloutJudgement, await_all_healthy
 from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.rollout import Observation
 
@@ -37,7 +37,7 @@ _GRACE = 30
 
 
 @dataclass
-class Stage:
+class TrialEnvironment:
     """Where versions of a release are tried, one after the other.
 
     Attributes:
@@ -52,18 +52,18 @@ class Stage:
     journal: Journal
     _pulls: set[str] = field(default_factory=set[str])
 
-    def find(self, version: Version, kind: str, name: str) -> Object | None:
+    def find(self, version: RenderedVersion, kind: str, name: str) -> Object | None:
         """Return an object as a version renders it, or as it is beside the release."""
         return version.manifest.find(kind, name) or self.release.cluster.find(kind, name)
 
-    def allow_pulls(self, version: Version, agent: str) -> None:
+    def allow_pulls(self, version: RenderedVersion, agent: str) -> None:
         """Copy the Secrets with which an agent's image is pulled."""
         for name in self._pulls_of(version, agent):
             if name not in self._pulls and (body := self.find(version, "Secret", name)):
                 self.scratch.cluster.create("Secret", copies.pull_secret(body, self.scratch.name))
                 self._pulls.add(name)
 
-    def _pulls_of(self, version: Version, agent: str) -> list[str]:
+    def _pulls_of(self, version: RenderedVersion, agent: str) -> list[str]:
         def account(name: str) -> Object | None:
             with suppress(Forbidden):
                 return self.release.cluster.find("ServiceAccount", name)
@@ -71,14 +71,16 @@ class Stage:
 
         return copies.pulls(version.agents[agent], account)
 
-    def body(self, version: Version, agent: str) -> Object:
+    def body(self, version: RenderedVersion, agent: str) -> Object:
         """Return the Deployment of an agent's copy."""
         labels = {**self.scratch.labels, ISOLATED: self.scratch.id, _AGENT: agent[:63].rstrip("-.")}
         node = next((node_of(self.release.cluster, a) for a in self.release.agents if a.deployment == agent), None)
         pulls = self._pulls_of(version, agent)
         return copies.deployment(version.agents[agent], self.scratch.name, self.claims, labels, node, pulls)
 
-    def run(self, version: Version, agents: Sequence[str], known: Mapping[str, Behaviour]) -> dict[str, Behaviour]:
+    def run(
+        self, version: RenderedVersion, agents: Sequence[str], known: Mapping[str, Behaviour]
+    ) -> dict[str, Behaviour]:
         """Start copies of a version, watch them to their end, and end them; nothing of them stays but their volumes.
 
         Args:
@@ -103,8 +105,8 @@ class Stage:
 
 @dataclass
 class _Run:
-    stage: Stage
-    version: Version
+    stage: TrialEnvironment
+    version: RenderedVersion
     known: Mapping[str, Behaviour]
     copied: dict[str, Agent] = field(default_factory=dict[str, Agent])
     bodies: dict[str, Object] = field(default_factory=dict[str, Object])
@@ -123,7 +125,7 @@ class _Run:
 
     def watched(self) -> dict[str, Behaviour]:
         """Watch each copy until it has proved itself or failed, and end them."""
-        judged: dict[str, Judgement] = {}
+        judged: dict[str, RolloutJudgement] = {}
         for connects in (True, False):
             names = [name for name in self.copied if self._connects(name) == connects]
             judged |= zip(names, self._judge(names, connects=connects), strict=True)
@@ -141,7 +143,7 @@ class _Run:
     def _connects(self, name: str) -> bool:
         return name in self.known and self.known[name].connected
 
-    def _judge(self, names: list[str], *, connects: bool) -> tuple[Judgement, ...]:
+    def _judge(self, names: list[str], *, connects: bool) -> tuple[RolloutJudgement, ...]:
         stage = self.stage
         patterns = stage.patterns if connects else replace(stage.patterns, connected="")
         agents = [self.copied[name] for name in names]
@@ -151,7 +153,7 @@ class _Run:
     def _known(self, names: list[str]) -> list[tuple[str, Behaviour]]:
         return [(name, self.known[name]) for name in names if name in self.known]
 
-    def _behaviour(self, name: str, judgement: Judgement) -> Behaviour:
+    def _behaviour(self, name: str, judgement: RolloutJudgement) -> Behaviour:
         agent, cluster, patterns = self.copied[name], self.stage.scratch.cluster, self.stage.patterns
         pod = judgement.observation.pod
         told = [logs.fetch(cluster, pod.name, agent.container, previous=old) for old in (True, False)] if pod else []

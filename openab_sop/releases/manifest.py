@@ -31,13 +31,13 @@ class ManifestObject:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ReleaseManifest:
     """The objects of a revision, in the order that the chart rendered them."""
 
     objects: tuple[ManifestObject, ...]
 
     @classmethod
-    def parse(cls, text: str, origin: str = "the release's manifest") -> Manifest:
+    def parse(cls, text: str, origin: str = "the release's manifest") -> ReleaseManifest:
         """Parse what ``helm get manifest`` prints.
 
         Args:
@@ -84,10 +84,10 @@ class Manifest:
                 found.append(task)
         return tuple(found)
 
-    def parted(self) -> tuple[Manifest, Manifest]:
+    def parted(self) -> tuple[ReleaseManifest, ReleaseManifest]:
         """Return the release's own objects, and the hooks."""
         hooks = tuple(item for item in self.objects if HOOK in part(item.body, "metadata", "annotations"))
-        return Manifest(tuple(item for item in self.objects if item not in hooks)), Manifest(hooks)
+        return ReleaseManifest(tuple(item for item in self.objects if item not in hooks)), ReleaseManifest(hooks)
 
 
 def is_kept(body: Object) -> bool:

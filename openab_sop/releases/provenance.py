@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from openab_sop.errors import ToolError
 from openab_sop.objects import Object
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.verdict import Finding
 
 RULE = "not-from-chart"
@@ -22,7 +22,9 @@ _MADE_UP = (("data",), ("stringData",))
 """Parts of Secrets: charts make passwords up, each time another one."""
 
 
-def additions(recorded: Manifest, *renderings: Callable[[], Manifest]) -> dict[tuple[str, str], tuple[str, ...]]:
+def additions(
+    recorded: ReleaseManifest, *renderings: Callable[[], ReleaseManifest]
+) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return what the record has and no rendering makes, by kind and name: paths, or nothing for the whole object.
 
     Args:
@@ -55,7 +57,7 @@ def findings(added: Mapping[tuple[str, str], tuple[str, ...]]) -> Iterator[Findi
         )
 
 
-def _lacking(body: Object, rendered: Manifest, kind: str, name: str) -> tuple[str, ...] | None:
+def _lacking(body: Object, rendered: ReleaseManifest, kind: str, name: str) -> tuple[str, ...] | None:
     """Return where a rendering lacks something of an object; None if it lacks nothing."""
     twin = rendered.find(kind, name)
     if twin is None:

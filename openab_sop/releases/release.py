@@ -15,7 +15,7 @@ from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
 from openab_sop.objects import Object, part
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.shown import command
 from openab_sop.upstream.charts import CHARTS, CONTAINERS, SISTERS
 
@@ -130,7 +130,7 @@ def resolve(helm: Helm, listed: Listed) -> Release:
         ReleaseError: the manifest has no agent, or one of its Deployments is gone from the cluster; what Helm did not
             come to make, because the revision failed or is pending, is passed over.
     """
-    manifest = Manifest.parse(helm.record(listed.name, listed.revision).manifest)
+    manifest = ReleaseManifest.parse(helm.record(listed.name, listed.revision).manifest)
     names = [item.name for item in manifest.of_kind("Deployment")]
     if listed.status == "deployed":
         deployments = [_live(helm.cluster, name) for name in names]
@@ -166,7 +166,7 @@ def _holds(one: Agent, other: Agent) -> bool:
     return parts_of_one_claim and PurePosixPath(other.part).is_relative_to(one.part)
 
 
-def _beside(cluster: Cluster, manifest: Manifest) -> Iterator[Object]:
+def _beside(cluster: Cluster, manifest: ReleaseManifest) -> Iterator[Object]:
     """Yield what of a release keeps pods running and is no Deployment, as it is on the cluster."""
     for workload in manifest.workloads:
         if workload.kind != "Deployment":
@@ -196,7 +196,7 @@ def claims_of_others(pods: Iterable[Object], agents: Collection[Workload]) -> It
             yield from ((str(pod["metadata"]["name"]), claim) for claim in claims_of(part(pod, "spec")).values())
 
 
-def _all(manifest: Manifest, workloads: list[Object], kind: str, reference: str) -> tuple[str, ...]:
+def _all(manifest: ReleaseManifest, workloads: list[Object], kind: str, reference: str) -> tuple[str, ...]:
     rendered = {item.name for item in manifest.of_kind(kind)}
     return tuple(sorted(rendered.union(*(references(body, reference) for body in workloads))))
 

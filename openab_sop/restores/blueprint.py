@@ -11,7 +11,7 @@ from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.errors import BackupError, InvalidDocument, InvalidName, ReleaseError
 from openab_sop.objects import Object
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 
 CLAIM = "PersistentVolumeClaim"
 VALUES = "values.yaml"
@@ -42,7 +42,7 @@ class Blueprint:
     def _read(self) -> None:
         source = self.source
         self.chart_file = f"{source.manifest.chart}-{source.manifest.version}.tgz"
-        self.manifest = Manifest.parse(self._text("manifest.yaml"), "the backup's manifest.yaml")
+        self.manifest = ReleaseManifest.parse(self._text("manifest.yaml"), "the backup's manifest.yaml")
         self.deployments = {item.name: item.body for item in self.manifest.of_kind("Deployment")}
         self.runners = {workload.called: workload.body for workload in self.manifest.workloads}
         self.agents = tuple((self._agent(stored), stored) for stored in source.manifest.agents)

@@ -21,7 +21,7 @@ from openab_sop.errors import BackupError, Broken
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.restores.changes import VolumeSince
-from openab_sop.restores.volume import Change, Volume, packed
+from openab_sop.restores.volume import Volume, VolumeChange, packed
 from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
@@ -39,7 +39,7 @@ _PROOF = 32
 
 
 @dataclass(frozen=True)
-class Held:
+class MountedVolume:
     """A volume that no agent writes to, and what must change on it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Held:
     stored: StoredAgent
     archive: Path
     volume: Volume
-    change: Change
+    change: VolumeChange
     since: Since
     kept: tuple[str, ...] = ()
 
@@ -100,7 +100,7 @@ def hold(
     below: tuple[str, ...] = (),
     deployment: Object | None = None,
     keep_logins: bool = False,
-) -> Generator[Held]:
+) -> Generator[MountedVolume]:
     """Hold an agent's volume in a helper pod and look at it.
 
     Args:
@@ -118,7 +118,7 @@ def hold(
         volume.look()
         since = partial(VolumeSince, volume, stored, source, scratch, table)
         kept = volume.keep_newer_logins(agent.inside) if keep_logins else ()
-        yield Held(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
+        yield MountedVolume(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
 
 
 class Holding:
@@ -132,14 +132,14 @@ class Holding:
         looks: how often they were looked at from the beginning.
     """
 
-    def __init__(self, each: Callable[[], Iterator[AbstractContextManager[Held]]]) -> None:
-        self.held: list[Held] = []
+    def __init__(self, each: Callable[[], Iterator[AbstractContextManager[MountedVolume]]]) -> None:
+        self.held: list[MountedVolume] = []
         self.looks = 0
         self._each = each
         self._stack = ExitStack()
         self._broken = False
 
-    def begin(self) -> list[Held]:
+    def begin(self) -> list[MountedVolume]:
         """Hold them and look at them, from the beginning.
 
         Raises:
@@ -151,7 +151,7 @@ class Holding:
         return self.held
 
     @contextmanager
-    def unbroken(self) -> Generator[list[Held]]:
+    def unbroken(self) -> Generator[list[MountedVolume]]:
         """Give them to a step; where the line broke in one, the next try finds them looked at anew.
 
         Raises:

@@ -10,7 +10,7 @@ from openab_sop.cluster.kube import MANAGER
 from openab_sop.errors import Broken, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.restores.blueprint import Blueprint
 from openab_sop.wait import wait
 
@@ -37,13 +37,13 @@ class Installation:
         backup = self.blueprint.source.manifest.name
         return listed.revision != 1 or part(self._record(), "metadata", "labels").get(LABEL) != backup
 
-    def try_out(self) -> Manifest:
+    def try_out(self) -> ReleaseManifest:
         """Let helm render it and look for objects in its way; returns what it would make.
 
         Raises:
             ToolError: it does not render, or something is in its way.
         """
-        return Manifest.parse(self._install(dry_run=True), RENDERED)
+        return ReleaseManifest.parse(self._install(dry_run=True), RENDERED)
 
     def settled(self) -> Listed | None:
         """Wait for a helm that a killed run has left behind; returns what helm says of the release then."""

@@ -17,9 +17,9 @@ from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import authority, provenance, rebuild
-from openab_sop.releases.manifest import RENDERED, Manifest, ManifestObject
+from openab_sop.releases.manifest import RENDERED, ManifestObject, ReleaseManifest
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, Held, bears, in_use, pods_with
+from openab_sop.restores.held import FILLING, MountedVolume, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
 from openab_sop.shown import command, one_line
 from openab_sop.verdict import Finding
@@ -61,7 +61,9 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
     Raises:
         ToolError: it does not render.
     """
-    rendered = Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text()), RENDERED).parted()[0]
+    rendered = ReleaseManifest.parse(
+        helm.template(plan.release, plan.chart, plan.values.read_text()), RENDERED
+    ).parted()[0]
     added = provenance.additions(plan.manifest, lambda: rendered)
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
@@ -101,7 +103,9 @@ def made_by(plan: Blueprint, helm: Helm) -> tuple[ManifestObject, ...]:
     Raises:
         ToolError: it does not render.
     """
-    return Manifest.parse(helm.template(plan.release, plan.chart, plan.values.read_text(), anew=True), RENDERED).objects
+    return ReleaseManifest.parse(
+        helm.template(plan.release, plan.chart, plan.values.read_text(), anew=True), RENDERED
+    ).objects
 
 
 def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:
@@ -262,7 +266,7 @@ def standing(
             yield from keep(agent, stored, live)
 
 
-def written(plan: Blueprint, held: Held) -> Iterator[Finding]:
+def written(plan: Blueprint, held: MountedVolume) -> Iterator[Finding]:
     """Name a volume that somebody else has written to since it was proved, or while it was filled."""
     claim = str(held.agent.claim)
     if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source, held.stored) and held.must_change:

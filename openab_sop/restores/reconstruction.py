@@ -21,7 +21,7 @@ from openab_sop.objects import Object, part
 from openab_sop.releases import rebuild
 from openab_sop.restores import kept_claim, obstacles
 from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Held, Holding, Progress, bears, hold, marks
+from openab_sop.restores.held import FILLING, RESTORED, Holding, MountedVolume, Progress, bears, hold, marks
 from openab_sop.restores.installation import Installation
 from openab_sop.rollouts.start import await_start, runner
 from openab_sop.shown import command
@@ -164,7 +164,7 @@ class Reconstruction:
             findings += (*obstacles.written(self._plan, held), *held.unfit())
         return Verdict("volumes to fill", tuple(findings))
 
-    def _volumes(self) -> Iterator[AbstractContextManager[Held]]:
+    def _volumes(self) -> Iterator[AbstractContextManager[MountedVolume]]:
         for agent, stored, _ in self._to_fill:
             deployment = self._plan.deployments[agent.deployment]
             yield hold(self._cluster, agent, stored, self.source, deployment=deployment)

@@ -24,11 +24,11 @@ from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases.course import now
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.restores import obstacles
 from openab_sop.restores.changes import volume_since
-from openab_sop.restores.held import RESTORED, Held, Holding, Progress, bears, hold, marks
+from openab_sop.restores.held import RESTORED, Holding, MountedVolume, Progress, bears, hold, marks
 from openab_sop.rollouts.start import await_start
 from openab_sop.shown import command
 from openab_sop.status import Status
@@ -199,7 +199,7 @@ class Restoration:
         Nothing is mapped: files would come back with other owners than the backup says, and could not be proved.
         """
         manifest = self.source.read("manifest.yaml").decode(errors="replace")
-        had = {w.name: w.user for w in Manifest.parse(manifest, "the backup's manifest.yaml").workloads}
+        had = {w.name: w.user for w in ReleaseManifest.parse(manifest, "the backup's manifest.yaml").workloads}
         for agent in self._agents():
             now = Workload(self.release.cluster.get("Deployment", agent.deployment)).user
             for what, old, new in zip(_OWNERS, had.get(agent.deployment, now), now, strict=True):
@@ -302,7 +302,7 @@ class Restoration:
             self._notes[f"set aside of {volume}"] = f"{before}; and {told}" if before else told
         return kept
 
-    def _taken(self, held: Held, directory: Path) -> Aside:
+    def _taken(self, held: MountedVolume, directory: Path) -> Aside:
         """Put what a volume would lose into a directory."""
         access, agent = self.release.cluster.access, held.agent
         storage.private_directory(directory)
@@ -530,7 +530,7 @@ class Restoration:
     def _agents(self) -> list[Agent]:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())
 
-    def _volumes(self) -> Iterator[AbstractContextManager[Held]]:
+    def _volumes(self) -> Iterator[AbstractContextManager[MountedVolume]]:
         for agent, stored in self._concerned():
             yield hold(
                 self.release.cluster,
@@ -542,7 +542,7 @@ class Restoration:
                 keep_logins=self._keep_logins and self.selection.spares_logins,
             )
 
-    def _unfit(self, held: Held) -> Iterator[Finding]:
+    def _unfit(self, held: MountedVolume) -> Iterator[Finding]:
         agent, stored = held.agent, held.stored
         claim = self.release.cluster.get("PersistentVolumeClaim", agent.claim) if agent.claim else {}
         uid, id = at(claim, "metadata", "uid"), f"other-claim:{agent.claim}"
@@ -557,7 +557,7 @@ class Restoration:
             )
         yield from held.unfit()
 
-    def _claim_for_us(self, held: Held) -> None:
+    def _claim_for_us(self, held: MountedVolume) -> None:
         """Note on a new claim which backup goes into it: should this run be killed, the next may go on."""
         claim = self.release.cluster.get("PersistentVolumeClaim", str(held.agent.claim))
         if at(claim, "metadata", "uid") != held.stored.claim_uid:

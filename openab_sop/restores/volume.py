@@ -34,7 +34,7 @@ _FREE = "df --output=avail --block-size=1 . | tail -n 1 || status=$?"
 
 
 @dataclass(frozen=True)
-class Change:
+class VolumeChange:
     """What must happen to a volume so that it is as the backup says.
 
     Attributes:
@@ -118,7 +118,7 @@ class Volume:
         """Return the bytes that the volume has left."""
         return int(self.pod.capture(_FREE, self.home))
 
-    def change(self) -> Change:
+    def change(self) -> VolumeChange:
         """Return what must happen to the volume."""
         write: list[int] = []
         plain: list[str] = []
@@ -133,7 +133,7 @@ class Volume:
             if theirs := self._table.get("pod", ours.path):
                 remove += [theirs.path] if theirs.type != ours.type else []
                 aside += [theirs] if theirs.type != "d" and not _same_content(ours, theirs) else []
-        return Change(tuple(write), size, tuple(plain), _with_parents(touched), tuple(remove), tuple(aside))
+        return VolumeChange(tuple(write), size, tuple(plain), _with_parents(touched), tuple(remove), tuple(aside))
 
     def set_aside(self, entries: Iterable[Entry], archive: Archive) -> int:
         """Copy entries of the volume into an archive; returns how many.
@@ -157,7 +157,7 @@ class Volume:
             )
         return archive.size
 
-    def apply(self, change: Change, archive: Path) -> Iterator[int]:
+    def apply(self, change: VolumeChange, archive: Path) -> Iterator[int]:
         """Make the volume as the backup says; yields the bytes sent so far.
 
         Raises:

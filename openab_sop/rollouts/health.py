@@ -29,7 +29,7 @@ NO_BASELINE = Baseline()
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RolloutJudgement:
     """What came of a rollout of one agent, with the facts for the report.
 
     Attributes:
@@ -106,7 +106,7 @@ def await_healthy(
     limits: Limits = LIMITS,
     baseline: Baseline = NO_BASELINE,
     progress: Progress = lambda line: None,
-) -> Judgement:
+) -> RolloutJudgement:
     """Judge the rollout of one agent; see ``await_all_healthy``."""
     baselines = {agent.deployment: baseline}
     return await_all_healthy(cluster, [agent], patterns, limits, baselines, progress)[0]
@@ -121,7 +121,7 @@ def await_all_healthy(
     progress: Progress = lambda line: None,
     *,
     each: bool = False,
-) -> tuple[Judgement, ...]:
+) -> tuple[RolloutJudgement, ...]:
     """Judge the rollouts of several agents at once: until all are healthy, or the first is not (SOP 3.2, 3.5).
 
     Args:
@@ -230,13 +230,13 @@ class _Watch:
         if found and (late or now - self.since >= found.patience):
             self.symptom = found.symptom
 
-    def judgement(self) -> Judgement:
+    def judgement(self) -> RolloutJudgement:
         """Conclude."""
         seen = self.seen or rollout.observe(self.cluster, self.agent)  # another agent's symptom came before an answer
         pod = seen.pod
         found = self.concern if self.symptom else None
         ended = self._log_of(pod.name, found.container) if pod and found and found.container else LogFacts()
-        return Judgement(
+        return RolloutJudgement(
             agent=self.agent.deployment,
             symptom=self.symptom,
             settled=self.settled,

@@ -158,7 +158,7 @@ def observe(cluster: Cluster, agent: Runner) -> Observation:
 
 
 @dataclass(frozen=True)
-class _Count:
+class _PodCount:
     """What a controller says of its pods, and how those of the present template are told by their labels."""
 
     wanted: int
@@ -167,9 +167,9 @@ class _Count:
     is_of_present: Callable[[Object], bool]
 
 
-def _deployment(cluster: Cluster, body: Object, runner: Runner) -> _Count:
+def _deployment(cluster: Cluster, body: Object, runner: Runner) -> _PodCount:
     hashes, status = _current(body, cluster.list("ReplicaSet", runner.selector)), part(body, "status")
-    return _Count(
+    return _PodCount(
         wanted=int(at(body, "spec", "replicas") or 0),
         updated=int(status.get("updatedReplicas", 0)),
         available=int(status.get("availableReplicas", 0)),
@@ -177,10 +177,10 @@ def _deployment(cluster: Cluster, body: Object, runner: Runner) -> _Count:
     )
 
 
-def _stateful_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
+def _stateful_set(cluster: Cluster, body: Object, runner: Runner) -> _PodCount:
     status, wanted = part(body, "status"), int(at(body, "spec", "replicas") or 0)
     stays = _keeps_old_pods(body)
-    return _Count(
+    return _PodCount(
         wanted=wanted,
         updated=wanted if stays else int(status.get("updatedReplicas", 0)),
         available=int(status.get("availableReplicas", 0)),
@@ -188,13 +188,13 @@ def _stateful_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
     )
 
 
-def _daemon_set(cluster: Cluster, body: Object, runner: Runner) -> _Count:
+def _daemon_set(cluster: Cluster, body: Object, runner: Runner) -> _PodCount:
     status, stays = part(body, "status"), _keeps_old_pods(body)
     generation = part(body, "metadata", "annotations").get(_TEMPLATE_GENERATION)
     wanted, updated = int(status.get("desiredNumberScheduled", 0)), int(status.get("updatedNumberScheduled", 0))
     # after a way back, pods that the version between has never reached bear an older number, and are right
     every = stays or generation is None or updated == wanted
-    return _Count(
+    return _PodCount(
         wanted=wanted,
         updated=wanted if stays else updated,
         available=int(status.get("numberAvailable", 0)),

@@ -17,7 +17,7 @@ from openab_sop.cluster.kube import Cluster, quantity
 from openab_sop.errors import Forbidden, NotFound, NotNeeded, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.course import Course
-from openab_sop.releases.manifest import RENDERED, Manifest
+from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.targets.values import TargetValues
 from openab_sop.verdict import Finding, Verdict
@@ -64,7 +64,7 @@ def check(release: Release, chart: Path, values: TargetValues | None = None, cou
         rendered = release.helm.template(release.name, chart, text)
     except ToolError:
         return Room(Verdict("nothing"), "not checked: the target cannot be rendered with these values (see the plan)")
-    deployments = [item.body for item in Manifest.parse(rendered, RENDERED).of_kind("Deployment")]
+    deployments = [item.body for item in ReleaseManifest.parse(rendered, RENDERED).of_kind("Deployment")]
     checked = f"room for {', '.join(deployment['metadata']['name'] for deployment in deployments)}"
     try:
         return Room(Verdict(checked, _findings(release.cluster, deployments)))

@@ -34,7 +34,7 @@ _OCI = re.compile(r"oci://(?P<host>[\w.:\[\]-]+)/(?P<repository>[a-z0-9][a-z0-9.
 
 
 @dataclass(frozen=True)
-class Pulled:
+class ChartArchive:
     """A chart's archive on this machine, and its SHA-256."""
 
     path: Path
@@ -52,7 +52,7 @@ class ChartSource(Protocol):
         """Return what it offers, newest first."""
         ...
 
-    def pull(self, version: Version, directory: Path) -> Pulled:
+    def pull(self, version: Version, directory: Path) -> ChartArchive:
         """Keep the archive of a version below ``directory``, in a directory that its SHA-256 names."""
         ...
 
@@ -109,7 +109,7 @@ class Oci:
         # helm sees none that begins with v
         return newest_first(tag.replace("_", "+") for tag in self._tags if not tag.startswith("v"))
 
-    def pull(self, version: Version, directory: Path) -> Pulled:
+    def pull(self, version: Version, directory: Path) -> ChartArchive:
         """Pull by helm, which knows logins and proves the registry's digests."""
         plain = ("--plain-http",) if Registry.at(self.host).address.startswith("http:") else ()
         with _pulling(self, version, directory) as own:
@@ -135,7 +135,7 @@ class Repository:
         """Return what its index lists of the chart."""
         return newest_first(str(entry.get("version")) for entry in self._entries)
 
-    def pull(self, version: Version, directory: Path) -> Pulled:
+    def pull(self, version: Version, directory: Path) -> ChartArchive:
         """Pull by helm, and compare with the digest in the index."""
         with _pulling(self, version, directory) as own:
             helm.pull(self.names[0], f"--repo={self.address}", version=version.text, directory=own)
@@ -175,7 +175,7 @@ class Local:
         """Return its version."""
         return (Version.parse(helm.chart_at(self.path).version),)
 
-    def pull(self, version: Version, directory: Path) -> Pulled:
+    def pull(self, version: Version, directory: Path) -> ChartArchive:
         """Package the directory, or copy the archive."""
         with _pulling(self, version, directory) as own:
             if self.path.is_dir():
@@ -185,7 +185,7 @@ class Local:
             return _kept(self, self.names, version, own)
 
 
-def pull(source: ChartSource, version: Version, directory: Path) -> Pulled:
+def pull(source: ChartSource, version: Version, directory: Path) -> ChartArchive:
     """Pull a version as ``ChartSource.pull`` does; of one that was taken back, name the newest older one that is there.
 
     Raises:
@@ -224,7 +224,7 @@ def _pulling(source: ChartSource, version: Version, directory: Path) -> Generato
             ) from error
 
 
-def _kept(source: ChartSource, names: tuple[str, ...], version: Version, own: Path) -> Pulled:
+def _kept(source: ChartSource, names: tuple[str, ...], version: Version, own: Path) -> ChartArchive:
     """Keep the archive that was put into a directory, if it is what was asked for."""
     archives = list(own.glob("*.tgz"))
     chart = helm.chart_at(archives[0]) if len(archives) == 1 else None
@@ -238,10 +238,10 @@ def _kept(source: ChartSource, names: tuple[str, ...], version: Version, own: Pa
     kept = own.parent / digest
     storage.private_directory(kept)
     archives[0].chmod(0o600)
-    return Pulled(archives[0].replace(kept / archives[0].name), digest)
+    return ChartArchive(archives[0].replace(kept / archives[0].name), digest)
 
 
-def _index(answer: web.Answer, name: str) -> Object:
+def _index(answer: web.HttpResponse, name: str) -> Object:
     try:
         index: object = bounded.load_yaml(answer.body.decode(), web.shown(answer.url))
         if isinstance(index, dict) and _are_entries(cast(Object, index), name):

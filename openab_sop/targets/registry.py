@@ -115,20 +115,20 @@ class Registry:
             raise _refusal(answer)
         return answer.status == 200
 
-    def _get(self, url: str) -> web.Answer:
+    def _get(self, url: str) -> web.HttpResponse:
         answer = self._authorized(url)
         if answer.status != 200:
             raise _refusal(answer)
         return answer
 
-    def _authorized(self, url: str, accepted: str = "") -> web.Answer:
+    def _authorized(self, url: str, accepted: str = "") -> web.HttpResponse:
         answer = self._ask(url, accepted)
         if answer.status == 401:
             self._authorization = self._authorize(answer.headers.get("WWW-Authenticate") or "")
             answer = self._ask(url, accepted)
         return answer
 
-    def _ask(self, url: str, accepted: str) -> web.Answer:
+    def _ask(self, url: str, accepted: str) -> web.HttpResponse:
         wanted = {"Accept": accepted} if accepted else {}
         return web.get(url, _with(self._authorization) | wanted, largest=LARGEST, reach=self.reach)
 
@@ -188,21 +188,21 @@ def _with(authorization: str) -> dict[str, str]:
     return {"Authorization": authorization} if authorization else {}
 
 
-def _tags(answer: web.Answer) -> list[str]:
+def _tags(answer: web.HttpResponse) -> list[str]:
     tags: object = _object(answer).get("tags") or []
     if not isinstance(tags, list):
         raise SourceError(f"{web.shown(answer.url)} lists no tags", "check the address in --chart")
     return [tag for tag in cast(list[object], tags) if isinstance(tag, str)]
 
 
-def _object(answer: web.Answer) -> Object:
+def _object(answer: web.HttpResponse) -> Object:
     document = answer.json()
     if not isinstance(document, dict):
         raise SourceError(f"{web.shown(answer.url)} answers as no registry does", "check the address in --chart")
     return cast(Object, document)
 
 
-def _refusal(answer: web.Answer) -> SourceError:
+def _refusal(answer: web.HttpResponse) -> SourceError:
     if answer.status in (401, 403):
         return SourceError(
             f"{web.shown(answer.url)} may not be read (status {answer.status})",

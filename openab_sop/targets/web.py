@@ -35,7 +35,7 @@ _NEXT = "check the address and the network (HTTPS_PROXY, SSL_CERT_FILE), then ru
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """What a server answered, whatever its status."""
 
     url: str
@@ -57,7 +57,7 @@ class Answer:
 
 def get(
     url: str, headers: Mapping[str, str] | None = None, *, largest: int = LARGEST, reach: Reach | None = None
-) -> Answer:
+) -> HttpResponse:
     """Ask for a document; redirects are followed, without the headers given here.
 
     Args:
@@ -115,7 +115,7 @@ class Redirects(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-class _Connection(http.client.HTTPConnection):
+class _HttpConnection(http.client.HTTPConnection):
     def __init__(self, *given: Any, reach: Reach, **more: Any) -> None:
         super().__init__(*given, **more)
         self._create_connection = reach.connect
@@ -138,7 +138,7 @@ class _Opens(HTTPHandler):
         if req.has_proxy():
             self.reach.require(*origin(req.full_url))
             return super().http_open(req)
-        return self.do_open(partial(_Connection, reach=self.reach), req)  # pyright: ignore[reportArgumentType]
+        return self.do_open(partial(_HttpConnection, reach=self.reach), req)  # pyright: ignore[reportArgumentType]
 
 
 class _OpensSecurely(HTTPSHandler):
@@ -155,7 +155,7 @@ class _OpensSecurely(HTTPSHandler):
         return self.do_open(partial(_SecureConnection, reach=self.reach), req)  # pyright: ignore[reportArgumentType]
 
 
-def _ask(request: Request, largest: int, reach: Reach) -> Answer:
+def _ask(request: Request, largest: int, reach: Reach) -> HttpResponse:
     handlers = [Redirects(), _Opens(reach), _OpensSecurely(reach)]
     proxies = [ProxyHandler({})] if is_loopback(urlsplit(request.full_url).hostname) else []
     try:
@@ -166,7 +166,7 @@ def _ask(request: Request, largest: int, reach: Reach) -> Answer:
         body = response.read(largest + 1)
         if len(body) > largest:
             raise ValueError(f"more than {largest} bytes")
-        return Answer(request.full_url, response.status or 0, response.headers, body)
+        return HttpResponse(request.full_url, response.status or 0, response.headers, body)
 
 
 def _check_scheme(url: str) -> None:

@@ -7,20 +7,20 @@ from typing import Protocol, Self
 
 from openab_sop.errors import SettingsError
 from openab_sop.releases.course import Course
-from openab_sop.upgrades.recovery import Answer
+from openab_sop.upgrades.recovery import GateAnswer
 
 MEANINGS = {
-    Answer.CONFIRMED: "the bot answers, conversation and tool calls work",
-    Answer.ROLLBACK: "back to the old version",
-    Answer.NO_RESPONSE: "no answer in the chat within 60 s",
-    Answer.ESCALATE: "change nothing more: somebody mends it by hand",
+    GateAnswer.CONFIRMED: "the bot answers, conversation and tool calls work",
+    GateAnswer.ROLLBACK: "back to the old version",
+    GateAnswer.NO_RESPONSE: "no answer in the chat within 60 s",
+    GateAnswer.ESCALATE: "change nothing more: somebody mends it by hand",
 }
 
 
 class Ask(Protocol):
     """Asks a human at a gate."""
 
-    def __call__(self, gate: str, question: str) -> Answer | None:
+    def __call__(self, gate: str, question: str) -> GateAnswer | None:
         """Return the answer, None if none came in time.
 
         Raises:
@@ -34,7 +34,7 @@ class Reply:
     """The value of ``--answer``: the gate, the word, and the upgrade that it is for, if it says so."""
 
     gate: str
-    word: Answer
+    word: GateAnswer
     course: str = ""
 
     @classmethod
@@ -46,7 +46,7 @@ class Reply:
         """
         gate, _, rest = text.partition(":")
         word, _, course = rest.partition(":")
-        known = {said.value: said for said in Answer}
+        known = {said.value: said for said in GateAnswer}
         if not gate or word not in known:
             raise SettingsError(
                 f"--answer={text} is no answer",

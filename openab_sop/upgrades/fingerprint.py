@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 from openab_sop import bounded
 from openab_sop.agents.agent import Agent, Companion, Runner
 from openab_sop.agents.workload import deployment_of
-from openab_sop.backups.backup import Manifest
+from openab_sop.backups.backup import BackupManifest
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import InvalidDocument, NotFound
 from openab_sop.objects import at, part
@@ -85,7 +85,7 @@ def outdated(release: Release, course: Course) -> list[Agent]:
     return [agent for agent in release.agents if _is_outdated(release.cluster, agent, course)]
 
 
-def claims(release: Release, baseline: Manifest) -> dict[str, str]:
+def claims(release: Release, baseline: BackupManifest) -> dict[str, str]:
     """Return the UID of the claim of each volume that the baseline has, by the volume's key; empty if it is gone."""
     kept = {stored.key for stored in baseline.stored}
     return {v.key: claim(release.cluster, v) for v in release.mounted if v.claim and v.key in kept}

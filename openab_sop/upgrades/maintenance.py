@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from openab_sop.backups import remote, signing
-from openab_sop.backups.backup import Backup, Manifest
+from openab_sop.backups.backup import Backup, BackupManifest
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.backups.signing import Signer
 from openab_sop.backups.store import Store
@@ -116,7 +116,7 @@ class Maintenance:
         """Take the lock of the release, and look again at what is under way; returns in words how it was had.
 
         Raises:
-            Held: another run has it.
+            ReleaseLocked: another run has it.
         """
         had = self.lease.acquire(doing)
         self.file.look_again()
@@ -174,7 +174,7 @@ class Maintenance:
             self._opened[name] = self._stack.enter_context(readable)
         return self._opened[name]
 
-    def _require_ours(self, manifest: Manifest) -> None:
+    def _require_ours(self, manifest: BackupManifest) -> None:
         """Stop if the backup is of another release: the record on a lock may name any."""
         theirs, ours = (manifest.namespace, manifest.release), (self.helm.cluster.namespace, self.name)
         if theirs != ours:

@@ -28,7 +28,7 @@ from openab_sop.upgrades.answers import MEANINGS, Ask
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.own_start import without_own_start
-from openab_sop.upgrades.recovery import Answer, Situation
+from openab_sop.upgrades.recovery import GateAnswer, Situation
 from openab_sop.upgrades.repair import restart, restore_config
 from openab_sop.upgrades.verification import Looked, Seen, look, verify
 from openab_sop.upstream.log_lines import WEBHOOKS
@@ -86,7 +86,7 @@ class Phase:
 
         Raises:
             NotNeeded: it is not needed, or was applied already.
-            Held: another run has taken the release over.
+            ReleaseLocked: another run has taken the release over.
             ReleaseError: somebody else has changed it meanwhile.
             ToolError: Helm failed.
         """
@@ -208,7 +208,7 @@ class Phase:
             m.file.mark(self._verified)
         return seen
 
-    def hear(self, answer: Answer) -> None:
+    def hear(self, answer: GateAnswer) -> None:
         """Take down what a human has said already, before anything is judged anew (SOP 3.3)."""
         self.situation = replace(self.situation, answer=answer)
 
@@ -222,7 +222,7 @@ class Phase:
         self._require()
         course = self._course
         if (said := course.said(self.name)) and (course.awaiting != self.name or course.when(self._restarted)):
-            self._heed(Answer(said.word))  # a run that was killed right after it may not have heeded it
+            self._heed(GateAnswer(said.word))  # a run that was killed right after it may not have heeded it
             raise NotNeeded(str(said))
         return self._heed(ask(self.name, self._question()))
 
@@ -234,7 +234,7 @@ class Phase:
         """
         self._require()
         said = self._course.said(self.name)
-        if not said or said.word != Answer.NO_RESPONSE.value:
+        if not said or said.word != GateAnswer.NO_RESPONSE.value:
             raise NotNeeded(f"it is confirmed: {said}" if said else "nobody was asked")
         if not self._course.when(self._restarted):
             self._demand(self._judged(self._m.release().agents))
@@ -335,10 +335,12 @@ class Phase:
             f"do a conversation and tool calls work?{back}{since}\n{words}"
         )
 
-    def _heed(self, answer: Answer | None) -> Given:
+    def _heed(self, answer: GateAnswer | None) -> Given:
         self.situation = replace(self.situation, answer=answer)
         given = self._course.said(self.name)
-        if given and (answer is Answer.CONFIRMED or (answer is Answer.NO_RESPONSE and not self.situation.restarted)):
+        if given and (
+            answer is GateAnswer.CONFIRMED or (answer is GateAnswer.NO_RESPONSE and not self.situation.restarted)
+        ):
             return given
         said = f"a human said {answer.value}" if answer else "nobody answered in time"
         self.situation = replace(self.situation, failed=(said,))

@@ -25,7 +25,7 @@ class Action(Enum):
     ESCALATE = "change nothing; a human goes on"
 
 
-class Answer(Enum):
+class GateAnswer(Enum):
     """What a human says at a gate (SOP 3.3)."""
 
     CONFIRMED = "CONFIRMED"
@@ -53,7 +53,7 @@ class Situation:
     changed: bool
     symptoms: Mapping[str, frozenset[Symptom]] = field(default_factory=dict[str, frozenset[Symptom]])
     lost: tuple[str, ...] = ()
-    answer: Answer | None = None
+    answer: GateAnswer | None = None
     restarted: bool = False
     missing: tuple[str, ...] = ()
     restored: bool = False
@@ -62,7 +62,7 @@ class Situation:
 
 
 @dataclass(frozen=True)
-class Rule:
+class DecisionRule:
     """One row of the table.
 
     Attributes:
@@ -85,10 +85,10 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Row:
+class EvaluatedRule:
     """A rule as it was applied: what was observed, empty if nothing that it asks for; only the first match is taken."""
 
-    rule: Rule
+    rule: DecisionRule
     observed: str
     taken: bool
 
@@ -102,8 +102,8 @@ class Row:
 class Decision:
     """The rule that matched first, and every rule with what was observed."""
 
-    rule: Rule
-    rows: tuple[Row, ...]
+    rule: DecisionRule
+    rows: tuple[EvaluatedRule, ...]
 
     @property
     def action(self) -> Action:
@@ -118,7 +118,7 @@ class Decision:
 def decide(situation: Situation) -> Decision:
     """Take the first rule that matches (SOP 4.1); the last one matches always."""
     chosen = next(rule for rule in RULES if rule.holds(situation))
-    return Decision(chosen, tuple(Row(rule, rule.fits(situation), rule is chosen) for rule in RULES))
+    return Decision(chosen, tuple(EvaluatedRule(rule, rule.fits(situation), rule is chosen) for rule in RULES))
 
 
 def _shows(*symptoms: Symptom) -> Callable[[Situation], str]:
@@ -131,7 +131,7 @@ def _shows(*symptoms: Symptom) -> Callable[[Situation], str]:
     return fits
 
 
-def _said(answer: Answer, *, restarted: bool | None = None) -> Callable[[Situation], str]:
+def _said(answer: GateAnswer, *, restarted: bool | None = None) -> Callable[[Situation], str]:
     """A rule's condition: a human said this, before or after the restart if that matters."""
 
     def fits(situation: Situation) -> str:
@@ -160,54 +160,56 @@ def _listed(things: Iterable[str]) -> str:
 
 
 RULES = (
-    Rule("unchanged", "4.1+", "nothing was changed", lambda s: "" if s.changed else "no change", Action.NOTHING),
-    Rule("by-hand", "4.1+", "somebody asks for it by hand", _by_hand, Action.ROLL_BACK),
-    Rule("quick-fix", "4.1", "a human names a quick fix", _said(Answer.ESCALATE), Action.ESCALATE),
-    Rule(
+    DecisionRule(
+        "unchanged", "4.1+", "nothing was changed", lambda s: "" if s.changed else "no change", Action.NOTHING
+    ),
+    DecisionRule("by-hand", "4.1+", "somebody asks for it by hand", _by_hand, Action.ROLL_BACK),
+    DecisionRule("quick-fix", "4.1", "a human names a quick fix", _said(GateAnswer.ESCALATE), Action.ESCALATE),
+    DecisionRule(
         "volume-lost",
         "4.1+",
         "a claim was replaced or emptied",
         lambda situation: _listed(situation.lost),
         Action.ROLL_BACK_AND_RESTORE,
     ),
-    Rule("rollback-asked", "3.3", "a human asks for it", _said(Answer.ROLLBACK), Action.ROLL_BACK),
-    Rule(
+    DecisionRule("rollback-asked", "3.3", "a human asks for it", _said(GateAnswer.ROLLBACK), Action.ROLL_BACK),
+    DecisionRule(
         "crash-or-pending",
         "4.1",
         "crash loop or pending",
         _shows(Symptom.CRASH_LOOP, Symptom.IMAGE, Symptom.CANNOT_START, Symptom.PENDING),
         Action.ROLL_BACK,
     ),
-    Rule("no-process", "4.1", "running without the process", _shows(Symptom.PROCESS_GONE), Action.ROLL_BACK),
-    Rule("panic", "4.1", "panic or fatal in the log", _shows(Symptom.PANIC_LOGGED), Action.ROLL_BACK),
-    Rule(
+    DecisionRule("no-process", "4.1", "running without the process", _shows(Symptom.PROCESS_GONE), Action.ROLL_BACK),
+    DecisionRule("panic", "4.1", "panic or fatal in the log", _shows(Symptom.PANIC_LOGGED), Action.ROLL_BACK),
+    DecisionRule(
         "no-answer",
         "4.1",
         "no answer in the chat",
-        _said(Answer.NO_RESPONSE, restarted=False),
+        _said(GateAnswer.NO_RESPONSE, restarted=False),
         Action.RESTART_AND_ASK,
     ),
-    Rule(
+    DecisionRule(
         "no-answer-again",
         "4.1",
         "no answer after the restart",
-        _said(Answer.NO_RESPONSE, restarted=True),
+        _said(GateAnswer.NO_RESPONSE, restarted=True),
         Action.ROLL_BACK,
     ),
-    Rule(
+    DecisionRule(
         "config-missing",
         "4.1",
         "configuration files are missing",
         _lacks(restored=False),
         Action.RESTORE_CONFIG_AND_RESTART,
     ),
-    Rule(
+    DecisionRule(
         "config-missing-again",
         "4.1+",
         "they are missing again",
         _lacks(restored=True),
         Action.ROLL_BACK,
     ),
-    Rule("anything-else", "4.1+", "any other failed check after a change", _anything, Action.ROLL_BACK),
+    DecisionRule("anything-else", "4.1+", "any other failed check after a change", _anything, Action.ROLL_BACK),
 )
 """The table; the first match wins."""

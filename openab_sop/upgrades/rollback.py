@@ -23,7 +23,7 @@ from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
 from openab_sop.releases import rebuild
 from openab_sop.releases.course import Course, End
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.restores import obstacles
 from openab_sop.restores.blueprint import CLAIM
@@ -85,7 +85,7 @@ class Rollback:
         if self._way.require().when("rolled back") or not self._way.by_hand:
             return "checked before the first change"
         helm, release = self._m.helm, self._m.release()
-        now = Manifest.parse(helm.record(release.name, release.revision).manifest)
+        now = ReleaseManifest.parse(helm.record(release.name, release.revision).manifest)
         lacking = permissions.missing(helm.cluster, now.by_key, self._m.blueprint().manifest.by_key, one_way=True)
         told = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
         with self._way.unless_refused():
@@ -272,7 +272,7 @@ class Rollback:
         made: dict[tuple[str, str], Object] = {}
         for revision in course.revisions:
             if m.helm.knows(m.name, revision):
-                recorded = Manifest.parse(m.helm.record(m.name, revision).manifest)
+                recorded = ReleaseManifest.parse(m.helm.record(m.name, revision).manifest)
                 made |= {(item.kind, item.name): item.body for item in recorded.objects}
         found: list[str] = []
         for (kind, name), body in made.items():

@@ -28,7 +28,7 @@ from openab_sop.upgrades import fingerprint, unfinished
 from openab_sop.upgrades.answers import Reply
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.phase import Phase
-from openab_sop.upgrades.recovery import Answer, Situation
+from openab_sop.upgrades.recovery import GateAnswer, Situation
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.wait import wait
 
@@ -54,7 +54,7 @@ class Upgrade:
         self.target = target
         self.maintenance = maintenance
         self._rendered: dict[str, Rendered] = {}
-        self._said: Answer | None = None
+        self._said: GateAnswer | None = None
         self.phases = {
             PRERELEASE: Phase(
                 PRERELEASE,
@@ -114,7 +114,7 @@ class Upgrade:
         m, course = self.maintenance, self.maintenance.course
         if not course.when("baseline taken"):
             course = m.file.update(backup=self._newest().name)
-        last = course.awaiting == STABLE and self._said is Answer.CONFIRMED
+        last = course.awaiting == STABLE and self._said is GateAnswer.CONFIRMED
         try:
             backup = m.baseline()
             findings = list(proof.prove(backup).findings)

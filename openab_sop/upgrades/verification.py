@@ -10,7 +10,7 @@ from openab_sop.backups.backup import Backup
 from openab_sop.objects import parts
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.course import Course
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.restores.changes import VolumeSince, names, volume_since
 from openab_sop.rollouts import logs
@@ -153,7 +153,7 @@ def verify(
     Raises:
         PodError: an agent has no running pod.
     """
-    rendered = Rendered(Manifest.parse(release.helm.record(release.name, release.revision).manifest))
+    rendered = Rendered(ReleaseManifest.parse(release.helm.record(release.name, release.revision).manifest))
     seen = Seen(release.name, version)
     seen.findings += _version(release, version)
     seen.lost += fingerprint.lost(release, course)

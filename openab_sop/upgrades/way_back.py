@@ -44,7 +44,7 @@ class WayBack:
 
         Raises:
             NotNeeded: this run has both already.
-            Held: another run maintains the release.
+            ReleaseLocked: another run maintains the release.
             ReleaseError: no upgrade is known that could be rolled back.
         """
         if not self.by_hand:

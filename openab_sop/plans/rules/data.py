@@ -17,7 +17,7 @@ from openab_sop.verdict import Finding
 
 
 @dataclass(frozen=True)
-class Move:
+class FileMove:
     """A file of the home that is expected elsewhere from a version on.
 
     Attributes:
@@ -31,9 +31,9 @@ class Move:
     setting: str = ""
 
 
-MOVES: tuple[Move, ...] = (
+MOVES: tuple[FileMove, ...] = (
     # docs/cronjob.md and docs/ai-install-upgrade.md at v0.8.2 say so; src/main.rs has it from v0.8.2-beta.8 on
-    Move("0.8.2-beta.8", "{}", ".openab/{}", "cron.usercron_path"),
+    FileMove("0.8.2-beta.8", "{}", ".openab/{}", "cron.usercron_path"),
 )
 """By documents and sources of github.com/openabdev/openab."""
 
@@ -113,7 +113,7 @@ def writes_at_start(plan: Plan) -> Iterator[Finding]:
 RULES = (file_moved, file_covered, user_changed, writes_at_start, state_outside)
 
 
-def due(plan: Plan) -> Iterator[Move]:
+def due(plan: Plan) -> Iterator[FileMove]:
     """Yield the moves that this plan goes through."""
     for move in MOVES:
         since = Version.parse(move.since)
@@ -130,7 +130,7 @@ def asked(plan: Plan) -> dict[str, list[str]]:
     return wanted
 
 
-def _named(plan: Plan, agent: Workload) -> Iterator[Move]:
+def _named(plan: Plan, agent: Workload) -> Iterator[FileMove]:
     """Yield the moves that an agent goes through, with the paths that its configuration names."""
     for move in due(plan):
         if not move.setting:
@@ -141,7 +141,7 @@ def _named(plan: Plan, agent: Workload) -> Iterator[Move]:
             yield replace(move, old=move.old.format(path), new=move.new.format(path))
 
 
-def _copy(move: Move) -> str:
+def _copy(move: FileMove) -> str:
     """Return what a shell in the container copies the file with."""
     parent = str(PurePosixPath(move.new).parent)
     return f"cd && {command('mkdir', '-p', '--', parent)} && {command('cp', '-a', '--', move.old, move.new)}"

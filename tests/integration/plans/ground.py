@@ -14,7 +14,7 @@ from typing import Any
 from openab_sop.cluster import kubeconfig
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
-from openab_sop.plans.judgement import Judgement, judge
+from openab_sop.plans.judgement import PlanJudgement, judge
 from openab_sop.plans.survey import Survey
 from openab_sop.releases import release as releases
 from sandbox import SandboxError, Status
@@ -44,7 +44,7 @@ class Ground:
     def kubectl(self, *arguments: str) -> str:
         return self.world.kubectl("--namespace", self.namespace, *arguments)
 
-    def judge(self, chart: Path) -> Judgement:
+    def judge(self, chart: Path) -> PlanJudgement:
         """What the plan says of an upgrade to a chart that is said to come from the world's registry."""
         release = releases.resolve(self.helm_cli, releases.find(self.helm_cli, None))
         return judge([Survey(release, source=self.world.registry()).plan(chart)], {})

@@ -23,7 +23,7 @@ from testinfra.host import Host
 from openab_sop.agents.container import process_alive
 from openab_sop.rollouts import health
 from openab_sop.rollouts.concern import Baseline, Limits, Symptom
-from openab_sop.rollouts.health import Judgement
+from openab_sop.rollouts.health import RolloutJudgement
 from openab_sop.rollouts.logs import DEFAULT, Patterns
 from sandbox import Status
 from tests.integration.conftest import ROOT
@@ -123,7 +123,7 @@ CASES = (
 class Judged:
     """A judgement, when it came, and the release's pods as kubectl saw them then."""
 
-    judgement: Judgement
+    judgement: RolloutJudgement
     at: datetime
     pods: list[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from openab_sop.backups.archive import TAR, Archive
-from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, SCHEMA, Backup, Manifest, StoredAgent, files_below
+from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, SCHEMA, Backup, BackupManifest, StoredAgent, files_below
 from openab_sop.backups.contents import comparison
 
 AGENT = "openab-kiro"
@@ -71,7 +71,7 @@ def made(root: Path, name: str = "openab-backup-20260101-000000", *, release: st
 
 def of_agent(directory: Path, agent: StoredAgent, *, release: str = "openab") -> Backup:
     """Take what is in a directory for a backup of one agent; it lists what is there."""
-    manifest = Manifest(
+    manifest = BackupManifest(
         schema=SCHEMA,
         tool="0",
         name=directory.name,

@@ -9,13 +9,13 @@ import pytest
 from openab_sop.errors import SettingsError
 from openab_sop.releases.course import Course, End
 from openab_sop.upgrades.answers import Reply
-from openab_sop.upgrades.recovery import Answer
+from openab_sop.upgrades.recovery import GateAnswer
 
 COURSE = Course("abcd1234", "2026-01-01", 3, "0.8.0", "0.8.1", "digest", awaiting="prerelease", revisions=(4,))
 
 
-@pytest.mark.parametrize("answer", Answer)
-def test_every_word_is_read_with_and_without_its_upgrade(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", GateAnswer)
+def test_every_word_is_read_with_and_without_its_upgrade(answer: GateAnswer) -> None:
     assert Reply.parse(f"stable:{answer.value}") == Reply("stable", answer)
     assert Reply.parse(f"stable:{answer.value}:abcd1234") == Reply("stable", answer, "abcd1234")
     assert str(Reply.parse(f"stable:{answer.value}:abcd1234")) == f"stable:{answer.value}:abcd1234"
@@ -28,18 +28,18 @@ def test_anything_else_is_refused_with_the_words(text: str) -> None:
 
 
 def test_what_is_awaited_counts() -> None:
-    Reply("prerelease", Answer.CONFIRMED).require_awaited(COURSE)
-    Reply("prerelease", Answer.ROLLBACK, COURSE.id).require_awaited(COURSE)
+    Reply("prerelease", GateAnswer.CONFIRMED).require_awaited(COURSE)
+    Reply("prerelease", GateAnswer.ROLLBACK, COURSE.id).require_awaited(COURSE)
 
 
 @pytest.mark.parametrize(
     ("reply", "course", "said"),
     [
-        (Reply("stable", Answer.CONFIRMED), COURSE, "awaited is prerelease"),
-        (Reply("prerelease", Answer.CONFIRMED, "other"), COURSE, "under way is abcd1234"),
-        (Reply("prerelease", Answer.CONFIRMED), replace(COURSE, awaiting=""), "awaited is nothing"),
-        (Reply("prerelease", Answer.CONFIRMED), replace(COURSE, ended=End.DONE), "no upgrade is under way"),
-        (Reply("prerelease", Answer.CONFIRMED), None, "no upgrade is under way"),
+        (Reply("stable", GateAnswer.CONFIRMED), COURSE, "awaited is prerelease"),
+        (Reply("prerelease", GateAnswer.CONFIRMED, "other"), COURSE, "under way is abcd1234"),
+        (Reply("prerelease", GateAnswer.CONFIRMED), replace(COURSE, awaiting=""), "awaited is nothing"),
+        (Reply("prerelease", GateAnswer.CONFIRMED), replace(COURSE, ended=End.DONE), "no upgrade is under way"),
+        (Reply("prerelease", GateAnswer.CONFIRMED), None, "no upgrade is under way"),
     ],
 )
 def test_what_nobody_asked_for_is_refused(reply: Reply, course: Course | None, said: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from openab_sop.objects import Object
 from openab_sop.releases.authority import BEYOND, GRANTS, HOST, beyond, powers
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 
 
 def made(
@@ -36,7 +36,8 @@ def container(**fields: Any) -> Object:
 
 def found(*bodies: Object, old: tuple[Object, ...] = (), wide: tuple[tuple[str, str], ...] = ()) -> list[str]:
     new, before = (
-        powers(Manifest.parse("\n---\n".join(map(json.dumps, side))).objects, "chat", wide) for side in (bodies, old)
+        powers(ReleaseManifest.parse("\n---\n".join(map(json.dumps, side))).objects, "chat", wide)
+        for side in (bodies, old)
     )
     return [f"{rule}:{subject}" for rule, subject in beyond(new, before)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from openab_sop.errors import NotPulled, SettingsError, SourceError
 from openab_sop.targets import chart_source
-from openab_sop.targets.chart_source import Local, Oci, Pulled, Repository, pull
+from openab_sop.targets.chart_source import ChartArchive, Local, Oci, Repository, pull
 from openab_sop.targets.version import Version, newest_first
 from openab_sop.upstream import charts
 from tests.served import Says, serving
@@ -108,9 +108,9 @@ class Lagging:
     def versions(self) -> tuple[Version, ...]:
         return newest_first(["0.10.0", "0.10.0-beta.3", "0.9.0", "0.8.5", "0.8.4", "0.8.3"])
 
-    def pull(self, version: Version, directory: Path) -> Pulled:
+    def pull(self, version: Version, directory: Path) -> ChartArchive:
         if version.text in self.there:
-            return Pulled(directory / version.text, "0")
+            return ChartArchive(directory / version.text, "0")
         raise NotPulled(f"{version} is not there", "choose another")
 
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from openab_sop.backups.backup import Manifest
+from openab_sop.backups.backup import BackupManifest
 from openab_sop.releases.course import Before, CourseFile
 
 FORMATS = Path(__file__).parent / "formats"
@@ -14,7 +14,7 @@ FORMATS = Path(__file__).parent / "formats"
 
 def test_a_backup_from_before_there_were_further_volumes() -> None:
     path = FORMATS / "backup.json"
-    manifest = Manifest.parse(path.read_bytes(), path)
+    manifest = BackupManifest.parse(path.read_bytes(), path)
     (home,) = manifest.stored
     assert (home.key, home.volume, home.inside) == ("bot-kiro", "", "")
     assert (manifest.revision, manifest.volumes, manifest.uncovered) == (3, (), ())
@@ -31,7 +31,7 @@ def test_an_upgrade_that_waits_from_before_files_were_judged_once(tmp_path: Path
 
 def test_a_backup_is_of_a_cluster_by_any_of_its_names() -> None:
     path = FORMATS / "backup.json"
-    manifest = Manifest.parse(path.read_bytes(), path)
+    manifest = BackupManifest.parse(path.read_bytes(), path)
     of = (manifest.namespace, manifest.release)
     both = replace(manifest, cluster_also=("ca-0123",))
     assert manifest.is_of([manifest.cluster, "ca-0123"], *of)
@@ -45,7 +45,7 @@ def test_the_uid_of_kube_system_settles_which_cluster_it_is() -> None:
     """A cluster that was made anew with the authority of the old one is another cluster."""
     path = FORMATS / "backup.json"
     one, other = "11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-666666666666"
-    kept = replace(Manifest.parse(path.read_bytes(), path), cluster=one, cluster_also=("ca-0123",))
+    kept = replace(BackupManifest.parse(path.read_bytes(), path), cluster=one, cluster_also=("ca-0123",))
     assert kept.is_from([one, "ca-4567"])
     assert kept.is_from(["ca-0123"])
     assert not kept.is_from([other, "ca-0123"])

@@ -28,7 +28,7 @@ from openab_sop import bounded, redact
 from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import below
-from openab_sop.backups.backup import Manifest as BackupManifest
+from openab_sop.backups.backup import BackupManifest as BackupManifest
 from openab_sop.backups.contents import read
 from openab_sop.cluster import kubeconfig
 from openab_sop.cluster.kube import quantity
@@ -37,7 +37,7 @@ from openab_sop.cluster.records import Record
 from openab_sop.errors import SopError
 from openab_sop.rehearsals.placeholders import neutral, opaque
 from openab_sop.releases.course import CourseFile
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.session import Session
 from openab_sop.rollouts.logs import LogFacts
 from openab_sop.targets import chart_source, notes, registry, web
@@ -125,8 +125,8 @@ def from_file(read: Callable[[Path], object]) -> Callable[[str], object]:
     return reader
 
 
-def answer(text: str) -> web.Answer:
-    return web.Answer("https://host/path", 200, Message(), text.encode(errors="replace"))
+def answer(text: str) -> web.HttpResponse:
+    return web.HttpResponse("https://host/path", 200, Message(), text.encode(errors="replace"))
 
 
 def lines(text: str) -> list[str]:
@@ -137,7 +137,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "YAML": lambda text: list(bounded.load_all_yaml(text, "it")),
     "JSON": lambda text: bounded.load_json(text, "it"),
     "TOML": lambda text: bounded.load_toml(text, "it"),
-    "manifest": Manifest.parse,
+    "manifest": ReleaseManifest.parse,
     "kubeconfig": from_file(lambda path: kubeconfig.resolve(str(path), None, None)),
     "values": from_file(lambda path: TargetValues.read([path])),
     "session": from_file(Session.load),
@@ -189,7 +189,7 @@ def test_records_of_helm(body: Any) -> None:
         found = Record.of({"kind": "ConfigMap", "metadata": {"name": "it"}, "data": {"release": raw.decode()}})
         assert (found.name, found.revision > 0, found.chart["metadata"]["version"]) and found.info("status") is not None
         redact.learn_values(found.values)
-        Manifest.parse(found.manifest)
+        ReleaseManifest.parse(found.manifest)
 
 
 @tried

@@ -18,7 +18,7 @@ from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.errors import InvalidName, ReleaseError, SettingsError
 from openab_sop.objects import Object
 from openab_sop.releases.course import CourseFile
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.session import Session, directory_of
 
 LEAD_AWAY = (
@@ -101,7 +101,7 @@ def test_a_version_of_the_api_that_leads_away(version: str) -> None:
     with pytest.raises(InvalidName, match="cannot be the apiVersion"):
         cluster().served(body)
     with pytest.raises(InvalidName, match=r"the chart: .*cannot be the apiVersion"):
-        Manifest.parse(json.dumps(body), "the chart")
+        ReleaseManifest.parse(json.dumps(body), "the chart")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_version_of_the_api_that_leads_away(version: str) -> None:
 def test_names_that_look_odd_and_are_good(kind: str, name: str) -> None:
     assert names.of(kind, name) == name
     assert "/" not in names.in_path(kind, name)
-    (found,) = Manifest.parse(json.dumps({"kind": kind, "metadata": {"name": name}})).objects
+    (found,) = ReleaseManifest.parse(json.dumps({"kind": kind, "metadata": {"name": name}})).objects
     assert found.name == name
 
 
@@ -139,13 +139,13 @@ def test_names_of_other_kinds_are_one_part_of_a_path(name: str) -> None:
 def test_a_manifest_is_named_as_where_it_stands(name: str) -> None:
     body: Object = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
     with pytest.raises(InvalidName, match=r"the backup's manifest.yaml: .* cannot be the name of a Secret"):
-        Manifest.parse(json.dumps(body), "the backup's manifest.yaml")
+        ReleaseManifest.parse(json.dumps(body), "the backup's manifest.yaml")
 
 
 def test_a_manifest_that_writes_into_another_namespace_by_a_path() -> None:
     body: Object = {"kind": "Secret", "metadata": {"name": "x", "namespace": "../../kube-system"}}
     with pytest.raises(InvalidName, match="namespace of a Secret"):
-        Manifest.parse(json.dumps(body))
+        ReleaseManifest.parse(json.dumps(body))
 
 
 BAD = "../x"
@@ -168,7 +168,7 @@ PODS: dict[str, Object] = {
 def test_what_pods_refer_to(pod: Object) -> None:
     with pytest.raises(InvalidName, match="the chart, Deployment web"):
         body = {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"spec": pod}}}
-        Manifest.parse(json.dumps(body), "the chart")
+        ReleaseManifest.parse(json.dumps(body), "the chart")
 
 
 def test_a_pod_that_refers_to_nothing_odd() -> None:
@@ -193,7 +193,7 @@ def test_a_pod_starts_without_what_it_refers_to_in_vain(pod: Object) -> None:
 )
 def test_a_manifest_of_other_shapes_is_a_refusal(text: str) -> None:
     with pytest.raises((ReleaseError, InvalidName)):
-        Manifest.parse(text)
+        ReleaseManifest.parse(text)
 
 
 @pytest.mark.parametrize(("namespace", "release"), [("../..", "openab"), ("chat", "../../x")])

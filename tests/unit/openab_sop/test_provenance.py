@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openab_sop.errors import ToolError
-from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.releases.manifest import ManifestObject, ReleaseManifest
 from openab_sop.releases.provenance import additions, findings
 
 DEPLOYMENT: dict[str, Any] = {
@@ -28,8 +28,8 @@ DEPLOYMENT: dict[str, Any] = {
 SECRET: dict[str, Any] = {"kind": "Secret", "metadata": {"name": "bot"}, "data": {"password": "MQ=="}}
 
 
-def manifest(*bodies: dict[str, Any]) -> Manifest:
-    return Manifest(tuple(ManifestObject(body["kind"], body["metadata"]["name"], body) for body in bodies))
+def manifest(*bodies: dict[str, Any]) -> ReleaseManifest:
+    return ReleaseManifest(tuple(ManifestObject(body["kind"], body["metadata"]["name"], body) for body in bodies))
 
 
 def pod_with(**fields: Any) -> dict[str, Any]:
@@ -107,14 +107,14 @@ def test_an_object_of_nobodys_is_named_as_a_whole() -> None:
 def test_a_later_rendering_is_asked_only_about_what_is_left() -> None:
     asked: list[str] = []
 
-    def rendering(name: str, *bodies: dict[str, Any]) -> Callable[[], Manifest]:
-        def render() -> Manifest:
+    def rendering(name: str, *bodies: dict[str, Any]) -> Callable[[], ReleaseManifest]:
+        def render() -> ReleaseManifest:
             asked.append(name)
             return manifest(*bodies)
 
         return render
 
-    def refused() -> Manifest:
+    def refused() -> ReleaseManifest:
         asked.append("refused")
         raise ToolError("no", "no")
 

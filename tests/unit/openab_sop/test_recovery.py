@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openab_sop.rollouts.concern import Symptom
-from openab_sop.upgrades.recovery import RULES, Action, Answer, Situation, decide
+from openab_sop.upgrades.recovery import RULES, Action, GateAnswer, Situation, decide
 
 WELL = frozenset[Symptom]()
 
@@ -22,22 +22,22 @@ CASES = {
     "unchanged": (
         [
             Situation(changed=False),
-            Situation(changed=False, symptoms=ill(Symptom.CRASH_LOOP), lost=("kiro",), answer=Answer.ROLLBACK),
+            Situation(changed=False, symptoms=ill(Symptom.CRASH_LOOP), lost=("kiro",), answer=GateAnswer.ROLLBACK),
         ],
         [situation()],
     ),
     "by-hand": (
         [situation(by_hand=True), situation(by_hand=True, symptoms=ill(Symptom.CRASH_LOOP))],
-        [situation(), situation(answer=Answer.ROLLBACK)],
+        [situation(), situation(answer=GateAnswer.ROLLBACK)],
     ),
     "quick-fix": (
         [
-            situation(answer=Answer.ESCALATE),
-            situation(answer=Answer.ESCALATE, failed=("image",)),
-            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=Answer.ESCALATE),
-            situation(lost=("kiro",), answer=Answer.ESCALATE),
+            situation(answer=GateAnswer.ESCALATE),
+            situation(answer=GateAnswer.ESCALATE, failed=("image",)),
+            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=GateAnswer.ESCALATE),
+            situation(lost=("kiro",), answer=GateAnswer.ESCALATE),
         ],
-        [situation(failed=("image",)), situation(answer=Answer.ROLLBACK)],
+        [situation(failed=("image",)), situation(answer=GateAnswer.ROLLBACK)],
     ),
     "volume-lost": (
         [
@@ -48,11 +48,11 @@ CASES = {
     ),
     "rollback-asked": (
         [
-            situation(answer=Answer.ROLLBACK),
-            situation(answer=Answer.ROLLBACK, missing=("a",)),
-            situation(answer=Answer.ROLLBACK, symptoms=ill(Symptom.CRASH_LOOP)),
+            situation(answer=GateAnswer.ROLLBACK),
+            situation(answer=GateAnswer.ROLLBACK, missing=("a",)),
+            situation(answer=GateAnswer.ROLLBACK, symptoms=ill(Symptom.CRASH_LOOP)),
         ],
-        [situation(answer=Answer.CONFIRMED), situation(answer=Answer.ROLLBACK, lost=("kiro",))],
+        [situation(answer=GateAnswer.CONFIRMED), situation(answer=GateAnswer.ROLLBACK, lost=("kiro",))],
     ),
     "crash-or-pending": (
         [
@@ -61,7 +61,7 @@ CASES = {
                 for symptom in (Symptom.CRASH_LOOP, Symptom.IMAGE, Symptom.CANNOT_START, Symptom.PENDING)
             ),
             situation(symptoms={"kiro": WELL, **ill(Symptom.PENDING, agent="claude")}),
-            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=Answer.NO_RESPONSE),
+            situation(symptoms=ill(Symptom.PENDING, Symptom.PROCESS_GONE), answer=GateAnswer.NO_RESPONSE),
         ],
         [situation(symptoms=ill(Symptom.NOT_READY)), situation(symptoms={"kiro": WELL})],
     ),
@@ -70,16 +70,16 @@ CASES = {
         [situation(symptoms=ill(Symptom.CRASH_LOOP, Symptom.PROCESS_GONE))],
     ),
     "panic": (
-        [situation(symptoms=ill(Symptom.PANIC_LOGGED), missing=("a",), answer=Answer.NO_RESPONSE)],
+        [situation(symptoms=ill(Symptom.PANIC_LOGGED), missing=("a",), answer=GateAnswer.NO_RESPONSE)],
         [situation(symptoms=ill(Symptom.NOT_CONNECTED))],
     ),
     "no-answer": (
-        [situation(answer=Answer.NO_RESPONSE), situation(answer=Answer.NO_RESPONSE, missing=("a",))],
-        [situation(answer=Answer.NO_RESPONSE, restarted=True), situation(answer=None)],
+        [situation(answer=GateAnswer.NO_RESPONSE), situation(answer=GateAnswer.NO_RESPONSE, missing=("a",))],
+        [situation(answer=GateAnswer.NO_RESPONSE, restarted=True), situation(answer=None)],
     ),
     "no-answer-again": (
-        [situation(answer=Answer.NO_RESPONSE, restarted=True)],
-        [situation(answer=Answer.NO_RESPONSE), situation(restarted=True)],
+        [situation(answer=GateAnswer.NO_RESPONSE, restarted=True)],
+        [situation(answer=GateAnswer.NO_RESPONSE), situation(restarted=True)],
     ),
     "config-missing": (
         [situation(missing=("hosts.yml",)), situation(missing=("hosts.yml",), failed=("count",), restarted=True)],
@@ -95,10 +95,10 @@ CASES = {
             situation(failed=("the image is another one",)),
             situation(symptoms=ill(Symptom.NOT_READY)),
             situation(symptoms=ill(Symptom.NOT_CONNECTED)),
-            situation(answer=Answer.CONFIRMED, failed=("files are gone",)),
+            situation(answer=GateAnswer.CONFIRMED, failed=("files are gone",)),
             situation(restarted=True, restored=True),
         ],
-        [situation(answer=Answer.ESCALATE)],
+        [situation(answer=GateAnswer.ESCALATE)],
     ),
 }
 """By rule: situations that it decides, and some that it does not."""

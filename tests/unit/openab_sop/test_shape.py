@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from openab_sop.backups.archive import Archive
-from openab_sop.backups.database import Shape, shape
+from openab_sop.backups.database import DatabaseFormat, shape
 from openab_sop.errors import BackupError
 
 MADE = "CREATE TABLE heartbeat (id INTEGER PRIMARY KEY, at TEXT); INSERT INTO heartbeat (at) VALUES ('now');"
 
 
-def shape_of(directory: Path, script: str, damage: bytes = b"") -> Shape:
+def shape_of(directory: Path, script: str, damage: bytes = b"") -> DatabaseFormat:
     """The shape of a database that a script makes, out of an archive."""
     directory.mkdir()
     path = directory / "db"

@@ -14,7 +14,7 @@ from openab_sop.errors import NothingToDo, TargetError
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
 from openab_sop.targets import target
-from openab_sop.targets.chart_source import Pulled
+from openab_sop.targets.chart_source import ChartArchive
 from openab_sop.targets.notes import Notes
 from openab_sop.targets.target import Choice
 from openab_sop.targets.version import Version, newest_first
@@ -42,12 +42,12 @@ class Shelf:
     def versions(self) -> tuple[Version, ...]:
         return newest_first(self.texts)
 
-    def pull(self, version: Version, directory: Path) -> Pulled:
+    def pull(self, version: Version, directory: Path) -> ChartArchive:
         archive = directory / f"openab-{version}.tgz"
         archive.write_text(str(version))
         digest = storage.digest(archive)
         (directory / digest).mkdir(exist_ok=True)
-        return Pulled(archive.replace(directory / digest / archive.name), digest)
+        return ChartArchive(archive.replace(directory / digest / archive.name), digest)
 
     def __str__(self) -> str:
         return "the shelf"

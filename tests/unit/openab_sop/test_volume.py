@@ -18,7 +18,7 @@ from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import StoredAgent
 from openab_sop.backups.contents import comparison
 from openab_sop.errors import BackupError, PodError
-from openab_sop.restores.held import Held
+from openab_sop.restores.held import MountedVolume
 from openab_sop.restores.volume import Volume
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import fill
@@ -180,7 +180,7 @@ def test_room_is_what_is_written_without_the_holes(tmp_path: Path, free: int, fi
         agent = Agent("bot", "openab", "a=b", str(pod.home), "claim", (), (), ())
         stored = StoredAgent("bot", "/home", "claim", "uid", "image", "id", "node", {}, 2, 2, 1 << 28, ())
         archive = tmp_path / "backup" / "home.tar"
-        held = Held(agent, stored, archive, lost, lost.change(), lambda _: pytest.fail("nobody asks"))
+        held = MountedVolume(agent, stored, archive, lost, lost.change(), lambda _: pytest.fail("nobody asks"))
         found = [str(finding) for finding in held.too_small()]
     assert (found == []) == fits
     assert fits or f"claim claim: {free} bytes are free on it" in found[0]

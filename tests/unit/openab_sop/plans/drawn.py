@@ -7,8 +7,8 @@ from typing import Any
 
 from openab_sop.objects import Object
 from openab_sop.plans import rules
-from openab_sop.plans.plan import Chart, Key, Plan
-from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.plans.plan import Key, Plan, PlannedChart
+from openab_sop.releases.manifest import ManifestObject, ReleaseManifest
 from openab_sop.rule import Harm
 from openab_sop.targets.version import Version
 
@@ -155,7 +155,9 @@ def drawn(
     """A plan; what is live is what Helm recorded, but for ``live`` (put in its place) and ``gone``."""
     old, new = now() if before is None else before, then() if after is None else after
     there = _keyed(old) | _keyed(live)
-    current, target = (Chart(name, Version.parse(text), text) for name, text in zip(charts, versions, strict=True))
+    current, target = (
+        PlannedChart(name, Version.parse(text), text) for name, text in zip(charts, versions, strict=True)
+    )
     given: dict[str, Any] = {"status": "deployed", "values": {}, **facts}
     return Plan(
         release="rel",
@@ -181,5 +183,5 @@ def _keyed(bodies: Sequence[Object]) -> dict[Key, Object]:
     return {(body["kind"], body["metadata"]["name"]): body for body in bodies}
 
 
-def _manifest(side: Side) -> Manifest:
-    return Manifest(tuple(ManifestObject(body["kind"], body["metadata"]["name"], body) for body in side))
+def _manifest(side: Side) -> ReleaseManifest:
+    return ReleaseManifest(tuple(ManifestObject(body["kind"], body["metadata"]["name"], body) for body in side))

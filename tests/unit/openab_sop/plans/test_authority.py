@@ -9,7 +9,7 @@ import pytest
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules import authority
-from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.releases.manifest import ManifestObject, ReleaseManifest
 from tests.unit.openab_sop.plans.drawn import deployment, drawn, hook, now, then, thing, told
 
 ROLE = thing("Role", "reader", rules=[{"resources": ["secrets"], "verbs": ["get"]}])
@@ -20,8 +20,8 @@ HOOKED = thing("Role", "reader", annotations={"helm.sh/hook": "pre-upgrade"}, ru
 FREE = thing("Widget", "x")
 
 
-def hooks_before(*hooks: Object) -> Manifest:
-    return Manifest(tuple(ManifestObject(body["kind"], body["metadata"]["name"], body) for body in hooks))
+def hooks_before(*hooks: Object) -> ReleaseManifest:
+    return ReleaseManifest(tuple(ManifestObject(body["kind"], body["metadata"]["name"], body) for body in hooks))
 
 
 CASES: dict[str, tuple[Plan, list[str]]] = {

@@ -10,7 +10,7 @@ from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules import data
 from tests.unit.openab_sop.plans.drawn import AGENT, CONFIG, HOME, drawn, now, then, told
 
-MOVE = data.Move("0.8.2", ".kiro/mcp.json", ".config/mcp.json")
+MOVE = data.FileMove("0.8.2", ".kiro/mcp.json", ".config/mcp.json")
 
 
 def holding(*paths: str, versions: tuple[str, str] = ("0.8.1", "0.8.2"), **tweaks: Any) -> Plan:

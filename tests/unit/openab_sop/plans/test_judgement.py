@@ -10,7 +10,7 @@ import pytest
 
 from openab_sop.errors import SettingsError
 from openab_sop.plans import rules
-from openab_sop.plans.judgement import SCHEMA, Judgement, judge
+from openab_sop.plans.judgement import SCHEMA, PlanJudgement, judge
 from openab_sop.plans.plan import Plan, Refusal
 from openab_sop.plans.rules import (
     authority,
@@ -50,7 +50,7 @@ def off(versions: tuple[str, str] = STABLE) -> Plan:
     return drawn(after=then(replicas=0), versions=versions, charts=("agent-broker", "openab"))
 
 
-def ids(judgement: Judgement) -> list[str]:
+def ids(judgement: PlanJudgement) -> list[str]:
     return [harm.id for harm in judgement.harms]
 
 

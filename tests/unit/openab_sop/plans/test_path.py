@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openab_sop.plans.plan import Chart, Plan
+from openab_sop.plans.plan import Plan, PlannedChart
 from openab_sop.plans.rules import path
 from openab_sop.targets.version import Version
 from openab_sop.upstream.migrations import Migration
@@ -55,4 +55,4 @@ def test_every_rule_has_a_case() -> None:
     [("openab", "0.9.1", "0.2.0"), ("openab-line", "0.9.1", "0.9.1"), ("openab-line", "latest", "0.2.0")],
 )
 def test_a_chart_for_one_chat_counts_by_the_openab_that_it_installs(name: str, app: str, openab: str) -> None:
-    assert Chart(name, Version.parse("0.2.0"), app).openab == Version.parse(openab)
+    assert PlannedChart(name, Version.parse("0.2.0"), app).openab == Version.parse(openab)

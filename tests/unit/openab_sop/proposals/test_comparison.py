@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from openab_sop.proposals.comparison import differences
-from openab_sop.releases.manifest import Manifest
+from openab_sop.releases.manifest import ReleaseManifest
 
 IMAGES = {"ghcr.io/openabdev/openab-claude:0.8.5": "ghcr.io/openabdev/openab:0.9.0-claude"}
 """What an image that runs must become."""
@@ -48,7 +48,7 @@ def found(
     before: list[dict[str, Any]], after: list[dict[str, Any]], live: dict[tuple[str, str], str] | None = None
 ) -> list[str]:
     """The subjects of the findings."""
-    old, new = (Manifest.parse(yaml.safe_dump_all(side)) for side in (before, after))
+    old, new = (ReleaseManifest.parse(yaml.safe_dump_all(side)) for side in (before, after))
     return [one.finding.subject for one in differences(old, new, live or {}, lambda image: IMAGES.get(image, image))]
 
 
@@ -138,7 +138,7 @@ def test_what_is_on_the_cluster_counts_in_place_of_the_record() -> None:
 
 
 def test_values_of_secrets_are_not_shown() -> None:
-    old, new = (Manifest.parse(yaml.safe_dump(secret(value))) for value in ("bXktdG9rZW4x", "bXktdG9rZW4y"))
+    old, new = (ReleaseManifest.parse(yaml.safe_dump(secret(value))) for value in ("bXktdG9rZW4x", "bXktdG9rZW4y"))
     (found,) = differences(old, new, {})
     finding = found.finding
     assert (finding.observed, finding.expected) == ("***", "***")
@@ -148,7 +148,7 @@ def test_what_is_missing_as_a_whole_shows_no_value() -> None:
     side = {"name": "side", "env": [{"name": "OPENAI_API_KEY", "value": "supersecretvalue12345"}]}
     before, after = deployment(), newer()
     before["spec"]["template"]["spec"]["containers"].append(side)
-    old, new = (Manifest.parse(yaml.safe_dump(body)) for body in (before, after))
+    old, new = (ReleaseManifest.parse(yaml.safe_dump(body)) for body in (before, after))
     (found,) = differences(old, new, {}, lambda image: IMAGES.get(image, image))
     finding = found.finding
     assert finding.expected == "a mapping of env, name"

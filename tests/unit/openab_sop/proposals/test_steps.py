@@ -9,7 +9,7 @@ import yaml
 
 from openab_sop.proposals import steps
 from openab_sop.proposals.document import Document
-from openab_sop.proposals.steps import Found, RunningAgent, Situation, applicable, became
+from openab_sop.proposals.steps import ConversionContext, Found, RunningAgent, applicable, became
 from openab_sop.targets.version import Version
 
 HOST = "ghcr.io/openabdev"
@@ -18,10 +18,10 @@ TOML = '[discord]\nbot_token = "${DISCORD_BOT_TOKEN}"\n\n[agent]\ncommand = "kir
 
 def situation(
     *agents: RunningAgent, own: dict[str, Any] | None = None, way: tuple[str, str] = ("0.8.5", "0.9.0")
-) -> Situation:
+) -> ConversionContext:
     """0.8.5 that goes to 0.9.0."""
     old, new = way
-    return Situation(Version.parse(old), Version.parse(new), old, new, f"{HOST}/openab", agents, own or {})
+    return ConversionContext(Version.parse(old), Version.parse(new), old, new, f"{HOST}/openab", agents, own or {})
 
 
 def agent(image: str, key: str = "kiro", configuration: str | None = TOML) -> RunningAgent:

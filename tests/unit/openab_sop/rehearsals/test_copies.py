@@ -12,9 +12,9 @@ import pytest
 from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object
 from openab_sop.rehearsals import copies
-from openab_sop.rehearsals.copies import Version
+from openab_sop.rehearsals.copies import RenderedVersion
 from openab_sop.releases.authority import powers
-from openab_sop.releases.manifest import Manifest, ManifestObject
+from openab_sop.releases.manifest import ManifestObject, ReleaseManifest
 
 TOKEN = "MTA5NzI2MTIzNDU2Nzg5MDEy.Gx1yZ2.aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789ab"
 ADDRESS = "https://discord.example/api"
@@ -218,7 +218,7 @@ def test_a_version_has_the_agents_that_want_a_pod() -> None:
     gateway["metadata"]["name"] = "gateway"
     gateway["spec"]["template"]["spec"]["containers"][0]["name"] = "gateway"
     items = tuple(ManifestObject("Deployment", str(body["metadata"]["name"]), body) for body in (BODY, off, gateway))
-    assert list(Version("1", Manifest(items)).agents) == ["bot"]
+    assert list(RenderedVersion("1", ReleaseManifest(items)).agents) == ["bot"]
 
 
 def test_it_is_no_nearer_to_the_node_than_any_pod() -> None:

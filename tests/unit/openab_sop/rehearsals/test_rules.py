@@ -12,7 +12,7 @@ from openab_sop.rehearsals import rules
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast, Traces
 from openab_sop.restores.changes import Changes
 from openab_sop.rollouts.concern import Symptom
-from openab_sop.rollouts.health import Judgement
+from openab_sop.rollouts.health import RolloutJudgement
 from openab_sop.rollouts.logs import LogFacts
 from openab_sop.rollouts.rollout import AgentPod, Container, Observation
 from openab_sop.rule import Severity
@@ -22,13 +22,13 @@ AGENT = Agent("copy", "openab", "a=b", "/home", "claim", (), (), ())
 NOTHING = Traces(Changes((), (), ()), (), ())
 
 
-def judgement(symptom: Symptom | None = None, image: str = "sha256:old") -> Judgement:
+def judgement(symptom: Symptom | None = None, image: str = "sha256:old") -> RolloutJudgement:
     """What came of a rollout of a copy."""
     container = Container("openab", False, True, "openab:1", image, True, 0, "", "", None, None, None)
     pod = AgentPod("copy-1", "uid", "node", "Running", True, False, "", "", (container,))
     seen = Observation(AGENT, True, 1, 1, 1, "", "", (pod,), ())
     findings = (Finding("copy", f"{symptom.value}: so it is", "that it runs", "look"),) if symptom else ()
-    return Judgement("copy", symptom, True, findings, seen, LogFacts(), LogFacts(), (), True, 0, 1.0, None)
+    return RolloutJudgement("copy", symptom, True, findings, seen, LogFacts(), LogFacts(), (), True, 0, 1.0, None)
 
 
 def behaviour(version: str = "0.8.1", symptom: Symptom | None = None, **others: Any) -> Behaviour:
