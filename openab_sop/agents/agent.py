@@ -31,10 +31,10 @@ class Agent:
         selector: label selector of its pods.
         home: absolute path of the home directory in the container.
         claim: the PersistentVolumeClaim that holds the home, None without persistence.
-        foreign: paths in the home, relative to it, where something else is mounted (a ConfigMap's file).
+        excluded_mounts: paths in the home, relative to it, where something else is mounted (a ConfigMap's file).
         secrets, config_maps: names of what its pod refers to.
         volume: empty for the agent with its home; else this is the agent with a further volume in the home's place,
-            and ``home``, ``claim`` and ``foreign`` are that volume's.
+            and ``home``, ``claim`` and ``excluded_mounts`` are that volume's.
         part: which part of the claim that is; "." for all of it.
         inside: where in the agent's home that volume is mounted, empty if it is elsewhere; what is told of paths in a
             home goes by it.
@@ -46,7 +46,7 @@ class Agent:
     selector: str
     home: str
     claim: str | None
-    foreign: tuple[str, ...]
+    excluded_mounts: tuple[str, ...]
     secrets: tuple[str, ...]
     config_maps: tuple[str, ...]
     volume: str = ""
@@ -92,7 +92,7 @@ class Agent:
             selector=workload.selector,
             home=str(home),
             claim=holding[0] if holding else None,
-            foreign=workload.below(home),
+            excluded_mounts=workload.below(home),
             secrets=tuple(sorted(set(_references(workload.pod, "secret")))),
             config_maps=tuple(sorted(set(_references(workload.pod, "configMap")))),
             part=str(holding[1]) if holding else ".",
@@ -102,7 +102,7 @@ class Agent:
                 agent,
                 home=str(mount.path),
                 claim=mount.claim,
-                foreign=workload.below(mount.path),
+                excluded_mounts=workload.below(mount.path),
                 volume=name,
                 part=str(mount.inside),
                 inside=str(mount.path.relative_to(home)) if mount.path.is_relative_to(home) else "",

@@ -18,8 +18,8 @@ from openab_sop.agents.snapshot import snapshot_class, snapshot_pod
 from openab_sop.backups import database, listing
 from openab_sop.backups.archive import Archive, extract
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
-from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.home import Base, HomeCopy
+from openab_sop.backups.inventory import Comparison, Entry, comparison
 from openab_sop.backups.items import AUTH, ITEMS, Item
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
@@ -54,7 +54,7 @@ class CopiedHome:
             ("vanished meanwhile", self.copy.vanished),
             ("grew meanwhile", self.copy.grown),
             ("sockets, not copied", self.copy.sockets),
-            ("mounted from elsewhere, not copied", self.copy.foreign),
+            ("mounted from elsewhere, not copied", self.copy.excluded_mounts),
         ):
             told += f"\n  {what}: {', '.join(map(repr, names))}" if names else ""
         return told
@@ -203,7 +203,7 @@ class AgentBackup:
                     f"the home of {name} takes {expected} bytes, and {self._directory.parent.parent} has {free} free",
                     f"make room, or name {storage.ANOTHER}",
                 )
-            copy = HomeCopy(held, self.agent.home, self.agent.foreign, Archive(self._directory / HOME), table)
+            copy = HomeCopy(held, self.agent.home, self.agent.excluded_mounts, Archive(self._directory / HOME), table)
             copy.run(expected, lambda done, total: progress(name, done, total), self._earlier())
             return _summed_up(pod, copy, self._directory / CONTENTS)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from openab_sop import storage
-from openab_sop.backups.contents import Entry
-from openab_sop.backups.tape import BLOCK, Member, Readable, Tape
+from openab_sop.backups.inventory import Entry
+from openab_sop.backups.tar_reader import BLOCK, Member, Readable, TarReader
 from openab_sop.errors import BackupError
 
 CHUNK = 1 << 20
@@ -52,11 +52,11 @@ class Archive:
         """
         with self.path.open("r+b") as file:
             file.seek(self.size)
-            tape = Tape(source, file.write, self.size)
-            yield from tape.members()
-            for _ in tape.rest():
+            reader = TarReader(source, file.write, self.size)
+            yield from reader.members()
+            for _ in reader.rest():
                 pass  # padding, up to the stream's proved end
-        self.size = tape.offset
+        self.size = reader.offset
 
     def adopt(self, base: Path, wanted: Iterable[Entry]) -> Iterator[Entry]:
         """Take members over from another archive, and yield their entries as they are in this one.
@@ -127,9 +127,9 @@ def read_back(path: Path, whole: Digest | None = None) -> Iterator[Member]:
             whole.update(piece)
 
     with path.open("rb", buffering=0) as file:
-        tape = Tape(file, feed)
-        yield from tape.members()
-        for piece in tape.rest():
+        reader = TarReader(file, feed)
+        yield from reader.members()
+        for piece in reader.rest():
             feed(piece)
 
 
@@ -140,7 +140,7 @@ def ranges(path: Path) -> Iterator[tuple[int, int, str]]:
         BackupError: it is damaged.
     """
     with path.open("rb", buffering=0) as file:
-        yield from Tape(file).ranges()
+        yield from TarReader(file).ranges()
 
 
 def digest_of(path: Path, offset: int) -> str:
@@ -150,7 +150,7 @@ def digest_of(path: Path, offset: int) -> str:
     """
     with path.open("rb") as file:
         file.seek(offset)
-        return next((member.entry.sha256 for member in Tape(file, start=offset).members()), "")
+        return next((member.entry.sha256 for member in TarReader(file, start=offset).members()), "")
 
 
 def extract(path: Path, offset: int, target: Path) -> None:
@@ -166,7 +166,7 @@ def extract(path: Path, offset: int, target: Path) -> None:
         file.seek(offset)
         with storage.private_file(target) as out:
             try:
-                found = Tape(file, start=offset).extract(out)
+                found = TarReader(file, start=offset).extract(out)
             except ValueError as error:  # numbers that no file has
                 target.unlink()
                 raise BackupError(f"the archive is damaged: {error}", "do not use it; take a new backup") from error

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from openab_sop import bounded, storage
-from openab_sop.backups import sealing
+from openab_sop.backups import encryption
 from openab_sop.backups.archive import Archive
 from openab_sop.errors import InvalidDocument
 from openab_sop.shown import command
@@ -56,7 +56,7 @@ class Aside:
         archive = str(directory / ARCHIVE)
         if not self.sealed_to:
             return f"{into} <{command(archive)}"
-        return f"{command('age', '--decrypt', '--identity=KEY', archive + sealing.SUFFIX)} | {into}"
+        return f"{command('age', '--decrypt', '--identity=KEY', archive + encryption.SUFFIX)} | {into}"
 
 
 def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str], recipients: Iterable[str]) -> Aside:
@@ -70,11 +70,11 @@ def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str],
     Raises:
         BackupError: the disk is full.
     """
-    keys = sealing.parse_recipients(tuple(recipients))
+    keys = encryption.parse_recipients(tuple(recipients))
     storage.write(directory / NAMES, "\n".join(map(repr, names)).encode())
     if keys:
         with storage.told(directory):
-            sealing.seal_files((archive.path, directory / NAMES), keys.values())
+            encryption.seal_files((archive.path, directory / NAMES), keys.values())
     closed = replace(about, sealed_to=tuple(keys))
     storage.write(directory / INDEX, json.dumps(asdict(closed), indent=2).encode() + b"\n")
     return closed

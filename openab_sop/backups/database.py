@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from openab_sop.backups.archive import TAR, Archive, extract
-from openab_sop.backups.contents import Entry
+from openab_sop.backups.inventory import Entry
 from openab_sop.cluster.pod import Pod, ScriptFailed
 from openab_sop.errors import BackupError
 

@@ -14,7 +14,7 @@ import openab_sop
 from openab_sop import redact, storage
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import trouble
-from openab_sop.backups import backup, coverage, proof, remote, sealing
+from openab_sop.backups import backup, coverage, encryption, proof, remote
 from openab_sop.backups.agent_backup import AgentBackup, CopiedHome, Progress
 from openab_sop.backups.backup import PREFIX, Backup, BackupManifest, StoredFile, files_below
 from openab_sop.backups.items import ITEMS, Item
@@ -25,7 +25,7 @@ from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, Broken, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import as_yaml
-from openab_sop.releases import rebuild
+from openab_sop.releases import portable_objects
 from openab_sop.releases.release import Release
 from openab_sop.verdict import Finding, Verdict
 
@@ -231,7 +231,7 @@ class Draft:
         chart = f"{release.chart}-{release.version}.tgz"
         self._write("manifest.yaml", record.manifest)
         self._write("helm-release.yaml", as_yaml(record.stored))
-        self._write(chart, rebuild.chart_archive(record))
+        self._write(chart, portable_objects.chart_archive(record))
         claims = [name for part in self._agents if (name := part.keep_claim())]
         return ["manifest.yaml", "helm-release.yaml", chart, *claims]
 
@@ -264,7 +264,7 @@ class Draft:
             raise NotNeeded("WARNING: no recipient was named (--encrypt-to); the backup holds credentials in plain")
         manifest, directory = self._sound, self._created.path
         with self._journal.action("encrypt backup", recipients=list(recipients)):
-            files = sealing.seal(directory, recipients.values())
+            files = encryption.seal(directory, recipients.values())
         self._manifest = replace(manifest, sealed_to=tuple(recipients), contents=tuple(files_below(directory)))
         return files
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from openab_sop import storage
 from openab_sop.backups import database, listing
 from openab_sop.backups.archive import TAR, Archive
-from openab_sop.backups.contents import Comparison, Entry, read
-from openab_sop.backups.tape import Member
+from openab_sop.backups.inventory import Comparison, Entry, read
+from openab_sop.backups.tar_reader import Member
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, Broken, PodError, SopError
 from openab_sop.shown import command
@@ -58,7 +58,7 @@ class HomeCopy:
 
     Attributes:
         home: its path in the container.
-        foreign: paths below it where something else is mounted; they are left out.
+        excluded_mounts: paths below it where something else is mounted; they are left out.
         table: both sides, entry by entry.
         databases: paths of SQLite databases that are in the copy, consistent and checked.
         vanished: names that were there at first and were gone at the end.
@@ -71,7 +71,7 @@ class HomeCopy:
 
     pod: Pod
     home: str
-    foreign: tuple[str, ...]
+    excluded_mounts: tuple[str, ...]
     archive: Archive
     table: Comparison
     databases: set[str] = field(default_factory=set[str])
@@ -114,7 +114,7 @@ class HomeCopy:
         self.archive.close()
 
     def _stream(self, expected: int, progress: Progress) -> None:
-        arguments = listing.prunes(self.foreign)
+        arguments = listing.prunes(self.excluded_mounts)
         with self.pod.open(
             _ALL,
             self.home,
@@ -133,7 +133,7 @@ class HomeCopy:
         otherwise is copied again like everything that changed.
         """
         with self.pod.held() as other, ThreadPoolExecutor(2) as beside:
-            self.table.add_all("pod", listing.listed(other, self.home, self.foreign))
+            self.table.add_all("pod", listing.listed(other, self.home, self.excluded_mounts))
             digested = beside.submit(self._digest, other)
             try:
                 base.check()
@@ -194,15 +194,15 @@ class HomeCopy:
     def _digest(self, pod: Pod) -> None:
         """Take down what the pod has, in names, metadata and digests: the digests count if ``_look`` then agrees."""
         self.table.clear("before")
-        self.table.add_all("before", listing.listed(pod, self.home, self.foreign))
-        self.table.digest("before", listing.digests(pod, self.home, self.foreign))
+        self.table.add_all("before", listing.listed(pod, self.home, self.excluded_mounts))
+        self.table.digest("before", listing.digests(pod, self.home, self.excluded_mounts))
 
     def _look(self) -> None:
         """Take down what the pod has now, in names and metadata, with the digest of what was not touched since."""
         self.table.clear("pod")
         self.sockets.clear()
         self.findings.clear()
-        self.table.add_all("pod", self._wanted(listing.listed(self.pod, self.home, self.foreign)))
+        self.table.add_all("pod", self._wanted(listing.listed(self.pod, self.home, self.excluded_mounts)))
         self.table.keep_digests()
 
     def _wanted(self, entries: Iterable[Entry]) -> Iterator[Entry]:

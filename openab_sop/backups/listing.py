@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from openab_sop.backups.contents import Entry
+from openab_sop.backups.inventory import Entry
 from openab_sop.cluster.pod import CHUNK, Output, Pod
 from openab_sop.errors import PodError
 
@@ -52,16 +52,16 @@ def flush(pod: Pod, home: str) -> None:
     pod.capture("sync --file-system . || status=1", home)
 
 
-def listed(pod: Pod, home: str, foreign: Sequence[str]) -> Iterator[Entry]:
+def listed(pod: Pod, home: str, excluded_mounts: Sequence[str]) -> Iterator[Entry]:
     """Yield what a home holds: first its own directory, under the path ".", then all below.
 
     Args:
-        foreign: paths in the home where something else is mounted; they are left out, with all below them.
+        excluded_mounts: paths in the home where something else is mounted; they are left out, with all below them.
 
     Raises:
         PodError: the home cannot be listed, or the pod's find is not GNU's.
     """
-    with pod.open(_LIST, home, *prunes(foreign)) as output:
+    with pod.open(_LIST, home, *prunes(excluded_mounts)) as output:
         records = _records(output)
         home_itself = next(records, None)
         if home_itself is None:
@@ -70,9 +70,9 @@ def listed(pod: Pod, home: str, foreign: Sequence[str]) -> Iterator[Entry]:
         yield from map(_entry, records)
 
 
-def digests(pod: Pod, home: str, foreign: Sequence[str]) -> Iterator[tuple[str, str]]:
+def digests(pod: Pod, home: str, excluded_mounts: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield path and SHA-256 of every file of a home that can be read, computed in the pod."""
-    with pod.open(_DIGEST, home, *prunes(foreign)) as output:
+    with pod.open(_DIGEST, home, *prunes(excluded_mounts)) as output:
         yield from map(_digest, _records(output))
 
 
@@ -93,9 +93,13 @@ def starts_with(pod: Pod, home: str, path: str, size: int, sha256: str) -> bool:
     return pod.capture(_PREFIX, home, f"./{path}", str(size)).split()[:1] == [sha256.encode()]
 
 
-def prunes(foreign: Sequence[str]) -> list[str]:
-    """Return the part of a find expression that leaves out ``foreign`` and all below."""
-    return [word for path in foreign for word in ("-path", "./" + re.sub(r"([*?\[\\])", r"\\\1", path), "-prune", "-o")]
+def prunes(excluded_mounts: Sequence[str]) -> list[str]:
+    """Return the part of a find expression that leaves out ``excluded_mounts`` and all below."""
+    return [
+        word
+        for path in excluded_mounts
+        for word in ("-path", "./" + re.sub(r"([*?\[\\])", r"\\\1", path), "-prune", "-o")
+    ]
 
 
 def batches(groups: Iterable[Sequence[str]]) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from openab_sop import storage, temporary
 from openab_sop.backups import database
 from openab_sop.backups.archive import digest_of, read_back
 from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, StoredAgent, StoredFile
-from openab_sop.backups.contents import Comparison, Entry, comparison, read
+from openab_sop.backups.inventory import Comparison, Entry, comparison, read
 from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.verdict import Finding, Verdict
 

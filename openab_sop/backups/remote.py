@@ -19,8 +19,8 @@ from secrets import randbelow, token_hex
 from openab_sop import storage
 from openab_sop.backups import backup, schema
 from openab_sop.backups.backup import MANIFEST, NAME_FORMAT, RETAKE, SIGNATURE, TAKE, Backup, BackupManifest, StoredFile
+from openab_sop.backups.encryption import opened
 from openab_sop.backups.partial import Partial
-from openab_sop.backups.sealing import opened
 from openab_sop.backups.store import Store, parse
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.errors import BackupError
@@ -224,7 +224,7 @@ def readable(
 ) -> Generator[Backup]:
     """Give a backup whose files can be read, wherever it is and whether or not it is encrypted.
 
-    Args: as ``fetched`` and ``sealing.opened`` have them, which also say what they raise.
+    Args: as ``fetched`` and ``encryption.opened`` have them, which also say what they raise.
     """
     with fetched(found, root, journal, progress, wanted) as near, opened(near, identity, root, journal) as backup:
         yield backup

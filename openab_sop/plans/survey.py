@@ -35,7 +35,7 @@ from openab_sop.plans.effects import probe
 from openab_sop.plans.plan import Key, Plan, PlannedChart, Refusal
 from openab_sop.plans.rules import data
 from openab_sop.reference import repository, tag
-from openab_sop.releases import provenance, rebuild
+from openab_sop.releases import portable_objects, provenance
 from openab_sop.releases.manifest import RENDERED, ManifestObject, ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.targets import reach
@@ -83,7 +83,7 @@ class Survey:
     def _added(self) -> dict[Key, tuple[str, ...]]:
         """What of the release its own chart does not make."""
         release = self.release
-        with rebuild.packed_chart(self._record) as chart:
+        with portable_objects.packed_chart(self._record) as chart:
             values = chart.with_name("values.yaml")
             values.touch(mode=0o600)
             values.write_text(self._values)
@@ -133,7 +133,7 @@ class Survey:
         """
         release = self.release
         drawn = replace(self._present, target=chart_of(archive))
-        with rebuild.packed_chart(self._record) as current:
+        with portable_objects.packed_chart(self._record) as current:
             try:
                 rendered, refused = self._render(archive, current.parent)
             except ToolError as error:
@@ -214,8 +214,8 @@ def _restored(release: Release, objects: Sequence[ManifestObject]) -> Iterator[t
 def _as_helm_sends(body: Object, release: Release) -> Object:
     """Add what Helm adds to each object of a release, which its manifest does not say."""
     metadata = part(body, "metadata")
-    annotations = {**part(metadata, "annotations"), **rebuild.ownership(release.name, release.namespace)}
-    labels = {**part(metadata, "labels"), **rebuild.HELMS_LABEL}
+    annotations = {**part(metadata, "annotations"), **portable_objects.ownership(release.name, release.namespace)}
+    labels = {**part(metadata, "labels"), **portable_objects.HELMS_LABEL}
     return {**body, "metadata": {**metadata, "annotations": annotations, "labels": labels}}
 
 

@@ -12,7 +12,7 @@ from openab_sop import redact
 from openab_sop.cluster.helm import Helm
 from openab_sop.objects import Object, part
 from openab_sop.proposals.comparison import Live, parsed
-from openab_sop.releases import rebuild
+from openab_sop.releases import portable_objects
 from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.releases.release import Release
 
@@ -71,7 +71,7 @@ def running(release: Release) -> Generator[Running]:
             live |= {(item.name, key): text for key, text in part(body, "data").items()}
     for text in live.values():
         _learn(parsed(text) or {})
-    with rebuild.packed_chart(record) as chart:
+    with portable_objects.packed_chart(record) as chart:
         yield Running(release.name, release.helm, chart, release.version, record.values, manifest, live)
 
 

@@ -23,8 +23,8 @@ from openab_sop.rehearsals.isolation import Isolation
 from openab_sop.rehearsals.scratch import Scratch
 from openab_sop.rehearsals.trial import TrialEnvironment
 from openab_sop.releases.release import Release
-from openab_sop.restores.blueprint import Blueprint
-from openab_sop.restores.held import Progress
+from openab_sop.restores.mounted_volume import Progress
+from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.rule import Harm
@@ -64,7 +64,7 @@ class Copied:
     manner: Manner
     journal: Journal
     isolation: Isolation | None = None
-    _plan: Blueprint = field(init=False)
+    _spec: RebuildSpec = field(init=False)
     _scratch: Scratch | None = None
     _homes: Homes = field(init=False)
     _stage: TrialEnvironment = field(init=False)
@@ -80,9 +80,9 @@ class Copied:
             ClusterError: a copy can be made nowhere.
         """
         swept = scratch.sweep(self.release.cluster)
-        self._plan = Blueprint(self.source)
+        self._spec = RebuildSpec(self.source)
         self._scratch = scratch.choose(self.release.cluster)
-        self._homes = Homes(self._plan, self._scratch, self.manner.may_vanish, self.journal)
+        self._homes = Homes(self._spec, self._scratch, self.manner.may_vanish, self.journal)
         if not self._agents:
             raise ReleaseError("no agent of the release wants a pod: there is nothing to rehearse", "leave it out")
         if unfit := [str(finding) for finding in self._homes.unfit()]:
@@ -192,7 +192,7 @@ class Copied:
 
     @cached_property
     def _old_version(self) -> RenderedVersion:
-        return RenderedVersion(self.source.manifest.version, self._plan.manifest)
+        return RenderedVersion(self.source.manifest.version, self._spec.manifest)
 
     @cached_property
     def _agents(self) -> list[str]:

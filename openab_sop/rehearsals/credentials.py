@@ -22,8 +22,8 @@ from openab_sop import storage
 from openab_sop.agents.workload import in_home
 from openab_sop.backups import database
 from openab_sop.backups.archive import extract
-from openab_sop.backups.contents import Comparison, Entry, comparison
-from openab_sop.backups.tape import BLOCK
+from openab_sop.backups.inventory import Comparison, Entry, comparison
+from openab_sop.backups.tar_reader import BLOCK
 from openab_sop.errors import BackupError
 from openab_sop.rehearsals.needles import Needles
 from openab_sop.rehearsals.placeholders import is_json, neutral, opaque, placeholder

@@ -14,18 +14,18 @@ from pathlib import Path
 from openab_sop import temporary
 from openab_sop.agents.agent import Agent
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
-from openab_sop.backups.contents import read
+from openab_sop.backups.inventory import read
 from openab_sop.errors import BackupError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at
 from openab_sop.rehearsals.behaviour import Traces
 from openab_sop.rehearsals.credentials import Treated, treat
 from openab_sop.rehearsals.scratch import Scratch
-from openab_sop.releases import rebuild
-from openab_sop.restores import obstacles
-from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.releases import portable_objects
+from openab_sop.restores import preconditions
 from openab_sop.restores.changes import VolumeSince
-from openab_sop.restores.held import MountedVolume, Progress, hold
+from openab_sop.restores.mounted_volume import MountedVolume, Progress, mount
+from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.verdict import Finding, Verdict
 
 
@@ -41,30 +41,30 @@ class Homes:
         seconds: what it took to fill the volumes and to prove them.
     """
 
-    plan: Blueprint
+    spec: RebuildSpec
     scratch: Scratch
     may_vanish: Sequence[str]
     journal: Journal
     harmless: dict[str, Treated] = field(default_factory=dict[str, Treated])
     seconds: float = 0.0
-    _held: list[MountedVolume] = field(default_factory=list[MountedVolume])
+    _mounted: list[MountedVolume] = field(default_factory=list[MountedVolume])
     _open: ExitStack = field(default_factory=ExitStack)
     _kept: ExitStack = field(default_factory=ExitStack)
 
     @property
     def source(self) -> Backup:
         """The backup."""
-        return self.plan.source
+        return self.spec.source
 
     @property
     def claims(self) -> dict[str, str]:
         """The copies of the release's claims, by their names."""
-        return {claim: self.scratch.name(claim) for _, _, claim in self.plan.with_claims}
+        return {claim: self.scratch.name(claim) for _, _, claim in self.spec.with_claims}
 
     def unfit(self) -> Iterator[Finding]:
         """Name claims that the cluster has no storage class for."""
-        for _, stored, claim in self.plan.with_claims:
-            wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
+        for _, stored, claim in self.spec.with_claims:
+            wanted, chosen = preconditions.storage_class(self.spec, self.scratch.cluster, stored)
             if wanted and chosen is None:
                 yield Finding(
                     f"claim {claim}",
@@ -80,9 +80,9 @@ class Homes:
             ClusterError: the API refuses: a quota, for instance.
         """
         done: dict[str, str] = {}
-        for claim, stored in {claim: stored for _, stored, claim in self.plan.with_claims}.items():
-            wanted, chosen = obstacles.storage_class(self.plan, self.scratch.cluster, stored)
-            body = rebuild.claim_anew(self.plan.claim(stored), None, chosen, ("", ""))
+        for claim, stored in {claim: stored for _, stored, claim in self.spec.with_claims}.items():
+            wanted, chosen = preconditions.storage_class(self.spec, self.scratch.cluster, stored)
+            body = portable_objects.claim_anew(self.spec.claim(stored), None, chosen, ("", ""))
             body["spec"].pop("selector", None)  # it would find a volume that somebody else has made
             self.scratch.cluster.create(CLAIM, {**body, "metadata": {"name": self.claims[claim]}})
             size = at(body, "spec", "resources", "requests", "storage")
@@ -100,14 +100,14 @@ class Homes:
             BackupError: a volume is too small.
         """
         begun = time.monotonic()
-        self._hold(deployments)
-        if unfit := [str(finding) for held in self._held for finding in held.unfit()]:
+        self._mount(deployments)
+        if unfit := [str(finding) for mounted in self._mounted for finding in mounted.unfit()]:
             raise BackupError("\n  ".join(unfit), "see above")
-        if strange := [path for held in self._held for path in held.volume.strange()]:
+        if strange := [path for mounted in self._mounted for path in mounted.volume.strange()]:
             raise BackupError(
                 f"a new volume is not empty: it has {strange[0]!r}", "look which volume the storage class gives"
             )
-        done = {held.stored.key: held.write(self.journal, progress) or "nothing" for held in self._held}
+        done = {mounted.stored.key: mounted.write(self.journal, progress) or "nothing" for mounted in self._mounted}
         self.seconds = time.monotonic() - begun
         return done
 
@@ -122,21 +122,21 @@ class Homes:
         """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
         if not self.harmless:
             kept = self._kept.enter_context(temporary.scratch(self.source.scratch))
-            self.harmless |= {held.stored.key: self._treated(held.stored, kept) for held in self._held}
-        for held in self._held:
-            if (treated := self.harmless[held.stored.key]).changed:
-                with self.journal.action("make harmless", agent=held.stored.key, files=len(treated.changed)):
-                    held.volume.overwrite(treated.archive)
+            self.harmless |= {mounted.stored.key: self._treated(mounted.stored, kept) for mounted in self._mounted}
+        for mounted in self._mounted:
+            if (treated := self.harmless[mounted.stored.key]).changed:
+                with self.journal.action("make harmless", agent=mounted.stored.key, files=len(treated.changed)):
+                    mounted.volume.overwrite(treated.archive)
         return self.harmless
 
     def let_go(self) -> None:
         """Let the volumes go: a version is to run on them."""
-        self._held.clear()
+        self._mounted.clear()
         self._open.close()
 
     def look(self, deployments: Mapping[str, Object]) -> dict[str, Traces]:
         """Tell by agent what the version that ran last has left on its volume."""
-        self._hold(deployments)
+        self._mount(deployments)
         try:
             return self._seen()
         finally:
@@ -144,9 +144,9 @@ class Homes:
 
     def removed(self, deployments: Mapping[str, Object]) -> dict[str, tuple[str, ...]]:
         """Tell by volume which paths of the backup the version that ran last has removed."""
-        self._hold(deployments)
+        self._mount(deployments)
         try:
-            return {held.stored.key: tuple(self._removed(held)) for held in self._held}
+            return {mounted.stored.key: tuple(self._removed(mounted)) for mounted in self._mounted}
         finally:
             self.let_go()
 
@@ -156,11 +156,11 @@ class Homes:
         Raises:
             BackupError: one is not as the backup says after that.
         """
-        self._hold(deployments)
+        self._mount(deployments)
         try:
             traces = self._seen()
-            for held in self._held:
-                held.write(self.journal, progress)
+            for mounted in self._mounted:
+                mounted.write(self.journal, progress)
             if not (verdict := self._proof()).passed:
                 raise BackupError(str(verdict), "run again")
             self.make_harmless()
@@ -174,21 +174,21 @@ class Homes:
         self._kept.close()
 
     def _proof(self) -> Verdict:
-        findings = tuple(finding for held in self._held for finding in held.volume.findings())
-        return Verdict(f"{len(self._held)} volumes compared with backup {self.source.manifest.name}", findings)
+        findings = tuple(finding for mounted in self._mounted for finding in mounted.volume.findings())
+        return Verdict(f"{len(self._mounted)} volumes compared with backup {self.source.manifest.name}", findings)
 
-    def _hold(self, deployments: Mapping[str, Object]) -> None:
-        for recorded, stored, _ in self.plan.with_claims:
+    def _mount(self, deployments: Mapping[str, Object]) -> None:
+        for recorded, stored, _ in self.spec.with_claims:
             if body := deployments.get(stored.deployment):
                 agent = Agent.of(body)
                 volume = next(v for v in agent.further if v.home == recorded.home) if stored.volume else agent
-                holding = hold(self.scratch.cluster, volume, stored, self.source, deployment=body)
-                self._held.append(self._open.enter_context(holding))
+                mounting = mount(self.scratch.cluster, volume, stored, self.source, deployment=body)
+                self._mounted.append(self._open.enter_context(mounting))
 
-    def _removed(self, held: MountedVolume) -> Iterator[str]:
-        treated = self.harmless.get(held.stored.key)
+    def _removed(self, mounted: MountedVolume) -> Iterator[str]:
+        treated = self.harmless.get(mounted.stored.key)
         ours = set(treated.changed) if treated else set[str]()
-        return (path for path in held.since(self.may_vanish).gone() if path not in ours)
+        return (path for path in mounted.since(self.may_vanish).gone() if path not in ours)
 
     def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
         archive, contents = (self.source.file(f"{stored.key}/{name}") for name in (HOME, CONTENTS))
@@ -200,14 +200,14 @@ class Homes:
     def _seen(self) -> dict[str, Traces]:
         """Tell by agent what was left on all of its volumes."""
         seen: dict[str, Traces] = {}
-        for held in self._held:
-            name, traces = held.stored.deployment, self._traces(held)
-            seen[name] = seen[name].also(traces, held.stored.volume) if name in seen else traces
+        for mounted in self._mounted:
+            name, traces = mounted.stored.deployment, self._traces(mounted)
+            seen[name] = seen[name].also(traces, mounted.stored.volume) if name in seen else traces
         return seen
 
-    def _traces(self, held: MountedVolume) -> Traces:
-        since: VolumeSince = held.since(self.may_vanish)
-        treated = self.harmless.get(held.stored.key)
+    def _traces(self, mounted: MountedVolume) -> Traces:
+        since: VolumeSince = mounted.since(self.may_vanish)
+        treated = self.harmless.get(mounted.stored.key)
         ours = set(treated.changed) if treated else set[str]()
         changes = since.changes
         return Traces(

@@ -19,7 +19,7 @@ from openab_sop.rehearsals.copied import Copied
 from openab_sop.rehearsals.copies import RenderedVersion, emptied
 from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.course import now
-from openab_sop.restores.held import Progress
+from openab_sop.restores.mounted_volume import Progress
 from openab_sop.rule import Harm, Harms, weighed
 from openab_sop.status import Status
 from openab_sop.targets.target import Target

@@ -15,8 +15,8 @@ from openab_sop.agents.workload import in_home
 from openab_sop.backups import database
 from openab_sop.backups.archive import Archive, extract
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
-from openab_sop.backups.contents import Comparison, Entry, comparison
 from openab_sop.backups.home import ROOM
+from openab_sop.backups.inventory import Comparison, Entry, comparison
 from openab_sop.backups.items import AGENTS, STEERING
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, PodError
@@ -273,7 +273,7 @@ def volume_since(pod: Pod, agent: Agent, backup: Backup, may_vanish: Sequence[st
     with temporary.scratch(backup.scratch) as scratch, comparison(scratch) as table, pod.held() as held:
         stored = next(stored for stored in backup.manifest.stored if stored.key == agent.key)
         contents = backup.file(f"{stored.key}/{CONTENTS}")
-        volume = Volume(held, agent.home, agent.foreign, table, contents, ())
+        volume = Volume(held, agent.home, agent.excluded_mounts, table, contents, ())
         volume.look()
         yield VolumeSince(volume, stored, backup, scratch, table, may_vanish)
 

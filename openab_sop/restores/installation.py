@@ -11,7 +11,7 @@ from openab_sop.errors import Broken, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import RENDERED, ReleaseManifest
-from openab_sop.restores.blueprint import Blueprint
+from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.wait import wait
 
 LABEL = f"{MANAGER}/rebuilt-from"
@@ -22,19 +22,19 @@ ORPHAN = 60
 
 @dataclass(frozen=True)
 class Installation:
-    """The release of a blueprint on a cluster; looked up each time."""
+    """The release of a rebuild spec on a cluster; looked up each time."""
 
-    blueprint: Blueprint
+    spec: RebuildSpec
     helm: Helm
     journal: Journal
 
     def listed(self) -> Listed | None:
         """What helm says of it now, whatever its state; None if it is not there."""
-        return self.helm.find(self.blueprint.release)
+        return self.helm.find(self.spec.release)
 
     def is_foreign(self, listed: Listed) -> bool:
         """Tell whether it is anything else than what a rebuild from this backup made, or began to make."""
-        backup = self.blueprint.source.manifest.name
+        backup = self.spec.source.manifest.name
         return listed.revision != 1 or part(self._record(), "metadata", "labels").get(LABEL) != backup
 
     def try_out(self) -> ReleaseManifest:
@@ -62,11 +62,11 @@ class Installation:
             ToolError: helm failed.
         """
         if self.listed():
-            self.helm.forget(self.blueprint.release, 1)
+            self.helm.forget(self.spec.release, 1)
         self._install()
 
     def _install(self, *, dry_run: bool = False) -> str:
-        plan = self.blueprint
+        plan = self.spec
         label = (LABEL, plan.source.manifest.name)
         return self.helm.install(plan.release, plan.chart, plan.values, label, dry_run=dry_run)
 
@@ -75,4 +75,4 @@ class Installation:
         return listed.status if listed and listed.status.startswith("pending") else None
 
     def _record(self) -> Object:
-        return records.record(self.helm.cluster, self.blueprint.release, 1).stored
+        return records.record(self.helm.cluster, self.spec.release, 1).stored

@@ -15,10 +15,10 @@ from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.kube import Cluster
 from openab_sop.objects import Object, at, part
-from openab_sop.releases import rebuild
-from openab_sop.restores.blueprint import CLAIM, Blueprint
+from openab_sop.releases import portable_objects
 from openab_sop.restores.changes import Changes, VolumeSince, names, volume_since
-from openab_sop.restores.held import RESTORED, bears
+from openab_sop.restores.mounted_volume import RESTORED, has_marker
+from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
@@ -39,7 +39,7 @@ class KeptClaim:
 
 
 def examine(
-    plan: Blueprint, cluster: Cluster, agent: Agent, stored: StoredAgent, live: Object, accepted: Collection[str]
+    spec: RebuildSpec, cluster: Cluster, agent: Agent, stored: StoredAgent, live: Object, accepted: Collection[str]
 ) -> KeptClaim:
     """Compare the volume of a claim that is there, file by file, with what the backup has of it.
 
@@ -52,36 +52,39 @@ def examine(
         PodError: no helper can be started.
     """
     claim = str(agent.claim)
-    if refused := tuple(_not_ours(plan, cluster, claim, live)):
+    if refused := tuple(_not_ours(spec, cluster, claim, live)):
         return KeptClaim("", refused)
     with (
-        helper_pod(cluster, agent, deployment=plan.deployments[agent.deployment], good=stored.image) as pod,
-        volume_since(pod, agent, plan.source) as since,
+        helper_pod(cluster, agent, deployment=spec.deployments[agent.deployment], good=stored.image) as pod,
+        volume_since(pod, agent, spec.source) as since,
     ):
-        own = at(live, "metadata", "uid") == stored.claim_uid or bears(live, RESTORED, plan.source, stored)
+        own = at(live, "metadata", "uid") == stored.claim_uid or has_marker(live, RESTORED, spec.source, stored)
         reasons = list(_unlike(since, own=own))
     told = _told(since.changes, own=own)
     if f"{RULE}:{claim}" in accepted:
         return KeptClaim(f"{told}; accepted all the same: {'; '.join(reasons)}" if reasons else told)
-    return KeptClaim(told, tuple(_finding(plan, claim, reason) for reason in reasons))
+    return KeptClaim(told, tuple(_finding(spec, claim, reason) for reason in reasons))
 
 
-def adopt(plan: Blueprint, cluster: Cluster, claim: str, live: Object) -> None:
+def adopt(spec: RebuildSpec, cluster: Cluster, claim: str, live: Object) -> None:
     """Let Helm take a claim over that the chart makes, as it does with what an uninstall has left."""
     namespace = cluster.namespace
-    if plan.rendered(CLAIM, claim) and not rebuild.belongs(live, plan.release, namespace):
-        metadata = {"annotations": rebuild.ownership(plan.release, namespace), "labels": rebuild.HELMS_LABEL}
+    if spec.rendered(CLAIM, claim) and not portable_objects.belongs(live, spec.release, namespace):
+        metadata = {
+            "annotations": portable_objects.ownership(spec.release, namespace),
+            "labels": portable_objects.HELMS_LABEL,
+        }
         cluster.merge(CLAIM, claim, {"metadata": metadata})
 
 
-def _not_ours(plan: Blueprint, cluster: Cluster, claim: str, live: Object) -> Iterator[Finding]:
+def _not_ours(spec: RebuildSpec, cluster: Cluster, claim: str, live: Object) -> Iterator[Finding]:
     """Name a claim that Helm keeps as another release's: nothing lets it pass."""
-    notes, mine = part(live, "metadata", "annotations"), rebuild.ownership(plan.release, cluster.namespace)
+    notes, mine = part(live, "metadata", "annotations"), portable_objects.ownership(spec.release, cluster.namespace)
     if any(name in notes and notes[name] != value for name, value in mine.items()):
         yield Finding(
             f"claim {claim}",
             f"Helm's annotations say that it is of release {notes.get(next(iter(mine)))}",
-            f"a claim of release {plan.release}, or of none",
+            f"a claim of release {spec.release}, or of none",
             f"{command('helm', 'list', '--all-namespaces')} shows whose it is",
         )
 
@@ -103,9 +106,9 @@ def _told(changes: Changes, *, own: bool) -> str:
     return f"{'the claim of the backup' if own else 'another claim'}; since the backup: {changes}"
 
 
-def _finding(plan: Blueprint, claim: str, reason: str) -> Finding:
-    restore = command("pytest", "suites/restore", f"--backup={plan.source.manifest.name}")
-    delete = command("kubectl", "-n", plan.source.manifest.namespace, "delete", "pvc", claim)
+def _finding(spec: RebuildSpec, claim: str, reason: str) -> Finding:
+    restore = command("pytest", "suites/restore", f"--backup={spec.source.manifest.name}")
+    delete = command("kubectl", "-n", spec.source.manifest.namespace, "delete", "pvc", claim)
     return Finding(
         f"claim {claim}",
         f"it is there, and {reason}",

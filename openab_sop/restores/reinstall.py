@@ -19,14 +19,14 @@ from openab_sop.cluster.lease import Board, Lease
 from openab_sop.errors import NotFound, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
-from openab_sop.releases import rebuild
+from openab_sop.releases import portable_objects
 from openab_sop.releases.course import CourseFile, End
 from openab_sop.releases.release import Release
 from openab_sop.releases.session import directory_of
-from openab_sop.restores import obstacles
-from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Progress, marks
+from openab_sop.restores import preconditions
 from openab_sop.restores.installation import Installation
+from openab_sop.restores.mounted_volume import FILLING, RESTORED, Progress, markers
+from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.restores.restore import Restoration
 from openab_sop.shown import command
 from openab_sop.status import Status
@@ -67,46 +67,46 @@ class Reinstall:
         notes: MutableMapping[str, str] | None = None,
     ) -> None:
         self._accepted = accepted
-        self._plan = Blueprint(source)
+        self._spec = RebuildSpec(source)
         self._helm = helm
         self._cluster = helm.cluster
         self._journal = journal
-        self._installation = Installation(self._plan, helm, journal)
-        release = _as_backed_up(source, helm, self._plan)
+        self._installation = Installation(self._spec, helm, journal)
+        release = _as_backed_up(source, helm, self._spec)
         self._restoration = Restoration(
             source,
             release,
             Selection.parse("home"),
             journal,
-            deployments=self._plan.deployments,
+            deployments=self._spec.deployments,
             notes=notes,
             keep_logins=False,  # the rebuild that follows demands a volume as the backup says
         )
         self._uninstalled = False
         self._volumes: dict[str, str] | None = None
-        directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._plan.release)
-        self._course = CourseFile(directory, Board(self._cluster, self._plan.release))
-        self.lease = Lease(self._cluster, self._plan.release)
+        directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._spec.release)
+        self._course = CourseFile(directory, Board(self._cluster, self._spec.release))
+        self.lease = Lease(self._cluster, self._spec.release)
 
     def fits(self) -> Verdict:
         """Check that the backup is of this namespace, and brings all of the release back (SOP 5.1)."""
-        findings = list(obstacles.foreign(self._plan, self._cluster.namespace, None))
+        findings = list(preconditions.of_another_release(self._spec, self._cluster.namespace, None))
         findings += self._restoration.unfit_for_keeping()
-        made = obstacles.made_by(self._plan, self._helm)
-        findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
-        findings += obstacles.vanishing(self._plan, self._helm, self._accepted)
-        findings += obstacles.lacking(self._plan, self._cluster)
-        for name in self._plan.deployments:
+        made = preconditions.made_by(self._spec, self._helm)
+        findings += preconditions.powers(self._spec, self._cluster, made, self._accepted)
+        findings += preconditions.vanishing(self._spec, self._helm, self._accepted)
+        findings += preconditions.lacking(self._spec, self._cluster)
+        for name in self._spec.deployments:
             if live := self._cluster.find("Deployment", name):
-                findings += obstacles.owned(self._cluster, live, self._accepted)
-                findings += obstacles.of_others(self._plan, self._cluster.namespace, live)
+                findings += preconditions.owned(self._cluster, live, self._accepted)
+                findings += preconditions.of_others(self._spec, self._cluster.namespace, live)
         return Verdict("origin of the backup", tuple(findings))
 
     @property
     def intent(self) -> str:
         """What it will do, in words."""
-        manifest = self._plan.source.manifest
-        claims = ", ".join(claim for _, _, claim in self._plan.with_claims)
+        manifest = self._spec.source.manifest
+        claims = ", ".join(claim for _, _, claim in self._spec.with_claims)
         return (
             f"bring the homes on {claims} back as of {manifest.created}, uninstall release {manifest.release}, and "
             f"install {manifest.chart} {manifest.version} again on the same volumes, from {manifest.name}"
@@ -114,7 +114,7 @@ class Reinstall:
 
     def hold(self) -> str:
         """Take the lock of the release (SOP 5.1); returns in words how it was had."""
-        return self.lease.acquire(command("pytest", "suites/reinstall", f"--backup={self._plan.source.place}"))
+        return self.lease.acquire(command("pytest", "suites/reinstall", f"--backup={self._spec.source.place}"))
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.5); returns by agent what came of it."""
@@ -214,18 +214,18 @@ class Reinstall:
             self._unless_uninstalled()
             self._volumes = {claim: str(at(live, "spec", "volumeName")) for claim, live in self._live_claims()}
         volumes = self._volumes
-        for _, stored, claim in self._plan.with_claims:
+        for _, stored, claim in self._spec.with_claims:
             with suppress(NotFound):  # a try before this one may have come so far
                 if claim in volumes:
-                    notes = marks(self._cluster.get(CLAIM, claim), (RESTORED, FILLING), self._plan.source, stored)
+                    notes = markers(self._cluster.get(CLAIM, claim), (RESTORED, FILLING), self._spec.source, stored)
                     self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
         listed = self._installation.listed()
-        with self._journal.action("uninstall release", release=self._plan.release, volumes=volumes):
+        with self._journal.action("uninstall release", release=self._spec.release, volumes=volumes):
             if listed:
-                self._helm.uninstall(self._plan.release)
-            for name in self._plan.deployments:
+                self._helm.uninstall(self._spec.release)
+            for name in self._spec.deployments:
                 live = self._cluster.find("Deployment", name)
-                if live and rebuild.belongs(live, self._plan.release, self._cluster.namespace):
+                if live and portable_objects.belongs(live, self._spec.release, self._cluster.namespace):
                     self._cluster.delete("Deployment", name, live["metadata"]["uid"])
         self._uninstalled = True
         self._await_gone()
@@ -258,12 +258,12 @@ class Reinstall:
         return done
 
     def _unless_uninstalled(self) -> None:
-        gone = not any(self._cluster.find("Deployment", name) for name in self._plan.deployments)
+        gone = not any(self._cluster.find("Deployment", name) for name in self._spec.deployments)
         if self._uninstalled or (gone and self._installation.listed() is None):
             raise NotNeeded("the release was uninstalled: the rebuild follows")
 
     def _live_claims(self) -> Iterator[tuple[str, Object]]:
-        for _, _, claim in self._plan.with_claims:
+        for _, _, claim in self._spec.with_claims:
             if (live := self._cluster.find(CLAIM, claim)) and at(live, "spec", "volumeName"):
                 yield claim, live
 
@@ -277,7 +277,7 @@ class Reinstall:
         )
 
     def _leaving(self) -> Iterator[str]:
-        for agent, _, claim in self._plan.with_claims:
+        for agent, _, claim in self._spec.with_claims:
             if self._cluster.find("Deployment", agent.deployment) or self._cluster.list("Pod", agent.selector):
                 yield agent.deployment
             live = self._cluster.find(CLAIM, claim)
@@ -286,7 +286,7 @@ class Reinstall:
 
     def _bind_again(self, volumes: dict[str, str]) -> None:
         """Make the claims again that went, for the same volumes."""
-        for _, stored, claim in self._plan.with_claims:
+        for _, stored, claim in self._spec.with_claims:
             volume = volumes.get(claim)
             if volume is None or self._cluster.find(CLAIM, claim):
                 continue
@@ -305,11 +305,11 @@ class Reinstall:
         )
 
     def _claim(self, stored: StoredAgent, claim: str, volume: str) -> Object:
-        wanted: str | None = at(self._plan.claim(stored), "spec", "storageClassName")
-        owner = (self._plan.release, self._cluster.namespace)
-        body = rebuild.claim_anew(self._plan.claim(stored), self._plan.rendered(CLAIM, claim), wanted, owner)
+        wanted: str | None = at(self._spec.claim(stored), "spec", "storageClassName")
+        owner = (self._spec.release, self._cluster.namespace)
+        body = portable_objects.claim_anew(self._spec.claim(stored), self._spec.rendered(CLAIM, claim), wanted, owner)
         body["spec"]["volumeName"] = volume
-        body["metadata"]["annotations"] |= marks(body, (RESTORED, FILLING), self._plan.source, stored)
+        body["metadata"]["annotations"] |= markers(body, (RESTORED, FILLING), self._spec.source, stored)
         return body
 
 
@@ -323,7 +323,7 @@ def _policy_before(volume: Object) -> str | None:
     return str(noted) if ours else None
 
 
-def _as_backed_up(source: Backup, helm: Helm, plan: Blueprint) -> Release:
+def _as_backed_up(source: Backup, helm: Helm, spec: RebuildSpec) -> Release:
     """Return the release as the backup has it: Helm itself may know nothing of it any more."""
     manifest = source.manifest
     return Release(
@@ -333,7 +333,7 @@ def _as_backed_up(source: Backup, helm: Helm, plan: Blueprint) -> Release:
         status="as in the backup",
         chart=manifest.chart,
         version=manifest.version,
-        agents=tuple(agent for agent, _ in plan.agents),
+        agents=tuple(agent for agent, _ in spec.agents),
         companions=(),
         secrets=(),
         config_maps=(),

@@ -16,7 +16,7 @@ from openab_sop.backups import aside, kept_objects
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import Aside
 from openab_sop.backups.backup import ASIDE, CONTENTS, Backup, StoredAgent
-from openab_sop.backups.contents import read
+from openab_sop.backups.inventory import read
 from openab_sop.backups.items import Selection
 from openab_sop.backups.partial import Partial
 from openab_sop.cluster.lease import Lease
@@ -26,9 +26,17 @@ from openab_sop.objects import Object, at, part
 from openab_sop.releases.course import now
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
-from openab_sop.restores import obstacles
+from openab_sop.restores import preconditions
 from openab_sop.restores.changes import volume_since
-from openab_sop.restores.held import RESTORED, Holding, MountedVolume, Progress, bears, hold, marks
+from openab_sop.restores.mounted_volume import (
+    RESTORED,
+    MountedVolume,
+    MountedVolumes,
+    Progress,
+    has_marker,
+    markers,
+    mount,
+)
 from openab_sop.rollouts.start import await_start
 from openab_sop.shown import command
 from openab_sop.status import Status
@@ -80,7 +88,7 @@ class Restoration:
         self._guard = Guard(release.cluster)
         self._notes: MutableMapping[str, str] = {} if notes is None else notes
         self.lease = Lease(release.cluster, release.name)
-        self._holding = Holding(self._volumes)
+        self._mounts = MountedVolumes(self._volumes)
         self._asides: list[Path] = []
         self._stopped = False
         self._started: dict[str, Agent] = {}
@@ -163,7 +171,7 @@ class Restoration:
         brought = [str(secret["metadata"]["name"]) for secret in self._secrets()]
         for agent in self._agents():
             claims = {str(volume.claim) for volume, _ in self._concerned() if volume.deployment == agent.deployment}
-            yield from obstacles.before_a_stop(
+            yield from preconditions.before_a_stop(
                 cluster, bodies[agent.deployment], sorted(claims), brought, self._accepted, list(bodies.values())
             )
 
@@ -265,8 +273,8 @@ class Restoration:
     def preflight(self) -> Verdict:
         """Look at each volume before anything is written: is it the right one, is it large enough (SOP 5.1)."""
         findings: list[Finding] = []
-        for held in self._holding.begin() if self.selection.touches_volumes else ():
-            findings += self._unfit(held)
+        for mounted in self._mounts.begin() if self.selection.touches_volumes else ():
+            findings += self._unfit(mounted)
         if (told := self.logins()) and told not in (before := self._notes.get("logins", "")):
             self._notes["logins"] = "; ".join(filter(None, (before, told)))
         return Verdict("volumes to restore into", tuple(findings))
@@ -281,14 +289,16 @@ class Restoration:
             NotNeeded: the volumes have nothing that the backup has not.
             BackupError: it could not be copied whole; nothing was changed.
         """
-        with self._holding.unbroken() as volumes:
-            self._set_aside_at = self._holding.looks
-            taken = [held for held in volumes if held.change.aside]
+        with self._mounts.unbroken() as volumes:
+            self._set_aside_at = self._mounts.looks
+            taken = [mounted for mounted in volumes if mounted.change.aside]
             if not taken:
                 raise NotNeeded("the volumes have nothing that the backup has not")
             partial = Partial(self.source.directory.parent, self._journal, ASIDE)
             try:
-                closed = {held.agent.key: self._taken(held, partial.path / held.agent.key) for held in taken}
+                closed = {
+                    mounted.agent.key: self._taken(mounted, partial.path / mounted.agent.key) for mounted in taken
+                }
                 place = partial.complete()
             finally:
                 partial.discard()
@@ -302,12 +312,12 @@ class Restoration:
             self._notes[f"set aside of {volume}"] = f"{before}; and {told}" if before else told
         return kept
 
-    def _taken(self, held: MountedVolume, directory: Path) -> Aside:
+    def _taken(self, mounted: MountedVolume, directory: Path) -> Aside:
         """Put what a volume would lose into a directory."""
-        access, agent = self.release.cluster.access, held.agent
+        access, agent = self.release.cluster.access, mounted.agent
         storage.private_directory(directory)
         archive = Archive(directory / aside.ARCHIVE)
-        held.volume.set_aside(held.change.aside, archive)
+        mounted.volume.set_aside(mounted.change.aside, archive)
         about = Aside(
             kubeconfig=access.joined,
             context=access.context,
@@ -317,18 +327,18 @@ class Restoration:
             container=agent.container,
             home=agent.home,
             backup=self.source.manifest.name,
-            names=len(held.change.aside),
+            names=len(mounted.change.aside),
         )
-        return aside.close(directory, about, archive, (e.path for e in held.change.aside), self.source.recipients)
+        return aside.close(directory, about, archive, (e.path for e in mounted.change.aside), self.source.recipients)
 
     def logins(self) -> str:
         """Tell which logins stay as they are, since they are newer, and which come back with a database."""
-        kept = [f"{held.agent.key}:{path}" for held in self._holding.held for path in held.kept]
+        kept = [f"{mounted.agent.key}:{path}" for mounted in self._mounts.mounted for path in mounted.kept]
         back = [
-            f"{held.agent.key}:{path}"
-            for held in self._holding.held
+            f"{mounted.agent.key}:{path}"
+            for mounted in self._mounts.mounted
             for path in logins.IN_DATABASES
-            if any(entry.path == path for entry in held.change.aside)
+            if any(entry.path == path for entry in mounted.change.aside)
         ]
         told: list[str] = []
         if kept:
@@ -346,16 +356,16 @@ class Restoration:
         """
         done: dict[str, str] = {}
         self.lease.require()
-        with self._holding.unbroken() as volumes:
-            if self._set_aside_at != self._holding.looks:  # looked at anew: what has come since is lost to nobody
+        with self._mounts.unbroken() as volumes:
+            if self._set_aside_at != self._mounts.looks:  # looked at anew: what has come since is lost to nobody
                 with suppress(NotNeeded):
                     self.set_aside()
-            for held in volumes:
-                if held.must_change:
-                    self._written.add(held.agent.key)
-                    self._claim_for_us(held)
-                if told := held.write(self._journal, progress):
-                    done[held.agent.key] = told
+            for mounted in volumes:
+                if mounted.must_change:
+                    self._written.add(mounted.agent.key)
+                    self._claim_for_us(mounted)
+                if told := mounted.write(self._journal, progress):
+                    done[mounted.agent.key] = told
         if not done:
             raise NotNeeded("the volumes are as the backup says already")
         return done
@@ -385,12 +395,12 @@ class Restoration:
     def verify(self) -> Verdict:
         """Prove the volumes by the digests that the pod computes now (SOP 5.2)."""
         findings: list[Finding] = []
-        with self._holding.unbroken() as volumes:
-            for held in volumes:
-                if own := list(held.volume.findings()):
+        with self._mounts.unbroken() as volumes:
+            for mounted in volumes:
+                if own := list(mounted.volume.findings()):
                     findings += own
                 else:
-                    self._proved.add(held.agent.key)
+                    self._proved.add(mounted.agent.key)
         return Verdict("volumes compared with the backup", tuple(findings))
 
     @property
@@ -486,7 +496,7 @@ class Restoration:
         return told
 
     def _since_start(self, agent: Agent, stored: StoredAgent) -> str:
-        kept = [path for held in self._holding.held if held.agent.key == agent.key for path in held.kept]
+        kept = [path for mounted in self._mounts.mounted if mounted.agent.key == agent.key for path in mounted.kept]
         try:
             with volume_since(agent.pod(self.release.cluster), agent, self.source) as since:
                 return str(since.changes.below(self._within(stored)).but_for(kept))
@@ -508,7 +518,7 @@ class Restoration:
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing; nobody watches any longer."""
         self._guard.end()
-        self._holding.close()
+        self._mounts.close()
 
     def _concerned(self) -> list[tuple[Agent, StoredAgent]]:
         """The volumes that something may be written to: parts of a home are in no further one."""
@@ -532,7 +542,7 @@ class Restoration:
 
     def _volumes(self) -> Iterator[AbstractContextManager[MountedVolume]]:
         for agent, stored in self._concerned():
-            yield hold(
+            yield mount(
                 self.release.cluster,
                 agent,
                 stored,
@@ -542,12 +552,12 @@ class Restoration:
                 keep_logins=self._keep_logins and self.selection.spares_logins,
             )
 
-    def _unfit(self, held: MountedVolume) -> Iterator[Finding]:
-        agent, stored = held.agent, held.stored
+    def _unfit(self, mounted: MountedVolume) -> Iterator[Finding]:
+        agent, stored = mounted.agent, mounted.stored
         claim = self.release.cluster.get("PersistentVolumeClaim", agent.claim) if agent.claim else {}
         uid, id = at(claim, "metadata", "uid"), f"other-claim:{agent.claim}"
-        own = uid == stored.claim_uid or id in self._accepted or bears(claim, RESTORED, self.source, stored)
-        if not own and not held.volume.is_empty():
+        own = uid == stored.claim_uid or id in self._accepted or has_marker(claim, RESTORED, self.source, stored)
+        if not own and not mounted.volume.is_empty():
             yield Finding(
                 f"claim {agent.claim}",
                 f"it is not the one that was backed up (UID {uid}), and it is not empty",
@@ -555,14 +565,14 @@ class Restoration:
                 "check --release and --namespace; restore into a new claim if this one holds something else; "
                 f"if it holds this agent's data, which are set aside first: {command(f'--accept={id}')} --reason=TEXT",
             )
-        yield from held.unfit()
+        yield from mounted.unfit()
 
-    def _claim_for_us(self, held: MountedVolume) -> None:
+    def _claim_for_us(self, mounted: MountedVolume) -> None:
         """Note on a new claim which backup goes into it: should this run be killed, the next may go on."""
-        claim = self.release.cluster.get("PersistentVolumeClaim", str(held.agent.claim))
-        if at(claim, "metadata", "uid") != held.stored.claim_uid:
-            note = {"metadata": {"annotations": marks(claim, [RESTORED], self.source, held.stored)}}
-            self.release.cluster.merge("PersistentVolumeClaim", str(held.agent.claim), note)
+        claim = self.release.cluster.get("PersistentVolumeClaim", str(mounted.agent.claim))
+        if at(claim, "metadata", "uid") != mounted.stored.claim_uid:
+            note = {"metadata": {"annotations": markers(claim, [RESTORED], self.source, mounted.stored)}}
+            self.release.cluster.merge("PersistentVolumeClaim", str(mounted.agent.claim), note)
 
     def _restore_secret(self, name: str, stored: Object) -> bool:
         cluster = self.release.cluster

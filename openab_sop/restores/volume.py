@@ -16,8 +16,8 @@ from openab_sop import storage
 from openab_sop.agents.workload import in_home
 from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive, ranges
-from openab_sop.backups.contents import Comparison, Entry, read
 from openab_sop.backups.home import ROOM, SOME
+from openab_sop.backups.inventory import Comparison, Entry, read
 from openab_sop.cluster.pod import CHUNK, Pod
 from openab_sop.errors import BackupError
 from openab_sop.upstream.logins import is_login
@@ -60,17 +60,23 @@ class Volume:
     Args:
         pod: the helper pod, the agent being stopped.
         home: path of the home in it.
-        foreign: paths below the home that are not the volume's.
+        excluded_mounts: paths below the home that are not the volume's.
         table: an empty comparison; its copy side becomes the backup's.
         below: paths that the restore is confined to; empty for the whole home.
     """
 
     def __init__(
-        self, pod: Pod, home: str, foreign: Sequence[str], table: Comparison, contents: Path, below: Sequence[str]
+        self,
+        pod: Pod,
+        home: str,
+        excluded_mounts: Sequence[str],
+        table: Comparison,
+        contents: Path,
+        below: Sequence[str],
     ) -> None:
         self.pod = pod
         self.home = home
-        self._foreign = foreign
+        self._excluded_mounts = excluded_mounts
         self._below = frozenset(below)
         self._table = table
         with contents.open() as lines:
@@ -79,8 +85,8 @@ class Volume:
     def look(self) -> None:
         """Take down what is on the volume now, in names, metadata and digests."""
         self._table.clear("pod")
-        self._table.add_all("pod", filter(self._concerned, listing.listed(self.pod, self.home, self._foreign)))
-        self._table.digest("pod", listing.digests(self.pod, self.home, self._foreign))
+        self._table.add_all("pod", filter(self._concerned, listing.listed(self.pod, self.home, self._excluded_mounts)))
+        self._table.digest("pod", listing.digests(self.pod, self.home, self._excluded_mounts))
 
     def keep_newer_logins(self, inside: str = "") -> tuple[str, ...]:
         """Take each login that is newer on the volume for the one that is to be there; returns their paths.
@@ -108,7 +114,9 @@ class Volume:
 
     def is_empty(self) -> bool:
         """Tell whether nobody has ever written to the volume; what mkfs leaves does not count."""
-        return all(entry.path in (".", "lost+found") for entry in listing.listed(self.pod, self.home, self._foreign))
+        return all(
+            entry.path in (".", "lost+found") for entry in listing.listed(self.pod, self.home, self._excluded_mounts)
+        )
 
     def strange(self) -> list[str]:
         """Return the paths on the volume that the backup does not have."""

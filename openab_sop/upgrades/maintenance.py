@@ -20,7 +20,7 @@ from openab_sop.journal import Journal
 from openab_sop.releases import release as releases
 from openab_sop.releases.course import Course, CourseFile, End
 from openab_sop.releases.release import Release
-from openab_sop.restores.blueprint import Blueprint
+from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.shown import command
@@ -99,7 +99,7 @@ class Maintenance:
     line_broke: Callable[[], bool] = lambda: False
     runs_again: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
-    _blueprints: dict[str, Blueprint] = field(default_factory=dict[str, Blueprint])
+    _blueprints: dict[str, RebuildSpec] = field(default_factory=dict[str, RebuildSpec])
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -185,7 +185,7 @@ class Maintenance:
                 "the backup to go back to: pytest suites/rollback --backup=DIR",
             )
 
-    def blueprint(self) -> Blueprint:
+    def rebuild_spec(self) -> RebuildSpec:
         """Return the baseline as the plan of the release that it was taken from; read once a run.
 
         Raises:
@@ -193,7 +193,7 @@ class Maintenance:
         """
         name = self.course.backup
         if name not in self._blueprints:
-            self._blueprints[name] = Blueprint(self.baseline())
+            self._blueprints[name] = RebuildSpec(self.baseline())
         return self._blueprints[name]
 
     def status(self) -> Status:
@@ -227,7 +227,7 @@ class Maintenance:
         """Return what of the release kept pods running before the upgrade, by what it is called; nothing where the
         baseline is gone.
         """
-        return () if self.without_baseline else self.blueprint().runners
+        return () if self.without_baseline else self.rebuild_spec().runners
 
     def until_closed(self, held: AbstractContextManager[object]) -> None:
         """Leave a context at the end of the run at the latest."""

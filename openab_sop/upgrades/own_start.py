@@ -31,7 +31,7 @@ def without_own_start(
         seen: by volume what has become of it.
     """
     damaged = {deployment_of(key) for key, looked in seen.items() if looked.damage}
-    old = m.blueprint().deployments
+    old = m.rebuild_spec().deployments
     suspects = {name for name in damaged if name in old and Workload(old[name]).writers_at_start}
     if suspects and not m.course.when(TRIED):
         removed = _tried(m, release, suspects, progress)

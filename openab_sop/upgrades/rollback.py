@@ -21,14 +21,14 @@ from openab_sop.cluster.helm import adopts_on_rollback
 from openab_sop.errors import BackupError, Broken, Forbidden, NotFound, NotNeeded, ReleaseError, SettingsError, SopError
 from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
-from openab_sop.releases import rebuild
+from openab_sop.releases import portable_objects
 from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
-from openab_sop.restores import obstacles
-from openab_sop.restores.blueprint import CLAIM
+from openab_sop.restores import preconditions
 from openab_sop.restores.changes import volume_since
-from openab_sop.restores.held import RESTORED, marks
+from openab_sop.restores.mounted_volume import RESTORED, markers
+from openab_sop.restores.rebuild_spec import CLAIM
 from openab_sop.restores.restore import Restoration
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.stuck import replace_stuck
@@ -86,7 +86,7 @@ class Rollback:
             return "checked before the first change"
         helm, release = self._m.helm, self._m.release()
         now = ReleaseManifest.parse(helm.record(release.name, release.revision).manifest)
-        lacking = permissions.missing(helm.cluster, now.by_key, self._m.blueprint().manifest.by_key, one_way=True)
+        lacking = permissions.missing(helm.cluster, now.by_key, self._m.rebuild_spec().manifest.by_key, one_way=True)
         told = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
         with self._way.unless_refused():
             if told:
@@ -215,7 +215,7 @@ class Rollback:
             with m.journal.action("helm rollback", release=m.name, revision=course.revision):
                 m.helm.rollback(m.name, course.revision, orphans.mark())
         else:  # pruned or deleted: what the baseline keeps of it comes in its place
-            kept = m.blueprint()
+            kept = m.rebuild_spec()
             with m.journal.action("helm upgrade", release=m.name, chart=kept.chart_file, backup=course.backup):
                 m.helm.upgrade(m.name, kept.chart, kept.values, orphans.mark())
         revision = m.listed().revision
@@ -236,7 +236,7 @@ class Rollback:
         for volume in release.mounted:
             if volume.key in new and volume.claim and volume.key in stored:
                 live = release.cluster.get(CLAIM, volume.claim)
-                notes = marks(live, [RESTORED], baseline, stored[volume.key])
+                notes = markers(live, [RESTORED], baseline, stored[volume.key])
                 release.cluster.merge(CLAIM, volume.claim, {"metadata": {"annotations": notes}})
         return self._restore(release, new, progress)
 
@@ -252,7 +252,7 @@ class Rollback:
 
     def companions(self) -> str:
         """Tell how the companions fare that ran well before (SOP 4.4): no data go back for their sake."""
-        release, known = self._m.release(), self._m.blueprint().runners
+        release, known = self._m.release(), self._m.rebuild_spec().runners
         if not (companions := fingerprint.judgeable(release, self._way.require(), known)):
             return "none to judge"
         try:
@@ -268,7 +268,7 @@ class Rollback:
     def left_over(self) -> list[str]:
         """Return what the new versions have made and is still there, such as claims that a policy keeps (SOP 4.4)."""
         m, course = self._m, self._m.course
-        old = {(item.kind, item.name) for item in m.blueprint().manifest.objects}
+        old = {(item.kind, item.name) for item in m.rebuild_spec().manifest.objects}
         made: dict[tuple[str, str], Object] = {}
         for revision in course.revisions:
             if m.helm.knows(m.name, revision):
@@ -383,7 +383,7 @@ class Rollback:
     def _agents(self) -> list[Agent]:
         """Return the agents of the present revision, and those of the old one that are still there: all may write."""
         found = {agent.deployment: agent for agent in self._m.release().agents}
-        for name in self._m.blueprint().deployments:
+        for name in self._m.rebuild_spec().deployments:
             live = self._m.helm.cluster.find("Deployment", name)
             if live and name not in found and is_agent(live):
                 found[name] = Agent.of(live)
@@ -396,7 +396,7 @@ class Rollback:
             finding
             for agent in agents
             if (live := cluster.find("Deployment", agent.deployment))
-            for finding in obstacles.owned(cluster, live, accepted)
+            for finding in preconditions.owned(cluster, live, accepted)
         ]
         if found:
             raise ReleaseError("\n  ".join(map(str, found)), found[0].next_step)
@@ -410,7 +410,7 @@ class Rollback:
 
     def _as_before(self, volume: Agent) -> Object | None:
         """Return an agent's old Deployment if its pods ran as another user on the same claim: so ours must too."""
-        old = self._m.blueprint().deployments.get(volume.deployment)
+        old = self._m.rebuild_spec().deployments.get(volume.deployment)
         live = self._m.helm.cluster.find("Deployment", volume.deployment)
         if old is None or live is None or volume.claim not in Workload(old).claims.values():
             return None
@@ -437,7 +437,7 @@ class Rollback:
 
     def _judged(self) -> Verdict:
         m, release = self._m, self._m.release()
-        old = {name: Workload(body).replicas for name, body in m.blueprint().deployments.items()}
+        old = {name: Workload(body).replicas for name, body in m.rebuild_spec().deployments.items()}
         for agent in release.agents:
             standstill.let_start(m.helm.cluster, agent, old.get(agent.deployment, 0))
         judged = judge(m, release, release.agents, fresh=True)
@@ -449,7 +449,7 @@ class Rollback:
 
         Helm adopts those of the chart when it rolls back; where it does not, they are left to ``refill``.
         """
-        m, cluster, plan = self._m, release.cluster, self._m.blueprint()
+        m, cluster, plan = self._m, release.cluster, self._m.rebuild_spec()
         adopts = self._adopts()
         agents: list[Agent] = []
         for agent, stored, claim in plan.with_claims:
@@ -462,9 +462,9 @@ class Rollback:
             with m.journal.action("make claim", claim=claim, there=live is not None):
                 if live is None:
                     owner, wanted = (m.name, release.namespace), at(plan.claim(stored), "spec", "storageClassName")
-                    body = rebuild.claim_anew(plan.claim(stored), rendered, wanted, owner)
+                    body = portable_objects.claim_anew(plan.claim(stored), rendered, wanted, owner)
                     live = cluster.create(CLAIM, body)
-                notes = marks(live, [RESTORED], plan.source, stored)
+                notes = markers(live, [RESTORED], plan.source, stored)
                 cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
             agents.append(replace(agent, further=()))
         old = replace(release, agents=tuple(agents))

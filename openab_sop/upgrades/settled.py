@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from openab_sop import storage
-from openab_sop.backups.contents import read
+from openab_sop.backups.inventory import read
 from openab_sop.errors import BackupError
 from openab_sop.restores.changes import VolumeSince
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from openab_sop.agents import prepull
 from openab_sop.agents.helper_pod import try_helpers
-from openab_sop.backups import proof, remote, sealing
+from openab_sop.backups import encryption, proof, remote
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.remote import RemoteBackup
@@ -199,7 +199,7 @@ class Upgrade:
         if when := course.when("baseline taken"):
             raise NotNeeded(f"backup {course.backup} is the baseline, taken at {when}")
         earlier, policy = m.baseline(), m.policy
-        recipients = policy.recipients or sealing.parse_recipients(m.stored().manifest.sealed_to)
+        recipients = policy.recipients or encryption.parse_recipients(m.stored().manifest.sealed_to)
         draft = Draft(
             policy.backup_root,
             self.release,

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import cast
 
 from openab_sop.backups.archive import Archive
-from openab_sop.backups.contents import Comparison
 from openab_sop.backups.home import Base, HomeCopy
+from openab_sop.backups.inventory import Comparison
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.patience import Patience
 from openab_sop.cluster.pod import Pod

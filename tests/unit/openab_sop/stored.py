@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openab_sop.backups.archive import TAR, Archive
 from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, SCHEMA, Backup, BackupManifest, StoredAgent, files_below
-from openab_sop.backups.contents import comparison
+from openab_sop.backups.inventory import comparison
 
 AGENT = "openab-kiro"
 DATABASE = "data.sqlite3"

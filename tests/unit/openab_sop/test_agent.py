@@ -31,7 +31,7 @@ def deployment(
 
 
 @pytest.mark.parametrize(
-    ("mounts", "claim", "foreign"),
+    ("mounts", "claim", "excluded"),
     [
         ({"/home/agent": "data"}, "home", ()),
         ({"/home/agent/": "data"}, "home", ()),
@@ -48,9 +48,9 @@ def deployment(
     ],
     ids=str,
 )
-def test_claim_and_what_is_not_the_volumes(mounts: Mounts, claim: str | None, foreign: tuple[str, ...]) -> None:
+def test_claim_and_what_is_not_the_volumes(mounts: Mounts, claim: str | None, excluded: tuple[str, ...]) -> None:
     agent = Agent.of(deployment(mounts, {"data": "home", "other": "not-the-home"}))
-    assert (agent.claim, agent.foreign, agent.home) == (claim, foreign, "/home/agent")
+    assert (agent.claim, agent.excluded_mounts, agent.home) == (claim, excluded, "/home/agent")
     assert agent.selector == "a=1,b=2"
 
 

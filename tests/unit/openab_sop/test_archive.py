@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from openab_sop.backups.archive import TAR, Archive, extract, read_back
-from openab_sop.backups.tape import Member
+from openab_sop.backups.tar_reader import Member
 from openab_sop.errors import BackupError, PodError
 
 ODD = ["plain", "with space", "new\nline", "back\\slash", "-dash", "ünï", os.fsdecode(b"latin1-\xe9"), "n" * 255]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from openab_sop.backups.archive import Archive, read_back
-from openab_sop.backups.contents import comparison
 from openab_sop.backups.home import Base, HomeCopy
+from openab_sop.backups.inventory import comparison
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import flip
 

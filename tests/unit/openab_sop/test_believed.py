@@ -16,7 +16,7 @@ from openab_sop.cluster.lease import Board
 from openab_sop.errors import ClusterError, SettingsError
 from openab_sop.objects import Object
 from openab_sop.releases.course import CourseFile
-from openab_sop.restores.held import FILLING, RESTORED, bears, marks
+from openab_sop.restores.mounted_volume import FILLING, RESTORED, has_marker, markers
 from openab_sop.restores.reinstall import _policy_before  # pyright: ignore[reportPrivateUsage]
 from openab_sop.upgrades.unfinished import again_by
 from tests.unit.openab_sop.stored import made
@@ -30,28 +30,28 @@ def claim(uid: str = "1-2-3", volume: str = "pvc-9", **notes: str) -> Object:
 def test_a_mark_is_believed_on_the_claim_that_it_was_written_for(tmp_path: Path) -> None:
     backup = made(tmp_path)
     (stored, *_) = backup.manifest.agents
-    notes = marks(claim(), (RESTORED, FILLING), backup, stored)
-    assert bears(claim(**notes), RESTORED, backup, stored)
-    assert bears(claim(**notes), FILLING, backup, stored)
-    assert bears(claim(volume="pvc-other", **notes), RESTORED, backup, stored), "it was bound since"
-    assert not bears(claim("another", **notes), RESTORED, backup, stored), "it was copied from another claim"
-    assert not bears(claim(**{FILLING: notes[RESTORED]}), FILLING, backup, stored), "one mark is not the other"
+    notes = markers(claim(), (RESTORED, FILLING), backup, stored)
+    assert has_marker(claim(**notes), RESTORED, backup, stored)
+    assert has_marker(claim(**notes), FILLING, backup, stored)
+    assert has_marker(claim(volume="pvc-other", **notes), RESTORED, backup, stored), "it was bound since"
+    assert not has_marker(claim("another", **notes), RESTORED, backup, stored), "it was copied from another claim"
+    assert not has_marker(claim(**{FILLING: notes[RESTORED]}), FILLING, backup, stored), "one mark is not the other"
 
 
 def test_a_mark_for_a_claim_that_is_to_be_made_goes_by_its_volume(tmp_path: Path) -> None:
     backup = made(tmp_path)
     (stored, *_) = backup.manifest.agents
-    notes = marks({"metadata": {}, "spec": {"volumeName": "pvc-9"}}, [RESTORED], backup, stored)
-    assert bears(claim(**notes), RESTORED, backup, stored)
-    assert not bears(claim(volume="pvc-1", **notes), RESTORED, backup, stored)
+    notes = markers({"metadata": {}, "spec": {"volumeName": "pvc-9"}}, [RESTORED], backup, stored)
+    assert has_marker(claim(**notes), RESTORED, backup, stored)
+    assert not has_marker(claim(volume="pvc-1", **notes), RESTORED, backup, stored)
 
 
 @pytest.mark.parametrize("said", ["{}", "{} ", "{} 0000", "", "{} \u00e9", "other 0000"])
 def test_what_anybody_could_write_is_no_mark(tmp_path: Path, said: str) -> None:
     backup = made(tmp_path)
     (stored, *_) = backup.manifest.agents
-    assert not bears(claim(**{RESTORED: said.format(backup.manifest.name)}), RESTORED, backup, stored)
-    assert not bears({"metadata": {}}, RESTORED, backup, stored)
+    assert not has_marker(claim(**{RESTORED: said.format(backup.manifest.name)}), RESTORED, backup, stored)
+    assert not has_marker({"metadata": {}}, RESTORED, backup, stored)
 
 
 def test_another_backup_of_the_same_name_does_not_vouch(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_another_backup_of_the_same_name_does_not_vouch(tmp_path: Path) -> None:
     (stored, *_) = backup.manifest.agents
     with (other.directory / stored.key / "pvc-data" / "contents.jsonl").open("a") as lines:
         lines.write("\n")
-    assert not bears(claim(**marks(claim(), [RESTORED], other, stored)), RESTORED, backup, stored)
+    assert not has_marker(claim(**markers(claim(), [RESTORED], other, stored)), RESTORED, backup, stored)
 
 
 @pytest.mark.parametrize(

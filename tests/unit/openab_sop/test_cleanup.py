@@ -13,7 +13,7 @@ import pytest
 
 from openab_sop.backups import backup, cleanup
 from openab_sop.backups.backup import CONTENTS, HOME
-from openab_sop.backups.contents import LONGEST
+from openab_sop.backups.inventory import LONGEST
 from openab_sop.backups.retention import Retention
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal

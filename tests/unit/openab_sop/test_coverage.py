@@ -78,7 +78,7 @@ def test_every_claim_that_it_writes_to_is_a_volume(
     mounts: list[dict[str, Any]], further: list[tuple[str, str, tuple[str, ...]]]
 ) -> None:
     agent = Agent.of(workload(*mounts))
-    assert [(v.volume, v.home, v.foreign) for v in agent.further] == further
+    assert [(v.volume, v.home, v.excluded_mounts) for v in agent.further] == further
     assert [v.key for v in agent.volumes] == ["bot", *(f"bot/volumes/{name}" for name, *_ in further)]
     assert {v.deployment for v in agent.volumes} == {"bot"}
     assert all(v.volumes == (v,) for v in agent.further)
@@ -86,9 +86,9 @@ def test_every_claim_that_it_writes_to_is_a_volume(
 
 def test_a_part_of_the_homes_claim_at_its_own_place_is_nothing_else() -> None:
     agent = Agent.of(workload(AT_HOME, mount("home", f"{HOME}/.codex", subPath=".codex"), mount("x", f"{HOME}/x")))
-    assert agent.foreign == ("x",)
+    assert agent.excluded_mounts == ("x",)
     moved = Agent.of(workload(AT_HOME, mount("home", f"{HOME}/.codex", subPath="elsewhere")))
-    assert moved.foreign == (".codex",)
+    assert moved.excluded_mounts == (".codex",)
 
 
 def named(name: str, body: dict[str, Any]) -> Agent:

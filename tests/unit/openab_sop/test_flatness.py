@@ -15,7 +15,7 @@ _COPY = """
 import re, sys
 from pathlib import Path
 from openab_sop.backups.agent_backup import _summed_up
-from openab_sop.backups.contents import comparison
+from openab_sop.backups.inventory import comparison
 from openab_sop.restores.volume import Volume
 from tests.unit.openab_sop.local import local
 

@@ -29,7 +29,7 @@ from openab_sop.backups import listing
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import below
 from openab_sop.backups.backup import BackupManifest as BackupManifest
-from openab_sop.backups.contents import read
+from openab_sop.backups.inventory import read
 from openab_sop.cluster import kubeconfig
 from openab_sop.cluster.kube import quantity
 from openab_sop.cluster.lease import Board

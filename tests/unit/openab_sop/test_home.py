@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.backups.contents import Comparison, comparison
+from openab_sop.backups.inventory import Comparison, comparison
 from tests.unit.openab_sop.local import Local, local
 
 

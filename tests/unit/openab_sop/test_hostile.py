@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.backups import home, listing, tape
+from openab_sop.backups import home, listing, tar_reader
 from openab_sop.backups.archive import Archive, digest_of, extract
-from openab_sop.backups.contents import Comparison, Entry, comparison
-from openab_sop.backups.tape import EXTRACTED, HEADERS, LARGEST, MAP, Member
+from openab_sop.backups.inventory import Comparison, Entry, comparison
+from openab_sop.backups.tar_reader import EXTRACTED, HEADERS, LARGEST, MAP, Member
 from openab_sop.errors import BackupError, PodError, SopError
 from openab_sop.redact import mask
 from openab_sop.shown import one_line
@@ -143,7 +143,7 @@ def test_the_map_of_holes_takes_no_more_than_in_proportion(archive: Archive) -> 
 
 
 def test_holes_of_many_files_are_added_up(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tape, "HOLES", 1 << 20)
+    monkeypatch.setattr(tar_reader, "HOLES", 1 << 20)
     assert len(appended(archive, holey(1 << 19, []) * 2 + bytes(10240))) == 2
     with pytest.raises(BackupError, match="bytes of holes together"):
         appended(archive, holey(1 << 19, []) * 3 + bytes(10240))

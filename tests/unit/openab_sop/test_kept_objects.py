@@ -11,7 +11,7 @@ import pytest
 from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.errors import BackupError
-from openab_sop.restores.blueprint import CLAIM
+from openab_sop.restores.rebuild_spec import CLAIM
 from tests.unit.openab_sop.mutated import mutations
 from tests.unit.openab_sop.stored import AGENT, made, written
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.backups import cleanup, sealing
+from openab_sop.backups import cleanup, encryption
 from openab_sop.backups.agent_backup import AgentBackup
 from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, Backup
+from openab_sop.backups.encryption import opened
 from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import RemoteBackup, fetched, upload
-from openab_sop.backups.sealing import opened
 from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError
 from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import AGENT, made, written
-from tests.unit.openab_sop.test_sealing import age_pair, sealed
+from tests.unit.openab_sop.test_encryption import age_pair, sealed
 
 ARCHIVE = f"{AGENT}/{HOME}"
 
@@ -168,7 +168,7 @@ def test_an_encrypted_file_of_somebody_else_is_not_opened(tmp_path: Path, journa
     backup = sealed(tmp_path / "root", pair.public)
     plain = tmp_path / "values.yaml"
     plain.write_text("image: evil")
-    sealing.seal_files([plain], sealing.parse_recipients([pair.public]).values())
+    encryption.seal_files([plain], encryption.parse_recipients([pair.public]).values())
     shutil.copy(tmp_path / "values.yaml.age", backup.directory / "values.yaml.age")
     entered = opened(backup, str(pair.secret), tmp_path / "root", journal)
     with pytest.raises(BackupError, match=r"content of values\.yaml\.age has changed"), entered:

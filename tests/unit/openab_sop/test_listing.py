@@ -19,8 +19,8 @@ def test_prunes_leave_out_exactly_the_paths(tmp_path: Path) -> None:
     for name in ("AGENTS.md", "AGENTS-md", "[x]", "x", "star*", "starry", "back\\slash", "q?", "qq", "-dash"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "below").touch()
-    foreign = ["AGENTS.md", "[x]", "star*", "back\\slash", "q?", "-dash"]
-    command = ["find", ".", "-mindepth", "1", *prunes(foreign), "-print0"]
+    excluded = ["AGENTS.md", "[x]", "star*", "back\\slash", "q?", "-dash"]
+    command = ["find", ".", "-mindepth", "1", *prunes(excluded), "-print0"]
     found = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout.decode().split("\0")
     kept = {"AGENTS-md", "x", "starry", "qq"}
     assert set(found) - {""} == {f"./{name}" for name in kept} | {f"./{name}/below" for name in kept}

@@ -21,7 +21,7 @@ from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, SettingsError
 from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import made, written
-from tests.unit.openab_sop.test_sealing import ssh_pair
+from tests.unit.openab_sop.test_encryption import ssh_pair
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from openab_sop import temporary
+from openab_sop.backups.encryption import opened
 from openab_sop.backups.proof import prove
-from openab_sop.backups.sealing import opened
 from openab_sop.journal import Journal
-from tests.unit.openab_sop.test_sealing import age_pair, sealed
+from tests.unit.openab_sop.test_encryption import age_pair, sealed
 
 HOLDS = """
 import os, sys
@@ -94,7 +94,7 @@ import sys
 from pathlib import Path
 from openab_sop.backups import database, proof
 from openab_sop.backups.backup import Backup
-from openab_sop.backups.sealing import opened
+from openab_sop.backups.encryption import opened
 from openab_sop.journal import Journal
 
 def stop(found):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from openab_sop.backups.backup import CONTENTS, HOME, StoredAgent
-from openab_sop.backups.contents import comparison
 from openab_sop.backups.database import parts as database_parts
+from openab_sop.backups.inventory import comparison
 from openab_sop.restores.changes import Changes, VolumeSince
 from openab_sop.restores.volume import Volume
 from openab_sop.upgrades.settled import Settled

@@ -16,9 +16,9 @@ import pytest
 from openab_sop.agents.agent import Agent
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.backup import StoredAgent
-from openab_sop.backups.contents import comparison
+from openab_sop.backups.inventory import comparison
 from openab_sop.errors import BackupError, PodError
-from openab_sop.restores.held import MountedVolume
+from openab_sop.restores.mounted_volume import MountedVolume
 from openab_sop.restores.volume import Volume
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import fill

@@ -23,7 +23,7 @@ import yaml
 
 from openab_sop import redact
 from openab_sop.backups.archive import Archive, read_back
-from openab_sop.backups.contents import Entry, comparison
+from openab_sop.backups.inventory import Entry, comparison
 from openab_sop.errors import BackupError
 from openab_sop.rehearsals import credentials
 from openab_sop.rehearsals.credentials import Treated, treat

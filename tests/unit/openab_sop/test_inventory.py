@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.backups.contents import Comparison, Entry, comparison, read
+from openab_sop.backups.inventory import Comparison, Entry, comparison, read
 from openab_sop.errors import BackupError
 from tests.unit.openab_sop.mutated import mutations
 

@@ -16,11 +16,11 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
 from openab_sop.objects import Object, at, part
-from openab_sop.releases import authority, provenance, rebuild
+from openab_sop.releases import authority, portable_objects, provenance
 from openab_sop.releases.manifest import RENDERED, ManifestObject, ReleaseManifest
-from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, MountedVolume, bears, in_use, pods_with
 from openab_sop.restores.installation import Installation
+from openab_sop.restores.mounted_volume import FILLING, MountedVolume, has_marker, in_use, pods_with
+from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.shown import command, one_line
 from openab_sop.verdict import Finding
 
@@ -35,24 +35,24 @@ _ALWAYS = ("ServiceAccount", "default")
 _SOMETHING = "find . -mindepth 1 ! -name lost+found | head -n 1 || status=$?"
 
 
-def foreign(plan: Blueprint, namespace: str, release: str | None) -> Iterator[Finding]:
+def of_another_release(spec: RebuildSpec, namespace: str, release: str | None) -> Iterator[Finding]:
     """Check that a backup is of the namespace and the release that the run is about.
 
     Args:
         release: value of ``--release``, if any.
     """
-    if plan.source.manifest.namespace != namespace:
+    if spec.source.manifest.namespace != namespace:
         yield Finding(
             "backup",
-            f"it is of namespace {plan.source.manifest.namespace}",
+            f"it is of namespace {spec.source.manifest.namespace}",
             f"one of namespace {namespace}, which this run is about",
-            f"run again with {command(f'--namespace={plan.source.manifest.namespace}')}",
+            f"run again with {command(f'--namespace={spec.source.manifest.namespace}')}",
         )
-    if release not in (None, plan.release):
-        yield Finding("backup", f"it is of release {plan.release}", f"one of {release}", "leave out --release")
+    if release not in (None, spec.release):
+        yield Finding("backup", f"it is of release {spec.release}", f"one of {release}", "leave out --release")
 
 
-def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterator[Finding]:
+def vanishing(spec: RebuildSpec, helm: Helm, accepted: Collection[str]) -> Iterator[Finding]:
     """Name what the release had and the kept chart does not make from the kept values: it would not come back.
 
     Args:
@@ -62,9 +62,9 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
         ToolError: it does not render.
     """
     rendered = ReleaseManifest.parse(
-        helm.template(plan.release, plan.chart, plan.values.read_text()), RENDERED
+        helm.template(spec.release, spec.chart, spec.values.read_text()), RENDERED
     ).parted()[0]
-    added = provenance.additions(plan.manifest, lambda: rendered)
+    added = provenance.additions(spec.manifest, lambda: rendered)
     for finding in provenance.findings(added):
         if (id := f"{provenance.RULE}:{finding.subject}") not in accepted:
             yield replace(
@@ -73,7 +73,7 @@ def vanishing(plan: Blueprint, helm: Helm, accepted: Collection[str]) -> Iterato
 
 
 def powers(
-    plan: Blueprint, cluster: Cluster, objects: Collection[ManifestObject], accepted: Collection[str]
+    spec: RebuildSpec, cluster: Cluster, objects: Collection[ManifestObject], accepted: Collection[str]
 ) -> Iterator[Finding]:
     """Name what a rebuild would bring that reaches beyond the release: a backup may have been written by anybody.
 
@@ -83,10 +83,10 @@ def powers(
         objects: what the kept chart makes.
         accepted: ids of such findings that are let pass.
     """
-    kept = [ManifestObject(str(b["kind"]), str(b["metadata"]["name"]), b) for b in plan.references(rendered=False)]
-    every = [*objects, *plan.manifest.objects, *kept]
+    kept = [ManifestObject(str(b["kind"]), str(b["metadata"]["name"]), b) for b in spec.references(rendered=False)]
+    every = [*objects, *spec.manifest.objects, *kept]
     wide = frozenset(cluster.wide(item.body for item in every))
-    found = authority.powers(every, plan.source.manifest.namespace, wide)
+    found = authority.powers(every, spec.source.manifest.namespace, wide)
     for (rule, subject), told in authority.beyond(found).items():
         if (id := one_line(f"{rule}:{subject}")) not in accepted:
             yield Finding(
@@ -97,25 +97,25 @@ def powers(
             )
 
 
-def made_by(plan: Blueprint, helm: Helm) -> tuple[ManifestObject, ...]:
+def made_by(spec: RebuildSpec, helm: Helm) -> tuple[ManifestObject, ...]:
     """Return what the kept chart makes from the kept values where it is installed anew, its definitions too.
 
     Raises:
         ToolError: it does not render.
     """
     return ReleaseManifest.parse(
-        helm.template(plan.release, plan.chart, plan.values.read_text(), anew=True), RENDERED
+        helm.template(spec.release, spec.chart, spec.values.read_text(), anew=True), RENDERED
     ).objects
 
 
-def smaller(plan: Blueprint, accepted: Collection[str]) -> Iterator[Finding]:
+def smaller(spec: RebuildSpec, accepted: Collection[str]) -> Iterator[Finding]:
     """Name the claims that somebody had enlarged: kept chart and values make them as small as before.
 
     Args:
         accepted: ids of such findings that are let pass.
     """
-    for _, stored, claim in plan.with_claims:
-        made, had = (_size(body) for body in (plan.rendered(CLAIM, claim) or {}, plan.claim(stored)))
+    for _, stored, claim in spec.with_claims:
+        made, had = (_size(body) for body in (spec.rendered(CLAIM, claim) or {}, spec.claim(stored)))
         id = f"claim-smaller:{claim}"
         if made and had and quantity(made) < quantity(had) and id not in accepted:
             yield Finding(
@@ -130,15 +130,15 @@ def _size(claim: Object) -> str | None:
     return at(claim, "spec", "resources", "requests", "storage")
 
 
-def lacking(plan: Blueprint, cluster: Cluster) -> Iterator[Finding]:
+def lacking(spec: RebuildSpec, cluster: Cluster) -> Iterator[Finding]:
     """Name what the pods cannot start without and nobody has: neither chart, nor backup, nor cluster.
 
     What the caller may not look at is taken to be there.
     """
-    there = {(str(body["kind"]), str(body["metadata"]["name"])) for body in plan.references(rendered=False)}
-    there |= {(CLAIM, claim) for _, _, claim in plan.with_claims}
-    there |= {(item.kind, item.name) for item in plan.manifest.objects}
-    for body in plan.deployments.values():
+    there = {(str(body["kind"]), str(body["metadata"]["name"])) for body in spec.references(rendered=False)}
+    there |= {(CLAIM, claim) for _, _, claim in spec.with_claims}
+    there |= {(item.kind, item.name) for item in spec.manifest.objects}
+    for body in spec.deployments.values():
         yield from absent(cluster, Workload(body), there, "it is in neither the chart, the backup nor the cluster")
 
 
@@ -207,13 +207,13 @@ def owned(cluster: Cluster, deployment: Object, accepted: Collection[str]) -> It
             )
 
 
-def of_others(plan: Blueprint, namespace: str, live: Object) -> Iterator[Finding]:
+def of_others(spec: RebuildSpec, namespace: str, live: Object) -> Iterator[Finding]:
     """Name a Deployment that the backup has and that is somebody else's: the backup may name any (issue 14)."""
-    if not rebuild.belongs(live, plan.release, namespace):
+    if not portable_objects.belongs(live, spec.release, namespace):
         name = str(at(live, "metadata", "name"))
         yield Finding(
             f"Deployment {name}",
-            f"it is there, and Helm has not noted on it that it is release {plan.release}'s",
+            f"it is there, and Helm has not noted on it that it is release {spec.release}'s",
             "the release's own objects, which go with it",
             command("kubectl", "-n", namespace, "get", "deployment", name, "--output=yaml")
             + " shows whose it is; use another backup",
@@ -232,7 +232,7 @@ def needs(workload: Workload) -> Iterator[tuple[str, str]]:
 
 
 def standing(
-    plan: Blueprint, installation: Installation, keep: Callable[[Agent, StoredAgent, Object], Iterable[Finding]]
+    spec: RebuildSpec, installation: Installation, keep: Callable[[Agent, StoredAgent, Object], Iterable[Finding]]
 ) -> Iterator[Finding]:
     """Name what is on the cluster and should not be; what a rebuild from this backup has begun may.
 
@@ -245,33 +245,36 @@ def standing(
             f"release {listed.name}",
             f"it is there: {listed.chart} {listed.version}, revision {listed.revision}, {listed.status}",
             "no release, or one that a rebuild from this backup has begun",
-            f"bring its data back with: {_restore(plan)}",
+            f"bring its data back with: {_restore(spec)}",
         )
         return
     if listed is None:
-        yield from (_stray(name) for name in plan.deployments if cluster.find("Deployment", name))
-    for agent, stored, claim in plan.with_claims:
+        yield from (_stray(name) for name in spec.deployments if cluster.find("Deployment", name))
+    for agent, stored, claim in spec.with_claims:
         live = cluster.find(CLAIM, claim)
         if live is None:
-            yield from [_lost(claim)] if listed else _unfit_class(plan, cluster, stored, claim)
+            yield from [_lost(claim)] if listed else _unfit_class(spec, cluster, stored, claim)
         elif listed:
             continue  # its volume was proved
         elif at(live, "metadata", "deletionTimestamp"):
             yield _going(cluster, claim)
-        elif bears(live, FILLING, plan.source, stored):
+        elif has_marker(live, FILLING, spec.source, stored):
             continue
         elif users := pods_with(cluster, claim):
             yield in_use(cluster, claim, users)
-        elif not _is_empty(plan, cluster, agent):
+        elif not _is_empty(spec, cluster, agent):
             yield from keep(agent, stored, live)
 
 
-def written(plan: Blueprint, held: MountedVolume) -> Iterator[Finding]:
+def written(spec: RebuildSpec, mounted: MountedVolume) -> Iterator[Finding]:
     """Name a volume that somebody else has written to since it was proved, or while it was filled."""
-    claim = str(held.agent.claim)
-    if not bears(held.volume.pod.cluster.get(CLAIM, claim), FILLING, plan.source, held.stored) and held.must_change:
-        yield _taken(plan, claim)
-    for path in held.volume.strange():
+    claim = str(mounted.agent.claim)
+    if (
+        not has_marker(mounted.volume.pod.cluster.get(CLAIM, claim), FILLING, spec.source, mounted.stored)
+        and mounted.must_change
+    ):
+        yield _taken(spec, claim)
+    for path in mounted.volume.strange():
         yield Finding(
             f"claim {claim}: {path}",
             "it is on the volume, and not in the backup",
@@ -280,11 +283,11 @@ def written(plan: Blueprint, held: MountedVolume) -> Iterator[Finding]:
         )
 
 
-def storage_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent) -> tuple[str | None, str | None]:
+def storage_class(spec: RebuildSpec, cluster: Cluster, stored: StoredAgent) -> tuple[str | None, str | None]:
     """Return the class that a claim had, and the one that it gets; a caller who may not look gets the same."""
-    wanted: str | None = at(plan.claim(stored), "spec", "storageClassName")
+    wanted: str | None = at(spec.claim(stored), "spec", "storageClassName")
     try:
-        return wanted, rebuild.storage_class(wanted, cluster.all("StorageClass"))
+        return wanted, portable_objects.storage_class(wanted, cluster.all("StorageClass"))
     except Forbidden:
         return wanted, wanted
 
@@ -316,24 +319,24 @@ def _going(cluster: Cluster, claim: str) -> Finding:
     )
 
 
-def _taken(plan: Blueprint, claim: str) -> Finding:
+def _taken(spec: RebuildSpec, claim: str) -> Finding:
     return Finding(
         f"claim {claim}",
         "it is there, and it has been written to",
         "no claim, an empty one, or one that a rebuild from this backup has begun to fill",
         "bring the release back on it with the backup's chart and values "
-        f"({command('helm', 'install', plan.release, plan.chart_file, '--values=values.yaml')}); "
-        f"then: {_restore(plan)}",
+        f"({command('helm', 'install', spec.release, spec.chart_file, '--values=values.yaml')}); "
+        f"then: {_restore(spec)}",
     )
 
 
-def _restore(plan: Blueprint) -> str:
-    return command("pytest", "suites/restore", f"--backup={plan.source.manifest.name}")
+def _restore(spec: RebuildSpec) -> str:
+    return command("pytest", "suites/restore", f"--backup={spec.source.manifest.name}")
 
 
-def _unfit_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent, claim: str) -> Iterator[Finding]:
-    wanted, chosen = storage_class(plan, cluster, stored)
-    fixed = at(plan.rendered(CLAIM, claim) or {}, "spec", "storageClassName")
+def _unfit_class(spec: RebuildSpec, cluster: Cluster, stored: StoredAgent, claim: str) -> Iterator[Finding]:
+    wanted, chosen = storage_class(spec, cluster, stored)
+    fixed = at(spec.rendered(CLAIM, claim) or {}, "spec", "storageClassName")
     if wanted and chosen != wanted and (fixed or chosen is None):
         yield Finding(
             f"claim {claim}",
@@ -343,7 +346,7 @@ def _unfit_class(plan: Blueprint, cluster: Cluster, stored: StoredAgent, claim: 
         )
 
 
-def _is_empty(plan: Blueprint, cluster: Cluster, agent: Agent) -> bool:
+def _is_empty(spec: RebuildSpec, cluster: Cluster, agent: Agent) -> bool:
     """Look into a claim that somebody else made."""
-    with helper_pod(cluster, agent, deployment=plan.deployments[agent.deployment]) as pod:
+    with helper_pod(cluster, agent, deployment=spec.deployments[agent.deployment]) as pod:
         return not pod.capture(_SOMETHING, agent.home)

@@ -15,7 +15,7 @@ from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.agents.own_pod import is_own
 from openab_sop.agents.workload import claims_of
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
-from openab_sop.backups.contents import comparison
+from openab_sop.backups.inventory import comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import BackupError, Broken
 from openab_sop.journal import Journal
@@ -31,7 +31,7 @@ Since = Callable[[Sequence[str]], VolumeSince]
 """Takes ``may_vanish`` as ``VolumeSince`` has it."""
 
 RESTORED = f"{MANAGER}/restored-from"
-"""Annotation of a claim that was new and empty: the backup that went, or goes, into it, as ``marks`` writes it."""
+"""Annotation of a claim that was new and empty: the backup that went, or goes, into it, as ``markers`` writes it."""
 FILLING = f"{MANAGER}/filling"
 """Annotation of a claim that a rebuild fills, until it is proved: so long there is nothing on it to lose."""
 _PROOF = 32
@@ -91,7 +91,7 @@ class MountedVolume:
 
 
 @contextmanager
-def hold(
+def mount(
     cluster: Cluster,
     agent: Agent,
     stored: StoredAgent,
@@ -101,7 +101,7 @@ def hold(
     deployment: Object | None = None,
     keep_logins: bool = False,
 ) -> Generator[MountedVolume]:
-    """Hold an agent's volume in a helper pod and look at it.
+    """Mount an agent's volume in a helper pod and look at it.
 
     Args:
         below: paths of the home that the look is confined to; empty for all of it.
@@ -114,41 +114,41 @@ def hold(
     helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
     place = temporary.scratch(source.scratch)
     with place as scratch, helper as reached, reached.held() as pod, comparison(scratch) as table:
-        volume = Volume(pod, agent.home, agent.foreign, table, source.file(f"{stored.key}/{CONTENTS}"), below)
+        volume = Volume(pod, agent.home, agent.excluded_mounts, table, source.file(f"{stored.key}/{CONTENTS}"), below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source, scratch, table)
         kept = volume.keep_newer_logins(agent.inside) if keep_logins else ()
         yield MountedVolume(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
 
 
-class Holding:
-    """The volumes of one restore in helper pods; where the line to them broke, they are held anew.
+class MountedVolumes:
+    """The volumes of one restore in helper pods; where the line to them broke, they are mounted anew.
 
     Args:
-        each: yields a way to hold each of them.
+        each: yields a way to mount each of them.
 
     Attributes:
-        held: the volumes, also when they are let go.
+        mounted: the volumes, also when they are let go.
         looks: how often they were looked at from the beginning.
     """
 
     def __init__(self, each: Callable[[], Iterator[AbstractContextManager[MountedVolume]]]) -> None:
-        self.held: list[MountedVolume] = []
+        self.mounted: list[MountedVolume] = []
         self.looks = 0
         self._each = each
         self._stack = ExitStack()
         self._broken = False
 
     def begin(self) -> list[MountedVolume]:
-        """Hold them and look at them, from the beginning.
+        """Mount them and look at them, from the beginning.
 
         Raises:
             PodError: no helper can be started.
         """
         self._stack.close()
-        self.held = [self._stack.enter_context(one) for one in self._each()]
+        self.mounted = [self._stack.enter_context(one) for one in self._each()]
         self._broken, self.looks = False, self.looks + 1
-        return self.held
+        return self.mounted
 
     @contextmanager
     def unbroken(self) -> Generator[list[MountedVolume]]:
@@ -157,22 +157,22 @@ class Holding:
         Raises:
             BackupError: somebody else has one by now, or it has become too small.
         """
-        if self._broken and (unfit := [finding for held in self.begin() for finding in held.unfit()]):
+        if self._broken and (unfit := [finding for mounted in self.begin() for finding in mounted.unfit()]):
             raise BackupError("; ".join(map(str, unfit)), "mend what it names, then run the same command again")
         try:
-            yield self.held
+            yield self.mounted
         except Broken:
             self._broken = True
             raise
 
     def close(self) -> None:
         """Let them go; who wants them again looks at them anew."""
-        self._broken = bool(self.held)
+        self._broken = bool(self.mounted)
         self._stack.close()
 
 
-def marks(claim: Object, which: Iterable[str], source: Backup, stored: StoredAgent) -> dict[str, str]:
-    """Return the annotations by which a claim bears marks of a backup: its name, and what only its holder can write.
+def markers(claim: Object, which: Iterable[str], source: Backup, stored: StoredAgent) -> dict[str, str]:
+    """Return the annotations by which a claim has markers of a backup: its name, and what only its holder can write.
 
     The proof is made from the digest of the volume's Contents, which stands nowhere on the cluster, and of the claim's
     UID: who may annotate claims, and has no copy of the backup, can neither write one nor move one (issue 14). Any
@@ -185,22 +185,22 @@ def marks(claim: Object, which: Iterable[str], source: Backup, stored: StoredAge
     """
     uid = at(claim, "metadata", "uid")
     about = f"uid:{uid}" if uid else f"volume:{at(claim, 'spec', 'volumeName')}"
-    return {mark: f"{source.manifest.name} {_proof(mark, about, source, stored)}" for mark in which}
+    return {marker: f"{source.manifest.name} {_proof(marker, about, source, stored)}" for marker in which}
 
 
-def bears(claim: Object, mark: str, source: Backup, stored: StoredAgent) -> bool:
-    """Tell whether a claim bears the mark ``RESTORED`` or ``FILLING`` of a backup, as ``marks`` writes it."""
-    said = str(part(claim, "metadata", "annotations").get(mark) or "")
+def has_marker(claim: Object, marker: str, source: Backup, stored: StoredAgent) -> bool:
+    """Tell whether a claim has the marker ``RESTORED`` or ``FILLING`` of a backup, as ``markers`` writes it."""
+    said = str(part(claim, "metadata", "annotations").get(marker) or "")
     name, _, proof = said.partition(" ")
     if name != source.manifest.name:
         return False
     about = (f"uid:{at(claim, 'metadata', 'uid')}", f"volume:{at(claim, 'spec', 'volumeName')}")
-    return any(hmac.compare_digest(proof.encode(), _proof(mark, one, source, stored).encode()) for one in about)
+    return any(hmac.compare_digest(proof.encode(), _proof(marker, one, source, stored).encode()) for one in about)
 
 
-def _proof(mark: str, about: str, source: Backup, stored: StoredAgent) -> str:
+def _proof(marker: str, about: str, source: Backup, stored: StoredAgent) -> str:
     key = source.manifest.listed(f"{stored.key}/{CONTENTS}").sha256.encode()
-    return hmac.digest(key, f"{mark} {about}".encode(), "sha256").hex()[:_PROOF]
+    return hmac.digest(key, f"{marker} {about}".encode(), "sha256").hex()[:_PROOF]
 
 
 def pods_with(cluster: Cluster, claim: str | None) -> list[Object]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from openab_sop.backups.tape import PIECE, Member, Tape
+from openab_sop.backups.tar_reader import PIECE, Member, TarReader
 from openab_sop.errors import BackupError
 from tests.unit.openab_sop.stored import fill, pack
 
@@ -43,10 +43,10 @@ def stream(tmp_path: Path) -> bytes:
 def read(data: bytes, size: int = PIECE) -> tuple[list[Member], bytes, bytes]:
     """The members, what belongs to them, and what follows."""
     ours = bytearray()
-    tape = Tape(Pieces(data, size), lambda piece: ours.extend(piece))
-    members = list(tape.members())
-    assert tape.offset == len(ours)
-    return members, bytes(ours), b"".join(tape.rest())
+    reader = TarReader(Pieces(data, size), lambda piece: ours.extend(piece))
+    members = list(reader.members())
+    assert reader.offset == len(ours)
+    return members, bytes(ours), b"".join(reader.rest())
 
 
 @pytest.mark.parametrize("size", [1, 7, 511, 512, 513, 4096, PIECE])
@@ -73,7 +73,7 @@ def test_it_is_what_tarfile_reads(stream: bytes) -> None:
 def test_members_are_passed_over(stream: bytes, tmp_path: Path) -> None:
     (tmp_path / "tar").write_bytes(stream)
     with (tmp_path / "tar").open("rb", buffering=0) as file:
-        ranges = list(Tape(file).ranges())
+        ranges = list(TarReader(file).ranges())
     members, ours, _ = read(stream)
     assert [(start, path) for start, _, path in ranges] == [(m.entry.offset, m.entry.path) for m in members]
     assert [end for _, end, _ in ranges] == [*(start for start, _, _ in ranges[1:]), len(ours)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import FileIO
 from typing import IO, Protocol
 
-from openab_sop.backups.contents import Entry
+from openab_sop.backups.inventory import Entry
 from openab_sop.backups.listing import relative
 from openab_sop.errors import BackupError
 
@@ -62,7 +62,7 @@ class Member:
     database: bool = False
 
 
-class Tape:
+class TarReader:
     """A tar stream, read once from its begin.
 
     Args:

@@ -9,14 +9,14 @@ from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.objects import Object
-from openab_sop.restores import obstacles
-from openab_sop.restores.held import pods_with
+from openab_sop.restores import preconditions
+from openab_sop.restores.mounted_volume import pods_with
 from tests.unit.openab_sop.plans.drawn import AGENT, deployment, variable
 
 
 def test_what_kubernetes_makes_by_itself_is_not_among_it() -> None:
     body = deployment(token={}, mounts=(), covers=(), pod={"serviceAccountName": "default"})
-    assert ("ServiceAccount", "default") not in set(obstacles.needs(Workload(body)))
+    assert ("ServiceAccount", "default") not in set(preconditions.needs(Workload(body)))
 
 
 def test_what_pods_cannot_start_without() -> None:
@@ -24,7 +24,7 @@ def test_what_pods_cannot_start_without() -> None:
     env = [variable("A", "tokens"), variable("B", "perhaps", optional=True)]
     named = {"serviceAccountName": "bot", "priorityClassName": "high", "runtimeClassName": "strict"}
     body = deployment(env=env, mounts=[("/home/agent", ""), ("/data", "", "shared")], pod=named)
-    assert set(obstacles.needs(Workload(body))) == {
+    assert set(preconditions.needs(Workload(body))) == {
         ("Secret", "rel-kiro"),
         ("Secret", "tokens"),
         ("ConfigMap", "rel-kiro"),

@@ -18,18 +18,27 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.errors import BackupError, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
-from openab_sop.releases import rebuild
-from openab_sop.restores import kept_claim, obstacles
-from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.held import FILLING, RESTORED, Holding, MountedVolume, Progress, bears, hold, marks
+from openab_sop.releases import portable_objects
+from openab_sop.restores import kept_claim, preconditions
 from openab_sop.restores.installation import Installation
+from openab_sop.restores.mounted_volume import (
+    FILLING,
+    RESTORED,
+    MountedVolume,
+    MountedVolumes,
+    Progress,
+    has_marker,
+    markers,
+    mount,
+)
+from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.rollouts.start import await_start, runner
 from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 
 
-class Reconstruction:
+class Rebuild:
     """One rebuild, step by step.
 
     Args:
@@ -54,13 +63,13 @@ class Reconstruction:
     ) -> None:
         self.source = source
         self._notes: MutableMapping[str, str] = {} if notes is None else notes
-        self._plan = Blueprint(source)
+        self._spec = RebuildSpec(source)
         self._cluster = helm.cluster
-        self._installation = Installation(self._plan, helm, journal)
+        self._installation = Installation(self._spec, helm, journal)
         self._named = release
         self._accepted = accepted
         self._journal = journal
-        self._holding = Holding(self._volumes)
+        self._mounts = MountedVolumes(self._volumes)
         self._kept: dict[str, str] = {}
         self._touched = False
         self._filling = False
@@ -69,20 +78,20 @@ class Reconstruction:
 
     def fits(self) -> Verdict:
         """Check that the backup belongs here, and that nothing is in its way (SOP 5.1)."""
-        findings = list(obstacles.foreign(self._plan, self._cluster.namespace, self._named))
+        findings = list(preconditions.of_another_release(self._spec, self._cluster.namespace, self._named))
         if not findings:
-            made = obstacles.made_by(self._plan, self._installation.helm)
-            findings += obstacles.powers(self._plan, self._cluster, made, self._accepted)
+            made = preconditions.made_by(self._spec, self._installation.helm)
+            findings += preconditions.powers(self._spec, self._cluster, made, self._accepted)
         if not findings:  # only now: to look into a claim takes a pod as the backup has it
-            findings += obstacles.standing(self._plan, self._installation, self._keep)
-            findings += obstacles.vanishing(self._plan, self._installation.helm, self._accepted)
-            findings += obstacles.lacking(self._plan, self._cluster)
-            findings += obstacles.smaller(self._plan, self._accepted)
+            findings += preconditions.standing(self._spec, self._installation, self._keep)
+            findings += preconditions.vanishing(self._spec, self._installation.helm, self._accepted)
+            findings += preconditions.lacking(self._spec, self._cluster)
+            findings += preconditions.smaller(self._spec, self._accepted)
         return Verdict("preconditions of the rebuild", tuple(findings))
 
     def _keep(self, agent: Agent, stored: StoredAgent, live: Object) -> tuple[Finding, ...]:
         """Look whether a claim that is there, and not empty, may be kept: its volume is not written to then."""
-        kept = kept_claim.examine(self._plan, self._cluster, agent, stored, live, self._accepted)
+        kept = kept_claim.examine(self._spec, self._cluster, agent, stored, live, self._accepted)
         if not kept.findings:
             self._kept[agent.key] = kept.told
             self._notes[f"kept {agent.claim}"] = kept.told
@@ -91,7 +100,7 @@ class Reconstruction:
     @property
     def _to_fill(self) -> list[tuple[Agent, StoredAgent, str]]:
         """The volumes that the backup goes into; the others are kept as they are."""
-        return [one for one in self._plan.with_claims if one[0].key not in self._kept]
+        return [one for one in self._spec.with_claims if one[0].key not in self._kept]
 
     def render(self) -> str:
         """Let helm render the kept chart with the kept values, and look for objects in its way; returns its name.
@@ -101,9 +110,9 @@ class Reconstruction:
             BackupError: on this cluster it would reach further than was accepted.
         """
         made = self._installation.try_out().objects
-        if findings := list(obstacles.powers(self._plan, self._cluster, made, self._accepted)):
+        if findings := list(preconditions.powers(self._spec, self._cluster, made, self._accepted)):
             raise BackupError("\n  ".join(map(str, findings)), "read the chart in the backup before you accept it")
-        return self._plan.chart_file
+        return self._spec.chart_file
 
     def make_namespace(self) -> str:
         """Make the namespace (SOP 5.1); returns its name.
@@ -125,13 +134,13 @@ class Reconstruction:
         """
         own = kept_objects.left_out(self.source)
         done = {f"Secret {name}": "left out: the cluster itself makes such a one" for name in own}
-        for stored in self._plan.references(rendered=False):
+        for stored in self._spec.references(rendered=False):
             kind, name = str(stored["kind"]), str(stored["metadata"]["name"])
             if live := self._cluster.find(kind, name):
                 same = _content(live) == _content(stored)
                 done[f"{kind} {name}"] = "there" if same else "WARNING: there, and not as in the backup; left as it is"
             else:
-                self._create(kind, rebuild.anew(stored))
+                self._create(kind, portable_objects.anew(stored))
                 done[f"{kind} {name}"] = "made"
         if not done:
             raise NotNeeded("the chart renders every Secret and ConfigMap of the backup")
@@ -143,13 +152,13 @@ class Reconstruction:
         Returns:
             By claim, what became of it; by agent, if it has none.
         """
-        bare = [volume.key for volume, _ in self._plan.volumes if volume.claim is None]
+        bare = [volume.key for volume, _ in self._spec.volumes if volume.claim is None]
         done = dict.fromkeys(bare, "WARNING: it has no claim, so there is nothing to bring its home back to")
-        mounted = {stored.key for _, stored in self._plan.volumes}
+        mounted = {stored.key for _, stored in self._spec.volumes}
         others = [stored.key for stored in self.source.manifest.stored if stored.key not in mounted]
         done |= dict.fromkeys(others, "WARNING: the chart does not mount it: it stays in the backup")
         return done | {
-            claim: self._claim_for_us(claim, agent, stored) for agent, stored, claim in self._plan.with_claims
+            claim: self._claim_for_us(claim, agent, stored) for agent, stored, claim in self._spec.with_claims
         }
 
     def preflight(self) -> Verdict:
@@ -160,14 +169,14 @@ class Reconstruction:
         """
         self._require_volumes_to_fill()
         findings: list[Finding] = []
-        for held in self._holding.begin():
-            findings += (*obstacles.written(self._plan, held), *held.unfit())
+        for mounted in self._mounts.begin():
+            findings += (*preconditions.written(self._spec, mounted), *mounted.unfit())
         return Verdict("volumes to fill", tuple(findings))
 
     def _volumes(self) -> Iterator[AbstractContextManager[MountedVolume]]:
         for agent, stored, _ in self._to_fill:
-            deployment = self._plan.deployments[agent.deployment]
-            yield hold(self._cluster, agent, stored, self.source, deployment=deployment)
+            deployment = self._spec.deployments[agent.deployment]
+            yield mount(self._cluster, agent, stored, self.source, deployment=deployment)
 
     def fill(self, progress: Progress) -> dict[str, str]:
         """Fill the volumes with the homes (SOP 5.1); returns by agent what was written.
@@ -182,8 +191,8 @@ class Reconstruction:
             f"{command('pytest', 'suites/rebuild', f'--backup={self.source.place}')} goes on"
         )
         self._filling = True
-        with self._holding.unbroken() as volumes:
-            told = {held.agent.key: held.write(self._journal, progress) for held in volumes}
+        with self._mounts.unbroken() as volumes:
+            told = {mounted.agent.key: mounted.write(self._journal, progress) for mounted in volumes}
         if not any(told.values()):
             raise NotNeeded("the volumes are as the backup says already")
         return {name: said for name, said in told.items() if said}
@@ -195,14 +204,14 @@ class Reconstruction:
             NotNeeded: they were proved before the release was installed, or are kept as they are.
         """
         self._require_volumes_to_fill()
-        with self._holding.unbroken() as volumes:
-            findings = tuple(finding for held in volumes for finding in held.volume.findings())
+        with self._mounts.unbroken() as volumes:
+            findings = tuple(finding for mounted in volumes for finding in mounted.volume.findings())
         self.close()
         self._proved = not findings
         if self._proved:
             self._notes.pop("half filled", None)
-        for held in volumes if not findings else ():
-            self._cluster.merge(CLAIM, str(held.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
+        for mounted in volumes if not findings else ():
+            self._cluster.merge(CLAIM, str(mounted.agent.claim), {"metadata": {"annotations": {FILLING: None}}})
         return Verdict("volumes compared with the backup", findings)
 
     def install(self) -> str:
@@ -216,7 +225,7 @@ class Reconstruction:
         if before and before.status == "deployed":
             raise NotNeeded(f"release {before.name} is installed: {before.chart} {before.version}")
         self._touched = True
-        with self._journal.action("install release", release=self._plan.release, chart=self._plan.chart_file):
+        with self._journal.action("install release", release=self._spec.release, chart=self._spec.chart_file):
             self._installation.make()
         told = self.source.manifest.revision
         return f"{self._installation.listed()}; revisions begin anew, the backup was of {told} (helm-history.txt)"
@@ -227,20 +236,20 @@ class Reconstruction:
         Raises:
             SopError: one does not.
         """
-        for _, _, claim in self._plan.with_claims:
-            if self._plan.rendered(CLAIM, claim):
+        for _, _, claim in self._spec.with_claims:
+            if self._spec.rendered(CLAIM, claim):
                 fields.give_back(self._cluster, CLAIM, claim)
-        for name, body in self._plan.runners.items():
+        for name, body in self._spec.runners.items():
             with self._journal.action("await start", deployment=name):
                 await_start(self._cluster, runner(body))
         self._done = True
-        return list(self._plan.runners)
+        return list(self._spec.runners)
 
     def unlike(self) -> list[str]:
         """Return the Secrets and ConfigMaps that are not as in the backup, such as passwords that a chart makes up."""
         return [
             f"{stored['kind']} {stored['metadata']['name']}"
-            for stored in self._plan.references(rendered=True)
+            for stored in self._spec.references(rendered=True)
             if _content(self._cluster.find(stored["kind"], stored["metadata"]["name"]) or {}) != _content(stored)
         ]
 
@@ -252,30 +261,30 @@ class Reconstruction:
 
     def close(self) -> None:
         """Remove the helper pods and what was only needed for comparing."""
-        self._holding.close()
+        self._mounts.close()
 
     def _claim_for_us(self, claim: str, agent: Agent, stored: StoredAgent) -> str:
         """Make a claim, or take one that is empty, and note on it which backup goes into it."""
         live = self._cluster.find(CLAIM, claim)
         if live and agent.key in self._kept:
             self._touched = True
-            kept_claim.adopt(self._plan, self._cluster, claim, live)
+            kept_claim.adopt(self._spec, self._cluster, claim, live)
             return f"kept as it is: {self._kept[agent.key]}"
-        if live and bears(live, RESTORED, self.source, stored):
+        if live and has_marker(live, RESTORED, self.source, stored):
             return "there, made for this backup"
         if live:
             self._touched = True
             self._mark(claim, live, stored)
             return "there, and empty"
-        wanted, chosen = obstacles.storage_class(self._plan, self._cluster, stored)
-        owner = (self._plan.release, self._cluster.namespace)
-        body = rebuild.claim_anew(self._plan.claim(stored), self._plan.rendered(CLAIM, claim), chosen, owner)
+        wanted, chosen = preconditions.storage_class(self._spec, self._cluster, stored)
+        owner = (self._spec.release, self._cluster.namespace)
+        body = portable_objects.claim_anew(self._spec.claim(stored), self._spec.rendered(CLAIM, claim), chosen, owner)
         self._mark(claim, self._create(CLAIM, body), stored)
         return "made" if chosen == wanted else f"made, of the default storage class {chosen}: there is no {wanted}"
 
     def _mark(self, claim: str, live: Object, stored: StoredAgent) -> None:
         """Note on a claim, which is empty, which backup goes into it."""
-        notes = marks(live, (RESTORED, FILLING), self.source, stored)
+        notes = markers(live, (RESTORED, FILLING), self.source, stored)
         self._cluster.merge(CLAIM, claim, {"metadata": {"annotations": notes}})
 
     def _require_volumes_to_fill(self) -> None:

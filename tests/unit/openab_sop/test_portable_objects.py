@@ -11,7 +11,7 @@ import pytest
 
 from openab_sop.cluster.records import Record
 from openab_sop.errors import BackupError
-from openab_sop.releases.rebuild import anew, belongs, chart_archive, claim_anew, ownership, storage_class
+from openab_sop.releases.portable_objects import anew, belongs, chart_archive, claim_anew, ownership, storage_class
 
 CHART: dict[str, Any] = {
     "metadata": {"apiVersion": "v2", "name": "openab", "version": "1.2.3"},

@@ -11,8 +11,8 @@ import pyrage
 import pytest
 
 from openab_sop.backups.backup import MANIFEST, Backup, files_below
+from openab_sop.backups.encryption import opened, parse_identities, parse_recipients, seal
 from openab_sop.backups.proof import prove, sealed_files
-from openab_sop.backups.sealing import opened, parse_identities, parse_recipients, seal
 from openab_sop.errors import BackupError, SettingsError
 from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import flip, made

@@ -17,8 +17,8 @@ CLAIM = "PersistentVolumeClaim"
 VALUES = "values.yaml"
 
 
-class Blueprint:
-    """A backup as the plan of its release. What in it is secret is masked from now on.
+class RebuildSpec:
+    """A backup as the specification of its release. What in it is secret is masked from now on.
 
     Attributes:
         manifest: what helm had sent; ``deployments``: those of it, by name; ``runners``: all that keeps pods running,

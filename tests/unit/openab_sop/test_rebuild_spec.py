@@ -11,8 +11,8 @@ import pytest
 from openab_sop.backups.backup import Backup
 from openab_sop.errors import BackupError
 from openab_sop.redact import mask
-from openab_sop.restores.blueprint import CLAIM, Blueprint
-from openab_sop.restores.obstacles import foreign, smaller
+from openab_sop.restores.preconditions import of_another_release, smaller
+from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from tests.unit.openab_sop.stored import AGENT, made, written
 
 
@@ -42,7 +42,7 @@ def backup(tmp_path: Path) -> Backup:
 
 
 def test_what_the_chart_renders_and_what_it_does_not(backup: Backup) -> None:
-    plan = Blueprint(backup)
+    plan = RebuildSpec(backup)
     assert [stored["metadata"]["name"] for stored in plan.references(rendered=True)] == ["ours"]
     assert [stored["metadata"]["name"] for stored in plan.references(rendered=False)] == ["theirs"]
     ((agent, stored, claim),) = plan.with_claims
@@ -52,7 +52,7 @@ def test_what_the_chart_renders_and_what_it_does_not(backup: Backup) -> None:
 
 
 def test_what_is_secret_is_masked_from_then_on(backup: Backup) -> None:
-    Blueprint(backup)
+    RebuildSpec(backup)
     assert "their-secret" not in mask("it says their-secret")
     assert "secret-of-" not in mask(f"token secret-of-{backup.name}")
 
@@ -61,22 +61,22 @@ def test_what_is_secret_is_masked_from_then_on(backup: Backup) -> None:
 def test_a_manifest_that_is_none_is_told_with_the_backup(backup: Backup, text: str) -> None:
     (backup.directory / "manifest.yaml").write_text(text)
     with pytest.raises(BackupError, match=f"backup {backup.manifest.name}: "):
-        Blueprint(written(backup))
+        RebuildSpec(written(backup))
 
 
 @pytest.mark.parametrize("gone", ["manifest.yaml", "values.yaml"])
 def test_a_part_that_is_not_there_is_named(backup: Backup, gone: str) -> None:
     (backup.directory / gone).unlink()
     with pytest.raises(BackupError, match=f"{gone} is missing"):
-        Blueprint(backup)
+        RebuildSpec(backup)
     with pytest.raises(BackupError, match=f"the backup has no {gone}"):
-        Blueprint(written(backup))
+        RebuildSpec(written(backup))
 
 
 def test_an_agent_that_the_manifest_does_not_render_is_named(backup: Backup) -> None:
     (backup.directory / "manifest.yaml").write_text(json.dumps(named("Secret", "ours")))
     with pytest.raises(BackupError, match=f"no Deployment {AGENT}"):
-        Blueprint(written(backup))
+        RebuildSpec(written(backup))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_agent_that_the_manifest_does_not_render_is_named(backup: Backup) -> 
     ],
 )
 def test_a_backup_of_something_else(backup: Backup, namespace: str, release: str | None, told: list[str]) -> None:
-    assert [finding.next_step for finding in foreign(Blueprint(backup), namespace, release)] == told
+    assert [finding.next_step for finding in of_another_release(RebuildSpec(backup), namespace, release)] == told
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_a_claim_that_was_enlarged_by_hand(
 
     (backup.directory / "manifest.yaml").write_text("\n---\n".join(map(json.dumps, (deployment(), claim(made)))))
     (backup.directory / AGENT / "claim.yaml").write_text(json.dumps(claim(had)))
-    assert [finding.subject for finding in smaller(Blueprint(written(backup)), accepted)] == told
+    assert [finding.subject for finding in smaller(RebuildSpec(written(backup)), accepted)] == told
