@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 import cattrs
 import yaml
+from cattrs import Converter
 from cattrs.errors import BaseValidationError
 
 from openab_sop.errors import InvalidDocument
@@ -64,11 +65,15 @@ def load_json(text: str | bytes, what: str, *, any_number: bool = False) -> Any:
     return found if opened <= DEEPEST else _shallow(found, what)
 
 
-def load_as(kind: type[T], text: str | bytes, what: str) -> T:
-    """Return the value of a class of ours that a JSON document is; errors as ``load_json`` has them."""
+def load_as(kind: type[T], text: str | bytes, what: str, converter: Converter = cattrs.global_converter) -> T:
+    """Return the value of a class of ours that a JSON document is; errors as ``load_json`` has them.
+
+    Args:
+        converter: knows under which names the class is stored.
+    """
     said = load_json(text, what)
     try:
-        return cattrs.structure(said, kind)
+        return converter.structure(said, kind)
     except (BaseValidationError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise _refused(what, "it has not what such a document has") from error
 

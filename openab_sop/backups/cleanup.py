@@ -20,7 +20,7 @@ from openab_sop.backups.store import Store
 from openab_sop.errors import BackupError, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.redact import mask
-from openab_sop.releases.course import Course, End
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.shown import one_line
 
 
@@ -99,12 +99,12 @@ def survey_remote(store: Store) -> list[Kept]:
     return found
 
 
-def needed(found: list[Kept], courses: Iterable[Course]) -> list[Kept]:
+def needed(found: list[Kept], states: Iterable[UpgradeState]) -> list[Kept]:
     """Mark the baselines of upgrades that are under way, and of the last ones, from which a rollback leads back."""
     wanted = {
-        course.backup: f"roll back {course.target} to {course.version}"
-        for course in courses
-        if course.backup and course.changed and course.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED, End.CLOSED)
+        state.backup: f"roll back {state.target} to {state.version}"
+        for state in states
+        if state.backup and state.changed and state.ended not in (End.BACK, End.RETURNED, End.UNTOUCHED, End.CLOSED)
     }
     return [replace(kept, needed=wanted.get(kept.name, "")) for kept in found]
 

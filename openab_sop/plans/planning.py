@@ -14,8 +14,8 @@ from openab_sop.plans.judgement import PlanJudgement, judge
 from openab_sop.plans.page import page
 from openab_sop.plans.survey import Survey
 from openab_sop.redact import mask_values
-from openab_sop.releases.course import Course
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import UpgradeState
 from openab_sop.status import Status
 from openab_sop.targets.target import Target
 from openab_sop.targets.values import TargetValues
@@ -30,7 +30,7 @@ class Planning:
     Attributes:
         target: where it leads; a pre-release on the way is planned too.
         values: what it is rendered with.
-        course: the upgrade that is under way, if one is.
+        state: the upgrade that is under way, if one is.
         accepted: by id of a finding, why it is let pass.
         directory: where ``plan.html`` and ``plan.json`` are left.
         lease: the release's lock; it is not taken.
@@ -40,7 +40,7 @@ class Planning:
     release: Release
     target: Target
     values: TargetValues | None
-    course: Course | None
+    state: UpgradeState | None
     accepted: Mapping[str, str]
     directory: Path
     lease: Lease
@@ -54,8 +54,8 @@ class Planning:
         Raises:
             NotNeeded: the upgrade has changed the release already: it was planned before that.
         """
-        if self.course and self.course.changed:
-            raise NotNeeded(f"upgrade {self.course.id} is under way since {self.course.begun}: it was planned before")
+        if self.state and self.state.changed:
+            raise NotNeeded(f"upgrade {self.state.id} is under way since {self.state.begun}: it was planned before")
         assert self._judgement is not None
         return self._judgement
 
@@ -68,7 +68,7 @@ class Planning:
             SettingsError: something was accepted that was not found.
             SopError: the cluster does not answer.
         """
-        if not (self.course and self.course.changed):
+        if not (self.state and self.state.changed):
             self.lease.require_free()
             survey = Survey(self.release, self.values, self.source)
             charts = (self.target.prerelease_chart, self.target.chart)

@@ -36,7 +36,7 @@ class Outcome:
     values: str = ""
 
     @property
-    def way_back(self) -> str:
+    def rollback_estimate(self) -> str:
         """How long a rollback is likely to take, in words."""
         if not self.changed:
             return f"about {self.start:.0f} s without restoring a volume, {self.start + self.restore:.0f} s with it"

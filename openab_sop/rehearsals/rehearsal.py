@@ -18,7 +18,7 @@ from openab_sop.rehearsals.behaviour import Behaviour, Contrast
 from openab_sop.rehearsals.copied import Copied
 from openab_sop.rehearsals.copies import RenderedVersion, emptied
 from openab_sop.rehearsals.outcome import Outcome
-from openab_sop.releases.course import now
+from openab_sop.releases.upgrade_state import now
 from openab_sop.restores.mounted_volume import Progress
 from openab_sop.rule import Harm, Harms, weighed
 from openab_sop.status import Status
@@ -131,7 +131,7 @@ class Rehearsal(Copied):
 
     def highlights(self, judged: Harms) -> dict[str, str]:
         """Return what must not be overlooked, by what it is."""
-        return {"rehearsal": judged.summary, "way back": self.outcome(judged).way_back, **judged.accepted}
+        return {"rehearsal": judged.summary, "way back": self.outcome(judged).rollback_estimate, **judged.accepted}
 
     def outcome(self, judged: Harms) -> Outcome:
         """Return what later stages use."""

@@ -20,9 +20,9 @@ from openab_sop.errors import NotFound, NotNeeded
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import portable_objects
-from openab_sop.releases.course import CourseFile, End
 from openab_sop.releases.release import Release
 from openab_sop.releases.session import directory_of
+from openab_sop.releases.upgrade_state import End, UpgradeStateFile
 from openab_sop.restores import preconditions
 from openab_sop.restores.installation import Installation
 from openab_sop.restores.mounted_volume import FILLING, RESTORED, Progress, markers
@@ -85,7 +85,7 @@ class Reinstall:
         self._uninstalled = False
         self._volumes: dict[str, str] | None = None
         directory = directory_of(root, self._cluster.identity(), self._cluster.namespace, self._spec.release)
-        self._course = CourseFile(directory, Board(self._cluster, self._spec.release))
+        self._course = UpgradeStateFile(directory, Board(self._cluster, self._spec.release))
         self.lease = Lease(self._cluster, self._spec.release)
 
     def fits(self) -> Verdict:
@@ -230,7 +230,7 @@ class Reinstall:
         self._uninstalled = True
         self._await_gone()
         self._bind_again(volumes)
-        if (course := self._course.read()) and not course.ended:
+        if (state := self._course.read()) and not state.ended:
             self._course.update(ended=End.BACK)  # whatever was under way ends with the release
         return f"{listed or 'no record of a release'}; kept: {', '.join(volumes.values())}"
 

@@ -23,9 +23,9 @@ from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
-from openab_sop.releases.course import now
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import now
 from openab_sop.restores import preconditions
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.mounted_volume import (

@@ -16,9 +16,9 @@ from openab_sop.agents.placement import Amounts, Need, missing, refusal, subtrac
 from openab_sop.cluster.kube import Cluster, quantity
 from openab_sop.errors import Forbidden, NotFound, NotNeeded, ToolError
 from openab_sop.objects import Object, at, part, parts
-from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import UpgradeState
 from openab_sop.targets.values import TargetValues
 from openab_sop.verdict import Finding, Verdict
 
@@ -44,7 +44,7 @@ class Room:
         return self.warning or str(self.verdict)
 
 
-def check(release: Release, chart: Path, values: TargetValues | None = None, course: Course | None = None) -> Room:
+def check(release: Release, chart: Path, values: TargetValues | None = None, state: UpgradeState | None = None) -> Room:
     """Check that each pod of the target fits a node that its volumes and its own rules allow (SOP 1.7).
 
     A caller who may not look at nodes, volumes or other namespaces' pods gets a warning in place of a finding.
@@ -52,13 +52,13 @@ def check(release: Release, chart: Path, values: TargetValues | None = None, cou
     Args:
         chart: the target's archive.
         values: what it is rendered with; None for the release's own.
-        course: the upgrade that is under way, if one is.
+        state: the upgrade that is under way, if one is.
 
     Raises:
         NotNeeded: an upgrade is under way: what it has come to decides, no longer what might.
     """
-    if course:
-        raise NotNeeded(f"upgrade {course.id} is under way since {course.begun}: it was checked before")
+    if state:
+        raise NotNeeded(f"upgrade {state.id} is under way since {state.begun}: it was checked before")
     text = values.text if values else release.helm.values(release.name, release.revision)
     try:
         rendered = release.helm.template(release.name, chart, text)

@@ -14,8 +14,8 @@ from cattrs.errors import BaseValidationError
 
 from openab_sop import bounded, storage
 from openab_sop.errors import NothingToDo, SettingsError, TargetError
-from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.shown import command
 from openab_sop.targets.chart_source import ChartSource, pull
 from openab_sop.targets.notes import Notes
@@ -115,25 +115,25 @@ def choose(
     return version
 
 
-def check_needed(release: Release, version: Version, course: Course | None = None, *, force: bool = False) -> str:
+def check_needed(release: Release, version: Version, state: UpgradeState | None = None, *, force: bool = False) -> str:
     """End the run well if the target is what runs already (SOP 1.4); else return what there is to do.
 
     Args:
-        course: the upgrade that is under way, if one is: it is gone on with, whatever runs by now.
+        state: the upgrade that is under way, if one is: it is gone on with, whatever runs by now.
 
     Raises:
         NothingToDo: it runs, Helm calls it deployed, and ``force`` does not ask for it once more.
     """
-    if course:
-        return f"upgrade {course.id} to {course.target} is under way since {course.begun}"
+    if state:
+        return f"upgrade {state.id} to {state.target} is under way since {state.begun}"
     if version == Version.parse(release.version) and release.status == "deployed" and not force:
         raise NothingToDo(f"already on {version}; --force goes on all the same, also with other --values alone")
     return f"{release.version}, {release.status}, becomes {version}"
 
 
-def under_way(course: Course | None) -> Course | None:
-    """Return the course if its upgrade has neither come to its end nor back."""
-    return course if course and course.ended in ("", End.STUCK) else None
+def under_way(state: UpgradeState | None) -> UpgradeState | None:
+    """Return the state if its upgrade has neither come to its end nor back."""
+    return state if state and state.ended in ("", End.STUCK) else None
 
 
 def choose_prerelease(
@@ -192,22 +192,22 @@ def resolve(source: ChartSource, current: Version, version: Version, choice: Cho
     return target
 
 
-def stored(course: Course, directory: Path) -> Target | None:
+def stored(state: UpgradeState, directory: Path) -> Target | None:
     """Return the target of an upgrade that is under way, as the run that began it has resolved it.
 
-    None if it is not there any more, or not what the course says: then the source has to be asked again.
+    None if it is not there any more, or not what the state says: then the source has to be asked again.
     """
     try:
-        said = bounded.load_json((directory / course.digest / RECORD).read_text(), RECORD)
+        said = bounded.load_json((directory / state.digest / RECORD).read_text(), RECORD)
         target = _CONVERTER.structure(said, Target)
         intact = all(storage.digest(path) == digest for path, digest in target.archives.items())
     except (OSError, ValueError, TypeError, BaseValidationError):
         return None
     known = (str(target.version), target.digest, str(target.prerelease or ""))
-    return target if intact and known == (course.target, course.digest, course.prerelease) else None
+    return target if intact and known == (state.target, state.digest, state.prerelease) else None
 
 
-def values_of(course: Course, given: TargetValues | None, directory: Path) -> TargetValues:
+def values_of(state: UpgradeState, given: TargetValues | None, directory: Path) -> TargetValues:
     """Return the values that an upgrade under way goes on with: those that it began with.
 
     Args:
@@ -217,18 +217,18 @@ def values_of(course: Course, given: TargetValues | None, directory: Path) -> Ta
     Raises:
         SettingsError: others were named, or they are not on this machine.
     """
-    if given and given.digest != course.values:
-        began = f"values of SHA-256 {course.values[:16]}" if course.values else "the release's own values"
+    if given and given.digest != state.values:
+        began = f"values of SHA-256 {state.values[:16]}" if state.values else "the release's own values"
         raise SettingsError(
-            f"upgrade {course.id} began with {began}; --values={given.origin} are others ({given.digest[:16]})",
+            f"upgrade {state.id} began with {began}; --values={given.origin} are others ({given.digest[:16]})",
             "go on without --values, or with the same; to change them: go back first (pytest suites/rollback)",
         )
-    if not course.values:  # Helm may have lost that revision by now: the baseline has them
-        return TargetValues("", origin=f"the release's own, as backup {course.backup} has them")
-    kept = given or TargetValues.stored(directory, course.values)
+    if not state.values:  # Helm may have lost that revision by now: the baseline has them
+        return TargetValues("", origin=f"the release's own, as backup {state.backup} has them")
+    kept = given or TargetValues.stored(directory, state.values)
     if kept is None:
         raise SettingsError(
-            f"upgrade {course.id} began with values of SHA-256 {course.values[:16]}, which are not on this machine",
+            f"upgrade {state.id} began with values of SHA-256 {state.values[:16]}, which are not on this machine",
             "name the same files with --values=FILE",
         )
     return kept

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 from openab_sop.errors import SettingsError
-from openab_sop.releases.course import Course
-from openab_sop.upgrades.recovery import GateAnswer
+from openab_sop.releases.upgrade_state import UpgradeState
+from openab_sop.upgrades.decision_table import GateAnswer
 
 MEANINGS = {
     GateAnswer.CONFIRMED: "the bot answers, conversation and tool calls work",
@@ -35,7 +35,7 @@ class Reply:
 
     gate: str
     word: GateAnswer
-    course: str = ""
+    state: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -45,38 +45,38 @@ class Reply:
             SettingsError: it is neither.
         """
         gate, _, rest = text.partition(":")
-        word, _, course = rest.partition(":")
+        word, _, state = rest.partition(":")
         known = {said.value: said for said in GateAnswer}
         if not gate or word not in known:
             raise SettingsError(
                 f"--answer={text} is no answer",
                 f"write GATE:WORD, for example prerelease:CONFIRMED; words: {', '.join(known)}",
             )
-        return cls(gate, known[word], course)
+        return cls(gate, known[word], state)
 
-    def require_awaited(self, course: Course | None) -> None:
+    def require_awaited(self, state: UpgradeState | None) -> None:
         """Stop if nobody asked for it: at another gate, twice, after the end, or of another upgrade.
 
         Raises:
             SettingsError: it is not awaited.
         """
-        if course is None or course.ended:
-            over = f"; upgrade {course.id} to {course.target} has ended: {course.ended}" if course else ""
+        if state is None or state.ended:
+            over = f"; upgrade {state.id} to {state.target} has ended: {state.ended}" if state else ""
             raise SettingsError(
                 f"--answer={self}: nobody has asked: no upgrade is under way with this release, neither in the session "
                 f"on this machine nor on the release's lock{over}",
                 "check --namespace and --release; leave out --answer to begin an upgrade",
             )
-        if self.course not in ("", course.id):
+        if self.state not in ("", state.id):
             raise SettingsError(
-                f"--answer={self} is for upgrade {self.course}; under way is {course.id}, to {course.target}",
+                f"--answer={self} is for upgrade {self.state}; under way is {state.id}, to {state.target}",
                 "answer what the last run has asked; its report has the command",
             )
-        if self.gate != course.awaiting:
+        if self.gate != state.awaiting:
             raise SettingsError(
-                f"--answer={self}: this is not asked; awaited is {course.awaiting or 'nothing'}",
+                f"--answer={self}: this is not asked; awaited is {state.awaiting or 'nothing'}",
                 "leave out --answer, or answer what the last run has asked",
             )
 
     def __str__(self) -> str:
-        return ":".join(filter(None, (self.gate, self.word.value, self.course)))
+        return ":".join(filter(None, (self.gate, self.word.value, self.state)))

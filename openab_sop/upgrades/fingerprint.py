@@ -13,8 +13,8 @@ from openab_sop.backups.backup import BackupManifest
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import InvalidDocument, NotFound
 from openab_sop.objects import at, part
-from openab_sop.releases.course import Before, Course
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import Before, UpgradeState
 from openab_sop.rollouts import health
 from openab_sop.rollouts.concern import Baseline
 from openab_sop.rollouts.logs import Patterns
@@ -35,7 +35,7 @@ def before(release: Release, patterns: Patterns) -> dict[str, Before]:
     return found
 
 
-def judgeable(release: Release, course: Course, known: Container[str]) -> list[Companion]:
+def judgeable(release: Release, state: UpgradeState, known: Container[str]) -> list[Companion]:
     """Return the companions that a version answers for: those that ran well before it, or are new with it.
 
     Args:
@@ -43,13 +43,13 @@ def judgeable(release: Release, course: Course, known: Container[str]) -> list[C
     """
 
     def answers(companion: Companion) -> bool:
-        seen = course.before.get(companion.deployment)
+        seen = state.before.get(companion.deployment)
         return seen.well if seen else companion.deployment not in known
 
     return [companion for companion in release.companions if companion.replicas and answers(companion)]
 
 
-def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:
+def baselines(state: UpgradeState, *, fresh: bool = False) -> dict[str, Baseline]:
     """Return what is not held against the agents' new pods, and what is demanded of them.
 
     Args:
@@ -60,9 +60,9 @@ def baselines(course: Course, *, fresh: bool = False) -> dict[str, Baseline]:
         name: Baseline(
             {} if fresh else seen.restarts,
             frozenset(seen.complaints),
-            chats=frozenset(course.chats.get(name, ()) if fresh else seen.chats),
+            chats=frozenset(state.chats.get(name, ()) if fresh else seen.chats),
         )
-        for name, seen in course.before.items()
+        for name, seen in state.before.items()
     }
 
 
@@ -80,9 +80,9 @@ def configured(cluster: Cluster, agent: Runner, chats: frozenset[str]) -> frozen
     return chats - left_out
 
 
-def outdated(release: Release, course: Course) -> list[Agent]:
+def outdated(release: Release, state: UpgradeState) -> list[Agent]:
     """Return the agents whose configuration is another than before the last change, and whose pod is still the same."""
-    return [agent for agent in release.agents if _is_outdated(release.cluster, agent, course)]
+    return [agent for agent in release.agents if _is_outdated(release.cluster, agent, state)]
 
 
 def claims(release: Release, baseline: BackupManifest) -> dict[str, str]:
@@ -106,7 +106,7 @@ def uids(release: Release) -> set[str]:
     return {uid for volume in release.mounted if (uid := claim(release.cluster, volume))}
 
 
-def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> list[str]:
+def without_claim(cluster: Cluster, agents: Iterable[Agent], state: UpgradeState) -> list[str]:
     """Return the volumes of agents whose claim is another than before: it was replaced, is gone, or is not mounted.
 
     Returns:
@@ -116,7 +116,7 @@ def without_claim(cluster: Cluster, agents: Iterable[Agent], course: Course) -> 
     deployments = {agent.deployment for agent in agents}
     return [
         key
-        for key, uid in course.claims.items()
+        for key, uid in state.claims.items()
         if deployment_of(key) in deployments and _uid(cluster, key, mounted) != uid
     ]
 
@@ -130,14 +130,14 @@ def _uid(cluster: Cluster, key: str, mounted: Mapping[str, Agent]) -> str:
     return str(at(found or {}, "metadata", "uid") or "")
 
 
-def lost(release: Release, course: Course) -> list[str]:
+def lost(release: Release, state: UpgradeState) -> list[str]:
     """Return the keys of the volumes that lack their claim, and that were not restored into another since."""
-    lacking = without_claim(release.cluster, release.agents, course)
-    return [name for name in lacking if name not in course.restored]
+    lacking = without_claim(release.cluster, release.agents, state)
+    return [name for name in lacking if name not in state.restored]
 
 
-def _is_outdated(cluster: Cluster, agent: Agent, course: Course) -> bool:
-    seen = course.before.get(agent.deployment)
+def _is_outdated(cluster: Cluster, agent: Agent, state: UpgradeState) -> bool:
+    seen = state.before.get(agent.deployment)
     if seen is None or seen.config == _config(cluster, agent):
         return False
     return any(str(at(pod, "metadata", "uid")) in seen.restarts for pod in cluster.list("Pod", agent.selector))

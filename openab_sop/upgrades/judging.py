@@ -41,7 +41,7 @@ def judge(
     Raises:
         ClusterError: the API did not answer for too long, or refused.
     """
-    policy, before = maintenance.policy, fingerprint.baselines(maintenance.course, fresh=fresh)
+    policy, before = maintenance.policy, fingerprint.baselines(maintenance.state, fresh=fresh)
     if from_now:
         now = {one.deployment: health.baseline(release.cluster, one, policy.patterns).restarts for one in runners}
         before = {name: replace(mark, restarts=now.get(name, mark.restarts)) for name, mark in before.items()}

@@ -1,4 +1,4 @@
-"""What every change of a release needs at hand: the release itself, the lock, the course, the baseline, who is told."""
+"""What every change of a release needs at hand: the release itself, the lock, the state, the baseline, who is told."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, ReleaseError
 from openab_sop.journal import Journal
 from openab_sop.releases import release as releases
-from openab_sop.releases.course import Course, CourseFile, End
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, UpgradeState, UpgradeStateFile
 from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
@@ -73,20 +73,20 @@ class Maintenance:
     """One release under maintenance by this run.
 
     Attributes:
-        file: the course of its upgrade, on disk.
+        file: the state of its upgrade, on disk.
         lease: the lock.
         line_broke: tells whether the line broke in the step that closed the run: then nothing is known.
         runs_again: whether every agent runs that a way back had stopped which was cut short.
         values: what the target is rendered with; None for the baseline's own.
         notes: what the summary must not leave out, by what it is.
-        entered: whether this run has taken up the course: only then may it lead back.
+        entered: whether this run has taken up the state: only then may it lead back.
         at_work: whether it has begun to change or to judge a version: what fails before is no version's fault.
         without_baseline: why the baseline cannot be read, where an answer is taken without it; empty if it can.
     """
 
     helm: Helm
     name: str
-    file: CourseFile
+    file: UpgradeStateFile
     lease: Lease
     policy: Policy
     journal: Journal
@@ -99,13 +99,13 @@ class Maintenance:
     line_broke: Callable[[], bool] = lambda: False
     runs_again: bool = False
     _opened: dict[str, Backup] = field(default_factory=dict[str, Backup])
-    _blueprints: dict[str, RebuildSpec] = field(default_factory=dict[str, RebuildSpec])
+    _rebuild_specs: dict[str, RebuildSpec] = field(default_factory=dict[str, RebuildSpec])
     _stack: ExitStack = field(default_factory=ExitStack)
 
     @property
-    def course(self) -> Course:
-        """The course as it is on disk now."""
-        return self.file.course
+    def state(self) -> UpgradeState:
+        """The state as it is on disk now."""
+        return self.file.state
 
     @property
     def settled(self) -> Settled:
@@ -138,11 +138,11 @@ class Maintenance:
         Raises:
             ReleaseError: somebody else has changed it since.
         """
-        listed, course = self.listed(), self.course
-        if (listed.revision, listed.status) != (course.last, "deployed"):
+        listed, state = self.listed(), self.state
+        if (listed.revision, listed.status) != (state.last, "deployed"):
             raise ReleaseError(
                 f"release {listed.name} is at revision {listed.revision}, {listed.status}; "
-                f"upgrade {course.id} has left it at revision {course.last}, deployed",
+                f"upgrade {state.id} has left it at revision {state.last}, deployed",
                 f"find out who changed it: {command('helm', 'history', listed.name)}",
             )
         return listed
@@ -157,7 +157,7 @@ class Maintenance:
         Raises:
             BackupError: it is gone.
         """
-        return remote.find(self.policy.backup_root, self.policy.store, self.course.backup)
+        return remote.find(self.policy.backup_root, self.policy.store, self.state.backup)
 
     def baseline(self) -> Backup:
         """Return the backup that the upgrade stands on, readable also if it is encrypted, fetched if it is elsewhere.
@@ -165,7 +165,7 @@ class Maintenance:
         Raises:
             BackupError, SettingsError: it is gone, or no key for it was named; or it is of something else.
         """
-        name = self.course.backup
+        name = self.state.backup
         if name not in self._opened:
             policy = self.policy
             stored = signing.checked(self.stored(), policy.signers)
@@ -179,7 +179,7 @@ class Maintenance:
         theirs, ours = (manifest.namespace, manifest.release), (self.helm.cluster.namespace, self.name)
         if theirs != ours:
             raise BackupError(
-                f"the record of upgrade {self.course.id} names backup {manifest.name}, which is of release "
+                f"the record of upgrade {self.state.id} names backup {manifest.name}, which is of release "
                 f"{'/'.join(theirs)}, and not of {'/'.join(ours)}",
                 "find out who has written the record: kubectl get leases --output=yaml --show-managed-fields; or name "
                 "the backup to go back to: pytest suites/rollback --backup=DIR",
@@ -191,26 +191,26 @@ class Maintenance:
         Raises:
             BackupError, SettingsError: as ``baseline``.
         """
-        name = self.course.backup
-        if name not in self._blueprints:
-            self._blueprints[name] = RebuildSpec(self.baseline())
-        return self._blueprints[name]
+        name = self.state.backup
+        if name not in self._rebuild_specs:
+            self._rebuild_specs[name] = RebuildSpec(self.baseline())
+        return self._rebuild_specs[name]
 
     def status(self) -> Status:
         """Tell what became of the release, should the run not have passed."""
         if self.lease.refused:
             return Status.HELD
-        course = self.file.read()
-        if course is None or not course.changed or not self.entered:
+        state = self.file.read()
+        if state is None or not state.changed or not self.entered:
             return Status.UNCHANGED
-        if not (self.at_work or course.acting or course.decided or course.ended):
+        if not (self.at_work or state.in_progress or state.decision or state.ended):
             return Status.UNCHANGED  # it is under way as it was before this run
-        if course.awaiting and not course.decided and not course.ended:
+        if state.awaiting and not state.decision and not state.ended:
             return Status.WAITING
-        if not course.ended and (self.runs_again or (self.line_broke() and not course.writing)):
+        if not state.ended and (self.runs_again or (self.line_broke() and not state.writing)):
             return Status.LEFT
-        touched = course.writing or course.when(STOPPED) or course.when("rolled back")
-        return _STATUS.get(course.ended, Status.STUCK if touched else Status.LEFT)
+        touched = state.writing or state.when(STOPPED) or state.when("rolled back")
+        return _STATUS.get(state.ended, Status.STUCK if touched else Status.LEFT)
 
     @property
     def where_backups_are(self) -> str:

@@ -17,7 +17,7 @@ from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.verification import Looked
 
 TRIED = "own start tried"
-"""The mark of a course for which this was done."""
+"""The mark of a state for which this was done."""
 
 
 def without_own_start(
@@ -33,10 +33,10 @@ def without_own_start(
     damaged = {deployment_of(key) for key, looked in seen.items() if looked.damage}
     old = m.rebuild_spec().deployments
     suspects = {name for name in damaged if name in old and Workload(old[name]).writers_at_start}
-    if suspects and not m.course.when(TRIED):
+    if suspects and not m.state.when(TRIED):
         removed = _tried(m, release, suspects, progress)
-        m.file.mark(TRIED, excused=m.course.excusing(removed))
-    return {key: looked.without(m.course.excused.get(key, ())) for key, looked in seen.items()}
+        m.file.mark(TRIED, excused=m.state.excusing(removed))
+    return {key: looked.without(m.state.excused.get(key, ())) for key, looked in seen.items()}
 
 
 def _tried(

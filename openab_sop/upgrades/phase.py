@@ -17,18 +17,18 @@ from openab_sop.cluster.helm import Listed
 from openab_sop.errors import NotNeeded, PodError, ReleaseError
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
-from openab_sop.releases.course import Course, End, Given
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, Given, UpgradeState
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.shown import one_line
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
+from openab_sop.upgrades.decision_table import GateAnswer, Situation
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.own_start import without_own_start
-from openab_sop.upgrades.recovery import GateAnswer, Situation
 from openab_sop.upgrades.repair import restart, restore_config
 from openab_sop.upgrades.verification import Looked, Seen, look, verify
 from openab_sop.upstream.log_lines import WEBHOOKS
@@ -74,7 +74,7 @@ class Phase:
     @property
     def is_to_come(self) -> bool:
         """Whether it is needed and was not applied yet."""
-        return not self._why_unneeded and not self._is_over and self._course.when(self._applied) is None
+        return not self._why_unneeded and not self._is_over and self._state.when(self._applied) is None
 
     def render(self, values: Path) -> Rendered:
         """Have Helm render it with the release's values."""
@@ -91,19 +91,19 @@ class Phase:
             ToolError: Helm failed.
         """
         self._require()
-        if when := self._course.when(self._applied):
+        if when := self._state.when(self._applied):
             raise NotNeeded(f"{self.version} was applied at {when}, by an earlier run of this upgrade")
         m, revision = self._m, self._m.require_unchanged().revision
         release = m.release()
         m.lease.require()
         before = fingerprint.before(release, m.policy.patterns)
-        first = self._course.chats if self._course.revisions else {name: seen.chats for name, seen in before.items()}
+        first = self._state.chats if self._state.revisions else {name: seen.chats for name, seen in before.items()}
         m.file.update(
-            acting=self.name,
-            acting_from=revision,
+            in_progress=self.name,
+            in_progress_from=revision,
             before=before,
             chats=first,
-            excused=self._course.excusing(self._gone_already(release)),
+            excused=self._state.excusing(self._gone_already(release)),
         )
         with ExitStack() as watching:
             listening = frozenset({WEBHOOKS.name})  # who connects to nothing says so in no other way
@@ -137,10 +137,10 @@ class Phase:
 
         return m.helm.cluster.again(once, lambda broken: m.journal.record("the line broke", seen=broken.problem))
 
-    def note_applied(self, revision: int) -> Course:
+    def note_applied(self, revision: int) -> UpgradeState:
         """Take down that it was applied, as this revision of Helm's."""
-        revisions = (*self._course.revisions, revision)
-        return self._m.file.mark(self._applied, acting="", revisions=revisions)
+        revisions = (*self._state.revisions, revision)
+        return self._m.file.mark(self._applied, in_progress="", revisions=revisions)
 
     def judge(self) -> Verdict:
         """Wait until every agent runs well and has done so for a while, or fails (SOP 3.2).
@@ -149,7 +149,7 @@ class Phase:
         its next start, when nobody looks.
         """
         self._require()
-        return self._judged(fingerprint.outdated(self._m.release(), self._course))
+        return self._judged(fingerprint.outdated(self._m.release(), self._state))
 
     def mend_config(self, progress: Progress) -> str:
         """Bring agents' and steering files back that are gone, and restart (SOP 4.1); returns what was written.
@@ -161,7 +161,7 @@ class Phase:
         self._require()
         self._require_unverified()
         release = self._m.release()
-        if lost := fingerprint.lost(release, self._course):
+        if lost := fingerprint.lost(release, self._state):
             self.situation = replace(self.situation, lost=tuple(lost))
             raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
         self._volumes = self._look(release)
@@ -187,14 +187,14 @@ class Phase:
             host_of: returns the inside of an agent's container.
         """
         self._require()
-        m, release, course = self._m, self._m.release(), self._course
+        m, release, state = self._m, self._m.release(), self._state
         volumes, self._volumes = self._volumes, None  # what the step before has seen, unless it has changed something
         if volumes is None:
             volumes = self._look(release)
-        judged_before = course.when(self._verified) is not None
+        judged_before = state.when(self._verified) is not None
         if judged_before:
             volumes = {name: Looked(looked.changes, later=looked.later) for name, looked in volumes.items()}
-        seen = verify(release, self.version, host_of, course, volumes, jobs=not judged_before)
+        seen = verify(release, self.version, host_of, state, volumes, jobs=not judged_before)
         self._later = "; ".join(f"{key}: {told}" for key, told in seen.later.items())
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
@@ -220,8 +220,8 @@ class Phase:
             ReleaseError: the answer is no, or none came in time.
         """
         self._require()
-        course = self._course
-        if (said := course.said(self.name)) and (course.awaiting != self.name or course.when(self._restarted)):
+        state = self._state
+        if (said := state.said(self.name)) and (state.awaiting != self.name or state.when(self._restarted)):
             self._heed(GateAnswer(said.word))  # a run that was killed right after it may not have heeded it
             raise NotNeeded(str(said))
         return self._heed(ask(self.name, self._question()))
@@ -233,10 +233,10 @@ class Phase:
             NotNeeded: they gave one. Others as ``ask`` raises them.
         """
         self._require()
-        said = self._course.said(self.name)
+        said = self._state.said(self.name)
         if not said or said.word != GateAnswer.NO_RESPONSE.value:
             raise NotNeeded(f"it is confirmed: {said}" if said else "nobody was asked")
-        if not self._course.when(self._restarted):
+        if not self._state.when(self._restarted):
             self._demand(self._judged(self._m.release().agents))
             self._m.file.mark(self._restarted)
         self.situation = replace(self.situation, restarted=True)
@@ -246,30 +246,30 @@ class Phase:
         """Return by volume what the agent has removed while an answer for the version before this one was awaited."""
         m = self._m
         with suppress(PodError):  # an agent that does not run cannot be looked into
-            if self._course.revisions:
-                seen = look(release, m.baseline(), m.policy.may_vanish, self._course)
+            if self._state.revisions:
+                seen = look(release, m.baseline(), m.policy.may_vanish, self._state)
                 return {key: looked.damage for key, looked in seen.items()}
         return {}
 
     def _look(self, release: Release) -> dict[str, Looked]:
         if self._m.without_baseline:
             return {}
-        return look(release, self._m.baseline(), self._m.policy.may_vanish, self._course, self._settled)
+        return look(release, self._m.baseline(), self._m.policy.may_vanish, self._state, self._settled)
 
     def _settled(self, key: str, since: VolumeSince) -> str:
         """Take down how a volume is while the version is judged; later, say what has changed since."""
-        if self._course.when(self._verified):
+        if self._state.when(self._verified):
             return self._m.settled.told(key, since)
         self._m.settled.take(key, since)
         return ""
 
     @property
-    def _course(self) -> Course:
-        return self._m.course
+    def _state(self) -> UpgradeState:
+        return self._m.state
 
     @property
     def _why_unneeded(self) -> str:
-        return self._unneeded or self._course.unneeded.get(self.name, "")
+        return self._unneeded or self._state.skipped_phases.get(self.name, "")
 
     @property
     def _applied(self) -> str:
@@ -286,7 +286,7 @@ class Phase:
     @property
     def _is_over(self) -> bool:
         """Whether the upgrade has gone on to the next phase."""
-        return bool(self._then) and self._course.when(f"{self._then} applied") is not None
+        return bool(self._then) and self._state.when(f"{self._then} applied") is not None
 
     def _require(self) -> None:
         if why := self._why_unneeded:
@@ -296,7 +296,7 @@ class Phase:
         self._m.at_work = True
 
     def _require_unverified(self) -> None:
-        if when := self._course.when(self._verified):
+        if when := self._state.when(self._verified):
             raise NotNeeded(f"the files were judged at {when}; what changes since is the agent's own work")
 
     def _judged(self, to_restart: Sequence[Agent]) -> Verdict:
@@ -306,8 +306,8 @@ class Phase:
                 restart(m.helm.cluster, agent)
         try:
             release = m.release()
-            companions = fingerprint.judgeable(release, self._course, m.known())
-            verified = self._course.when(self._verified) is not None
+            companions = fingerprint.judgeable(release, self._state, m.known())
+            verified = self._state.when(self._verified) is not None
             judged = judge(m, release, (*release.agents, *companions), from_now=verified and not to_restart)
         finally:
             self._note_outage()
@@ -321,11 +321,13 @@ class Phase:
             return
         self._watch.stop()
         measured = {f"{self.version} {outage.agent}": outage.seconds for outage in self._watch.outages()}
-        self._m.file.update(outages={**self._course.outages, **measured})
+        self._m.file.update(outages={**self._state.outages, **measured})
         self._watch = None
 
     def _question(self) -> str:
-        back = f" The way back takes {one_line(self._course.way_back)}." if self._course.way_back else ""
+        back = (
+            f" The way back takes {one_line(self._state.rollback_estimate)}." if self._state.rollback_estimate else ""
+        )
         since = (
             f" Since this version settled, the agent changed its files: {one_line(self._later)}." if self._later else ""
         )
@@ -337,7 +339,7 @@ class Phase:
 
     def _heed(self, answer: GateAnswer | None) -> Given:
         self.situation = replace(self.situation, answer=answer)
-        given = self._course.said(self.name)
+        given = self._state.said(self.name)
         if given and (
             answer is GateAnswer.CONFIRMED or (answer is GateAnswer.NO_RESPONSE and not self.situation.restarted)
         ):

@@ -22,9 +22,9 @@ from openab_sop.errors import BackupError, Broken, Forbidden, NotFound, NotNeede
 from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
 from openab_sop.releases import portable_objects
-from openab_sop.releases.course import Course, End
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.restores import preconditions
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.mounted_volume import RESTORED, markers
@@ -36,15 +36,15 @@ from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import STOPPED, Maintenance, Progress
 from openab_sop.upgrades.repair import bring_back
+from openab_sop.upgrades.rollback_decision import RollbackDecision
 from openab_sop.upgrades.verification import Seen, look, verify
-from openab_sop.upgrades.way_back import WayBack
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.wait import insist
 
 ASKED = "rollback-asked"
 """The rule by which a human asks for the way back: it has an exit status of its own."""
 BACK = "back"
-"""What the course calls the change that leads back."""
+"""What the state calls the change that leads back."""
 _AFTER_ALL = "restoring after all"
 """The mark of a rollback whose old version did not run on what the new one has left."""
 _NOT_BY_DATA = {Symptom.IMAGE, Symptom.PENDING, Symptom.CANNOT_START}
@@ -55,9 +55,9 @@ _UNJUDGED = Finding("the old version", "it was not judged", "a verdict", "see th
 class Rollback:
     """The way back of one upgrade, step by step, once it is chosen."""
 
-    def __init__(self, maintenance: Maintenance, way: WayBack) -> None:
+    def __init__(self, maintenance: Maintenance, decision: RollbackDecision) -> None:
         self._m = maintenance
-        self._way = way
+        self._decision = decision
         self._verdict = Verdict("state of the old version", (_UNJUDGED,))
         self._symptoms: Mapping[str, frozenset[Symptom]] = {}
 
@@ -69,9 +69,9 @@ class Rollback:
     @property
     def next_step(self) -> str:
         """What to do after it, in words."""
-        if self._m.course.ended not in (End.BACK, End.RETURNED):
+        if self._m.state.ended not in (End.BACK, End.RETURNED):
             return "find out why: the report has what was seen; then run the same command again"
-        if self._way.by_hand:
+        if self._decision.by_hand:
             return "nothing; the release is as it was before the upgrade"
         return "the release is as it was; mend what the first failed step names, then run the upgrade again"
 
@@ -82,13 +82,13 @@ class Rollback:
             Forbidden: the caller lacks some.
             ClusterError: the API did not answer.
         """
-        if self._way.require().when("rolled back") or not self._way.by_hand:
+        if self._decision.require().when("rolled back") or not self._decision.by_hand:
             return "checked before the first change"
         helm, release = self._m.helm, self._m.release()
         now = ReleaseManifest.parse(helm.record(release.name, release.revision).manifest)
         lacking = permissions.missing(helm.cluster, now.by_key, self._m.rebuild_spec().manifest.by_key, one_way=True)
         told = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
-        with self._way.unless_refused():
+        with self._decision.unless_refused():
             if told:
                 raise Forbidden(
                     f"the rollback needs rights that this caller does not have: {'; '.join(told)}",
@@ -103,12 +103,12 @@ class Rollback:
             NotNeeded: the upgrade has, before its first change; or it is over.
             PodError, ClusterError: none starts; nothing was stopped.
         """
-        course = self._require_unreverted()
-        if not self._way.by_hand:
+        state = self._require_unreverted()
+        if not self._decision.by_hand:
             raise NotNeeded("they started before the first change")
-        kept = {deployment_of(key) for key in course.claims}
+        kept = {deployment_of(key) for key in state.claims}
         agents = [agent for agent in self._agents() if agent.deployment in kept]
-        with self._way.unless_refused():
+        with self._decision.unless_refused():
             self._require_left_alone(agents)
             return try_helpers(self._m.helm.cluster, agents, self._images())
 
@@ -129,18 +129,18 @@ class Rollback:
         Returns:
             By volume: what changed, and why the old version could not read it, if so.
         """
-        course = self._require_unreverted()
+        state = self._require_unreverted()
         images = self._images()
         told: dict[str, str] = {}
-        chosen, paths, agents = list(course.to_restore), dict(course.paths), self._agents()
-        lacking = fingerprint.without_claim(self._m.helm.cluster, agents, course)
+        chosen, paths, agents = list(state.to_restore), dict(state.paths), self._agents()
+        lacking = fingerprint.without_claim(self._m.helm.cluster, agents, state)
         for name in lacking:
             told[name] = "the claim is another than before: all of it is restored into the old version's own"
             chosen.append(name)
             paths.pop(name, None)
         for volume in (volume for agent in agents for volume in agent.volumes):
             name = volume.key
-            if name not in course.claims or name in lacking:
+            if name not in state.claims or name in lacking:
                 continue
             like = self._as_before(volume)
             with (
@@ -155,7 +155,7 @@ class Rollback:
                 concerned = (*paths.get(name, ()), *(path for reason in reasons for path in reason.paths))
                 paths[name] = tuple(dict.fromkeys(concerned))
                 chosen.append(name)
-        compared = tuple(dict.fromkeys((*course.compared, *told)))
+        compared = tuple(dict.fromkeys((*state.compared, *told)))
         self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)), paths=paths, compared=compared)
         return told
 
@@ -171,17 +171,17 @@ class Rollback:
             NotNeeded: the old version can read what is there.
             BackupError: a volume could not be brought back.
         """
-        course = self._require_unreverted()
+        state = self._require_unreverted()
         release = replace(self._m.release(), agents=tuple(self._agents()))
-        lacking = fingerprint.without_claim(release.cluster, release.agents, course)
+        lacking = fingerprint.without_claim(release.cluster, release.agents, state)
         written: dict[str, str] = {}
         with suppress(NotNeeded):
-            there = [name for name in course.to_restore if name not in lacking]
-            for name in [name for name in there if name in course.paths]:
-                written |= self._restore_paths(release, name, course.paths[name], progress)
-            written |= self._restore(release, [name for name in there if name not in course.paths], progress)
+            there = [name for name in state.to_restore if name not in lacking]
+            for name in [name for name in there if name in state.paths]:
+                written |= self._restore_paths(release, name, state.paths[name], progress)
+            written |= self._restore(release, [name for name in there if name not in state.paths], progress)
         with suppress(NotNeeded):
-            written |= self._restore_ahead(release, [name for name in lacking if name not in course.restored], progress)
+            written |= self._restore_ahead(release, [name for name in lacking if name not in state.restored], progress)
         if not written:
             raise NotNeeded("the old version can read what is on the volumes")
         return written
@@ -192,35 +192,35 @@ class Rollback:
         Raises:
             ToolError: Helm failed.
         """
-        course = self._require_unreverted()
+        state = self._require_unreverted()
         m, before = self._m, self._m.listed()
         m.lease.require()
         if (
             before.status == "deployed"
-            and before.version == course.version
+            and before.version == state.version
             and before.revision
             in (
-                course.revision,  # helm never began the change
-                course.acting_from + 1 if course.acting == BACK else 0,  # an earlier run's rollback was done
+                state.revision,  # helm never began the change
+                state.in_progress_from + 1 if state.in_progress == BACK else 0,  # an earlier run's rollback was done
             )
         ):
-            m.file.mark("rolled back", acting="")
+            m.file.mark("rolled back", in_progress="")
             return f"revision {before.revision} is deployed already"
         for agent in self._agents():
             fields.give_back(m.helm.cluster, "Deployment", agent.deployment, scale=True)
-        own = [before.revision] if before.revision > course.revision else []  # ``target`` has found no other's
-        m.file.update(acting=BACK, acting_from=before.revision, revisions=_each_once(course.revisions, own))
-        course = m.course
-        if m.helm.knows(m.name, course.revision):
-            with m.journal.action("helm rollback", release=m.name, revision=course.revision):
-                m.helm.rollback(m.name, course.revision, orphans.mark())
+        own = [before.revision] if before.revision > state.revision else []  # ``target`` has found no other's
+        m.file.update(in_progress=BACK, in_progress_from=before.revision, revisions=_each_once(state.revisions, own))
+        state = m.state
+        if m.helm.knows(m.name, state.revision):
+            with m.journal.action("helm rollback", release=m.name, revision=state.revision):
+                m.helm.rollback(m.name, state.revision, orphans.mark())
         else:  # pruned or deleted: what the baseline keeps of it comes in its place
             kept = m.rebuild_spec()
-            with m.journal.action("helm upgrade", release=m.name, chart=kept.chart_file, backup=course.backup):
+            with m.journal.action("helm upgrade", release=m.name, chart=kept.chart_file, backup=state.backup):
                 m.helm.upgrade(m.name, kept.chart, kept.values, orphans.mark())
         revision = m.listed().revision
-        m.file.mark("rolled back", acting="", revisions=_each_once(course.revisions, [revision]))
-        return f"revision {revision}, as revision {course.revision} was"
+        m.file.mark("rolled back", in_progress="", revisions=_each_once(state.revisions, [revision]))
+        return f"revision {revision}, as revision {state.revision} was"
 
     def refill(self, progress: Progress) -> dict[str, str]:
         """Restore into the claims that only the rollback could make (SOP 4.1+, 4.3); returns by agent what was written.
@@ -228,9 +228,9 @@ class Rollback:
         Raises:
             NotNeeded: every claim is the one from before.
         """
-        course = self._way.require()
+        state = self._decision.require()
         release = self._m.release()
-        new = [name for name in fingerprint.lost(release, course) if name in course.to_restore]
+        new = [name for name in fingerprint.lost(release, state) if name in state.to_restore]
         baseline = self._m.baseline()
         stored = {one.key: one for one in baseline.manifest.stored}
         for volume in release.mounted:
@@ -245,15 +245,15 @@ class Rollback:
 
         Where it fails on data that were left as the new version had them, they are restored next.
         """
-        course = self._way.require()
-        if course.when(_AFTER_ALL) and self._unrestored(course):
+        state = self._decision.require()
+        if state.when(_AFTER_ALL) and self._unrestored(state):
             raise NotNeeded("an earlier run found that the old version does not run on these data: it is stopped")
         return self._judged()
 
     def companions(self) -> str:
         """Tell how the companions fare that ran well before (SOP 4.4): no data go back for their sake."""
         release, known = self._m.release(), self._m.rebuild_spec().runners
-        if not (companions := fingerprint.judgeable(release, self._way.require(), known)):
+        if not (companions := fingerprint.judgeable(release, self._decision.require(), known)):
             return "none to judge"
         try:
             gone = replace_stuck(release.cluster, companions)
@@ -267,10 +267,10 @@ class Rollback:
 
     def left_over(self) -> list[str]:
         """Return what the new versions have made and is still there, such as claims that a policy keeps (SOP 4.4)."""
-        m, course = self._m, self._m.course
+        m, state = self._m, self._m.state
         old = {(item.kind, item.name) for item in m.rebuild_spec().manifest.objects}
         made: dict[tuple[str, str], Object] = {}
-        for revision in course.revisions:
+        for revision in state.revisions:
             if m.helm.knows(m.name, revision):
                 recorded = ReleaseManifest.parse(m.helm.record(m.name, revision).manifest)
                 made |= {(item.kind, item.name): item.body for item in recorded.objects}
@@ -288,14 +288,14 @@ class Rollback:
         Raises:
             NotNeeded: it runs, or everything was restored already, or it fails before it sees its volume.
         """
-        course = self._way.require()
+        state = self._decision.require()
         if self._verdict.passed:
             raise NotNeeded("the old version runs on what is there")
-        release, left = self._m.release(), self._unrestored(course)
+        release, left = self._m.release(), self._unrestored(state)
         if not left:
             raise NotNeeded("every volume was restored already")
-        if course.when(_AFTER_ALL):
-            left = [name for name in left if name in course.after_all] or left
+        if state.when(_AFTER_ALL):
+            left = [name for name in left if name in state.after_all] or left
         else:
             left = [name for name in left if self._symptoms.get(deployment_of(name), frozenset()) - _NOT_BY_DATA]
         if not left:
@@ -312,18 +312,18 @@ class Rollback:
 
     def verify(self, host_of: HostOf) -> Seen:
         """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
-        course = self._way.require()
+        state = self._decision.require()
         m, release = self._m, self._m.release()
-        volumes = look(release, m.baseline(), m.policy.may_vanish, course)
+        volumes = look(release, m.baseline(), m.policy.may_vanish, state)
         # what was gone there has been put back and proved: what is gone now, the old version's own start has removed
         volumes = {
-            key: looked.without(frozenset(looked.lost)) if key in course.compared else looked
+            key: looked.without(frozenset(looked.lost)) if key in state.compared else looked
             for key, looked in volumes.items()
         }
-        seen = verify(release, course.version, host_of, course, volumes)
+        seen = verify(release, state.version, host_of, state, volumes)
         seen.findings[:0] = self._verdict.findings
         if not seen.findings:
-            asked = course.decided == ASKED
+            asked = state.decision == ASKED
             m.file.mark("back verified", ended=End.RETURNED if asked else End.BACK)
         return seen
 
@@ -336,9 +336,9 @@ class Rollback:
         Raises:
             NotNeeded: it came to its end, or none was stopped.
         """
-        course, m = self._way.require(), self._m
-        lost, agents = insist(lambda: (fingerprint.lost(m.release(), course), self._all_agents()))
-        half = {deployment_of(key) for key in (*course.writing, *lost)}
+        state, m = self._decision.require(), self._m
+        lost, agents = insist(lambda: (fingerprint.lost(m.release(), state), self._all_agents()))
+        half = {deployment_of(key) for key in (*state.writing, *lost)}
         started, troubles = list[str](), list[SopError]()
         for agent in agents:  # what one refuses keeps no other from it
             try:
@@ -350,8 +350,8 @@ class Rollback:
                 troubles.append(trouble)
         if still := [agent.deployment for agent in agents if agent.deployment in half]:
             m.notes["standing still"] = (
-                f"WARNING: {', '.join(still)}, since {course.when(STOPPED) or 'this run'}: the data are neither as "
-                f"before nor as backup {course.backup} ({m.where_backups_are}) says, and what was set aside is named "
+                f"WARNING: {', '.join(still)}, since {state.when(STOPPED) or 'this run'}: the data are neither as "
+                f"before nor as backup {state.backup} ({m.where_backups_are}) says, and what was set aside is named "
                 "here; pytest suites/rollback goes on"
             )
         m.runs_again = not still and not troubles
@@ -369,15 +369,15 @@ class Rollback:
 
     def announce(self) -> str:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
-        course = self._m.file.read()
-        acted = course is not None and (self._m.at_work or self._way.by_hand or bool(course.decided))
-        told = acted and course is not None and (self._way.by_hand or course.when("start announced"))
-        if course is None or not told or not self._m.entered or course.ended == End.DONE:
+        state = self._m.file.read()
+        acted = state is not None and (self._m.at_work or self._decision.by_hand or bool(state.decision))
+        told = acted and state is not None and (self._decision.by_hand or state.when("start announced"))
+        if state is None or not told or not self._m.entered or state.ended == End.DONE:
             raise NotNeeded("there is nothing to tell")
-        state = course.ended or ("not finished: a human is needed" if course.changed else "nothing was changed")
+        outcome = state.ended or ("not finished: a human is needed" if state.changed else "nothing was changed")
         return self._m.announcer.send(
-            f"OpenAB: upgrade of {self._m.name} to {course.target}: {state}",
-            f"{self._m.name} was {course.version}. Decision: {course.decided or 'none'}. Baseline: {course.backup}.",
+            f"OpenAB: upgrade of {self._m.name} to {state.target}: {outcome}",
+            f"{self._m.name} was {state.version}. Decision: {state.decision or 'none'}. Baseline: {state.backup}.",
         )
 
     def _agents(self) -> list[Agent]:
@@ -424,16 +424,16 @@ class Rollback:
         """Return by agent the image that it ran before the upgrade: helpers can be started with it."""
         return {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
 
-    def _unrestored(self, course: Course) -> list[str]:
+    def _unrestored(self, state: UpgradeState) -> list[str]:
         """Return the volumes of which not everything was restored."""
-        mine = [volume.key for volume in self._m.release().mounted if volume.key in course.claims]
-        return [name for name in mine if name not in course.restored]
+        mine = [volume.key for volume in self._m.release().mounted if volume.key in state.claims]
+        return [name for name in mine if name not in state.restored]
 
-    def _require_unreverted(self) -> Course:
-        course = self._way.require()
-        if when := course.when("rolled back"):
+    def _require_unreverted(self) -> UpgradeState:
+        state = self._decision.require()
+        if when := state.when("rolled back"):
             raise NotNeeded(f"the release was rolled back at {when}")
-        return course
+        return state
 
     def _judged(self) -> Verdict:
         m, release = self._m, self._m.release()
@@ -457,7 +457,7 @@ class Rollback:
             if agent.key not in names or (rendered and not adopts):
                 continue
             live = cluster.find(CLAIM, claim)
-            if live and at(live, "metadata", "uid") == m.course.claims[agent.key]:
+            if live and at(live, "metadata", "uid") == m.state.claims[agent.key]:
                 continue  # it was kept, and comes back with the old version
             with m.journal.action("make claim", claim=claim, there=live is not None):
                 if live is None:
@@ -491,29 +491,29 @@ class Rollback:
         except BackupError as error:
             restoration.close()  # its helper has the volume
             m.journal.record("paths were not restored: the whole home is", agent=name, error=str(error))
-            m.file.update(paths={other: kept for other, kept in m.course.paths.items() if other != name})
+            m.file.update(paths={other: kept for other, kept in m.state.paths.items() if other != name})
             return self._restore(release, [name], progress)
         finally:
             restoration.close()
 
     @contextmanager
     def _noted(self, names: Collection[str], restoration: Restoration) -> Generator[None]:
-        """Have the course say which volumes are being written to, also for who comes after a kill."""
+        """Have the state say which volumes are being written to, also for who comes after a kill."""
         m = self._m
-        before = set(m.course.writing)
-        m.file.update(writing=tuple(dict.fromkeys((*m.course.writing, *names))))
+        before = set(m.state.writing)
+        m.file.update(writing=tuple(dict.fromkeys((*m.state.writing, *names))))
         try:
             yield
         finally:  # what an earlier try has left half written is whole only once it is proved
             whole = {name for name in names if name in restoration.proved or name not in before | restoration.written}
-            m.file.update(writing=tuple(name for name in m.course.writing if name not in whole))
+            m.file.update(writing=tuple(name for name in m.state.writing if name not in whole))
 
     def _adopts(self) -> bool:
         """Tell whether Helm takes a claim over that is there already: an upgrade does, a rollback not always."""
         m = self._m
-        if not m.helm.knows(m.name, m.course.revision):
+        if not m.helm.knows(m.name, m.state.revision):
             return True
-        return m.helm.record(m.name, m.course.revision).is_server_side and adopts_on_rollback()
+        return m.helm.record(m.name, m.state.revision).is_server_side and adopts_on_rollback()
 
     def _restore(
         self,
@@ -542,7 +542,7 @@ class Rollback:
                 written = dict.fromkeys(names, "as the backup says already") | bring_back(restoration, progress)
         finally:
             restoration.close()
-        m.file.update(restored=tuple(dict.fromkeys((*m.course.restored, *names))))
+        m.file.update(restored=tuple(dict.fromkeys((*m.state.restored, *names))))
         return written
 
 

@@ -1,6 +1,6 @@
 """How the volumes were when a version had settled: what changes after that is the agent's own work (SOP 3.3, 4.3).
 
-The lists lie beside the course until another upgrade begins: a gate may wait for days, and a rollback come later still.
+The lists lie beside the state until another upgrade begins: a gate may wait for days, and a rollback come later still.
 """
 
 from __future__ import annotations

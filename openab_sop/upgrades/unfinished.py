@@ -9,8 +9,8 @@ from openab_sop.agents.workload import deployment_of
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
 from openab_sop.objects import at, part
-from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.shown import command
 
 _BEGUN = {"suites/restore", "suites/reinstall", "suites/rollback"}
@@ -19,21 +19,21 @@ _WITH = {"--backup", "--items", "--logins", "--abandon"}
 ROLLBACK = "pytest suites/rollback"
 
 
-def closed_elsewhere(course: Course, release: Release) -> str:
+def closed_elsewhere(state: UpgradeState, release: Release) -> str:
     """Tell how somebody has brought a release on from where its upgrade has left it; empty if nobody has.
 
     What is half written on a volume keeps the upgrade open: no revision of Helm's mends that.
     """
-    expected = {course.last, *((course.acting_from, course.acting_from + 1) if course.acting else ())}
-    if not course.changed or course.writing or release.status != "deployed" or release.revision in expected:
+    expected = {state.last, *((state.in_progress_from, state.in_progress_from + 1) if state.in_progress else ())}
+    if not state.changed or state.writing or release.status != "deployed" or release.revision in expected:
         return ""
     return (
         f"somebody has brought the release to revision {release.revision} ({release.version}, deployed) since; "
-        f"upgrade {course.id} to {course.target} had left it at revision {course.last}"
+        f"upgrade {state.id} to {state.target} had left it at revision {state.last}"
     )
 
 
-def require_running(release: Release, board: Board, known: Course | None) -> None:
+def require_running(release: Release, board: Board, known: UpgradeState | None) -> None:
     """Stop if an agent stands still that a run of ours has stopped and not started again.
 
     Args:

@@ -18,17 +18,17 @@ from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.rehearsals import outcome
 from openab_sop.rehearsals.outcome import Outcome
-from openab_sop.releases.course import Course, End, now
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, UpgradeState, now
 from openab_sop.shown import command
 from openab_sop.targets import target as targets
 from openab_sop.targets import values
 from openab_sop.targets.target import Target
 from openab_sop.upgrades import fingerprint, unfinished
 from openab_sop.upgrades.answers import Reply
+from openab_sop.upgrades.decision_table import GateAnswer, Situation
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.phase import Phase
-from openab_sop.upgrades.recovery import GateAnswer, Situation
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.wait import wait
 
@@ -82,27 +82,27 @@ class Upgrade:
             ReleaseError: another upgrade is under way, somebody else has changed the release, or a change was cut off
                 in the middle: then the way back is next.
         """
-        course = self.maintenance.file.read()
+        state = self.maintenance.file.read()
         if reply:
-            reply.require_awaited(course)
-        if course and unfinished.closed_elsewhere(course, self.release):
-            course = self.maintenance.file.update(ended=End.CLOSED)
-        if course is None or course.ended or self._is_stale(course):
+            reply.require_awaited(state)
+        if state and unfinished.closed_elsewhere(state, self.release):
+            state = self.maintenance.file.update(ended=End.CLOSED)
+        if state is None or state.ended or self._is_stale(state):
             return self._begin()
-        if course.target != str(self.target.version):
+        if state.target != str(self.target.version):
             raise ReleaseError(
-                f"an upgrade to {course.target} is under way since {course.begun} (id {course.id})",
-                f"go on with it: {command(f'--target-version={course.target}')}; or back: pytest suites/rollback",
+                f"an upgrade to {state.target} is under way since {state.begun} (id {state.id})",
+                f"go on with it: {command(f'--target-version={state.target}')}; or back: pytest suites/rollback",
             )
         if reply:
             self._said = reply.word
             self.phases[reply.gate].hear(reply.word)
-        return self._resume(course)
+        return self._resume(state)
 
     @property
     def path(self) -> str:
         """Where the pre-release is validated, or why none is, in words."""
-        why = self.target.why_no_prerelease or self.maintenance.course.unneeded.get(PRERELEASE)
+        why = self.target.why_no_prerelease or self.maintenance.state.skipped_phases.get(PRERELEASE)
         return why or f"{self.target.prerelease} is validated on the release itself"
 
     def require_backup(self) -> Verdict:
@@ -111,10 +111,10 @@ class Upgrade:
         Raises:
             BackupError: there is none.
         """
-        m, course = self.maintenance, self.maintenance.course
-        if not course.when("baseline taken"):
-            course = m.file.update(backup=self._newest().name)
-        last = course.awaiting == STABLE and self._said is GateAnswer.CONFIRMED
+        m, state = self.maintenance, self.maintenance.state
+        if not state.when("baseline taken"):
+            state = m.file.update(backup=self._newest().name)
+        last = state.awaiting == STABLE and self._said is GateAnswer.CONFIRMED
         try:
             backup = m.baseline()
             findings = list(proof.prove(backup).findings)
@@ -124,29 +124,29 @@ class Upgrade:
             return self._without_baseline(gone.problem)
         if findings and last:
             return self._without_baseline(str(findings[0]))
-        if backup.manifest.revision != course.revision:
+        if backup.manifest.revision != state.revision:
             stale = f"it is of revision {backup.manifest.revision}"
-            runs = f"revision {course.revision}, which this upgrade starts from"
-            findings.insert(0, Finding(f"backup {course.backup}", stale, runs, TAKE))
-        return Verdict(f"backup {course.backup} of revision {backup.manifest.revision}", tuple(findings))
+            runs = f"revision {state.revision}, which this upgrade starts from"
+            findings.insert(0, Finding(f"backup {state.backup}", stale, runs, TAKE))
+        return Verdict(f"backup {state.backup} of revision {backup.manifest.revision}", tuple(findings))
 
     def _without_baseline(self, why: str) -> Verdict:
         """Tell that nothing leads back any more; the last answer can be given all the same, if that is accepted."""
         m = self.maintenance
         if BASELINE_GONE not in m.policy.accepted:
             finding = Finding(
-                f"backup {m.course.backup}",
+                f"backup {m.state.backup}",
                 why,
                 "the baseline of the upgrade that waits: without it nothing leads back",
                 "bring it back, then answer; or answer without it: "
                 + command(f"--accept={BASELINE_GONE}", "--reason=TEXT"),
             )
-            return Verdict(f"backup {m.course.backup}", (finding,))
+            return Verdict(f"backup {m.state.backup}", (finding,))
         m.without_baseline = why
         m.notes["without the baseline"] = (
             f"WARNING: {why}: files are not compared, and nothing leads back ({m.policy.reason})"
         )
-        return Verdict(f"absence of backup {m.course.backup}, accepted ({m.policy.reason})")
+        return Verdict(f"absence of backup {m.state.backup}, accepted ({m.policy.reason})")
 
     def dry_run(self) -> Verdict:
         """Have Helm render each version and the API judge each object of it; nothing is changed (SOP 3.1)."""
@@ -180,8 +180,8 @@ class Upgrade:
             NotNeeded: an earlier run of this upgrade has.
             PodError, ClusterError: none starts.
         """
-        course = self.maintenance.course
-        if course.changed and (when := course.when(HELPERS_TRIED)):
+        state = self.maintenance.state
+        if state.changed and (when := state.when(HELPERS_TRIED)):
             raise NotNeeded(f"they started at {when}")
         agents = [agent for agent in self.release.agents if any(volume.claim for volume in agent.volumes)]
         tried = try_helpers(self.release.cluster, agents)
@@ -195,9 +195,9 @@ class Upgrade:
             NotNeeded: an earlier run of this upgrade has taken it.
             BackupError: it could not be made.
         """
-        m, course = self.maintenance, self.maintenance.course
-        if when := course.when("baseline taken"):
-            raise NotNeeded(f"backup {course.backup} is the baseline, taken at {when}")
+        m, state = self.maintenance, self.maintenance.state
+        if when := state.when("baseline taken"):
+            raise NotNeeded(f"backup {state.backup} is the baseline, taken at {when}")
         earlier, policy = m.baseline(), m.policy
         recipients = policy.recipients or encryption.parse_recipients(m.stored().manifest.sealed_to)
         draft = Draft(
@@ -218,23 +218,23 @@ class Upgrade:
 
     def announce_start(self) -> str:
         """Tell that it begins, once an upgrade (SOP 1.8); returns what was sent, or is to be sent by hand."""
-        course = self.maintenance.course
-        if when := course.when("start announced"):
+        state = self.maintenance.state
+        if when := state.when("start announced"):
             raise NotNeeded(f"announced at {when}")
         self.maintenance.file.mark("start announced")
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} begins",
-            f"{self.release.name} goes from {course.version} to {course.target}; "
+            f"{self.release.name} goes from {state.version} to {state.target}; "
             f"expect {len(list(self._to_come()))} short outages, seconds each.",
         )
 
     def situation(self) -> Situation:
         """Return what was seen of the phase that failed, for the decision table (SOP 4.1)."""
-        course = self.maintenance.course
-        if course.acting:
-            failed = f"helm was cut off or failed while it applied {self.phases[course.acting].version}"
+        state = self.maintenance.state
+        if state.in_progress:
+            failed = f"helm was cut off or failed while it applied {self.phases[state.in_progress].version}"
             return Situation(changed=True, failed=(failed,))
-        phase = self.phases[STABLE if course.when(f"{STABLE} applied") else PRERELEASE]
+        phase = self.phases[STABLE if state.when(f"{STABLE} applied") else PRERELEASE]
         return replace(phase.situation, restored=True, restarted=True)  # both had their chance on the way here
 
     def complete(self) -> str:
@@ -243,19 +243,19 @@ class Upgrade:
         The lock goes first: a run that is killed in here leaves none, and the next one, with nothing to do, takes none.
         """
         self.maintenance.lease.release()
-        if (course := self.maintenance.course).ended != End.DONE:  # a second try only tells
-            course = self.maintenance.file.mark("completed", ended=End.DONE)
+        if (state := self.maintenance.state).ended != End.DONE:  # a second try only tells
+            state = self.maintenance.file.mark("completed", ended=End.DONE)
         targets.forget_others(self.target)
         values.forget(self.maintenance.file.path.parent)
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} is done",
-            f"{self.release.name} runs {course.target}, before {course.version}. Outage: {outages(course)}.",
+            f"{self.release.name} runs {state.target}, before {state.version}. Outage: {outages(state)}.",
         )
 
-    def _is_stale(self, course: Course) -> bool:
+    def _is_stale(self, state: UpgradeState) -> bool:
         """Whether nothing was changed, and what is asked for or runs now is something else."""
         now_runs = self.maintenance.listed().revision
-        return not course.changed and (course.target, course.revision) != (str(self.target.version), now_runs)
+        return not state.changed and (state.target, state.revision) != (str(self.target.version), now_runs)
 
     def _begin(self) -> str:
         now_listed = self.maintenance.listed()
@@ -264,7 +264,7 @@ class Upgrade:
                 f"release {now_listed.name} is {now_listed.status} at revision {now_listed.revision}",
                 "bring it back first: pytest suites/rollback --backup=DIR",
             )
-        course = Course(
+        state = UpgradeState(
             id=token_hex(4),
             begun=now(),
             revision=now_listed.revision,
@@ -277,40 +277,40 @@ class Upgrade:
             **self._by_rehearsal(),
         )
         self.maintenance.settled.forget()
-        self.maintenance.file.begin(course)
+        self.maintenance.file.begin(state)
         self.maintenance.entered = True
-        return f"upgrade {course.id} begins: {course.version} at revision {course.revision} to {course.target}"
+        return f"upgrade {state.id} begins: {state.version} at revision {state.revision} to {state.target}"
 
-    def _resume(self, course: Course) -> str:
-        if course.decided:
+    def _resume(self, state: UpgradeState) -> str:
+        if state.decision:
             self.maintenance.entered = True
-            raise ReleaseError(f"the way back of upgrade {course.id} was cut off", "it goes on below")
-        if course.digest != self.target.digest:
+            raise ReleaseError(f"the way back of upgrade {state.id} was cut off", "it goes on below")
+        if state.digest != self.target.digest:
             raise ReleaseError(
-                f"the chart of {course.target} is another than when upgrade {course.id} began",
+                f"the chart of {state.target} is another than when upgrade {state.id} began",
                 "find out who published it anew; back: pytest suites/rollback",
             )
-        if course.changed and course.prerelease != str(self.target.prerelease or ""):
+        if state.changed and state.prerelease != str(self.target.prerelease or ""):
             raise ReleaseError(
-                f"upgrade {course.id} goes by way of {course.prerelease or 'no pre-release'}, not of "
+                f"upgrade {state.id} goes by way of {state.prerelease or 'no pre-release'}, not of "
                 f"{self.target.prerelease or 'none'}",
-                f"name it: {command(f'--prerelease-version={course.prerelease}')}"
-                if course.prerelease
+                f"name it: {command(f'--prerelease-version={state.prerelease}')}"
+                if state.prerelease
                 else "go on without one",
             )
-        if course.options.get("post_renderer", "") != self.maintenance.helm.post_renderer:
-            began = course.options.get("post_renderer") or "none"
+        if state.options.get("post_renderer", "") != self.maintenance.helm.post_renderer:
+            began = state.options.get("post_renderer") or "none"
             raise ReleaseError(
-                f"upgrade {course.id} began with the post-renderer {began}", "name the same with --post-renderer"
+                f"upgrade {state.id} began with the post-renderer {began}", "name the same with --post-renderer"
             )
-        if course.acting:
-            course = self._settle(course)
-        if not course.changed:  # the way may be another than when it began
-            course = self.maintenance.file.update(values=self._values, **self._by_rehearsal())
+        if state.in_progress:
+            state = self._settle(state)
+        if not state.changed:  # the way may be another than when it began
+            state = self.maintenance.file.update(values=self._values, **self._by_rehearsal())
         self.maintenance.require_unchanged()
         self.maintenance.entered = True
-        return f"upgrade {course.id} to {course.target} goes on, begun {course.begun}: " + (
-            ", ".join(f"{mark} {when}" for mark, when in course.reached.items()) or "nothing done yet"
+        return f"upgrade {state.id} to {state.target} goes on, begun {state.begun}: " + (
+            ", ".join(f"{mark} {when}" for mark, when in state.milestones.items()) or "nothing done yet"
         )
 
     @property
@@ -319,11 +319,14 @@ class Upgrade:
         return self.maintenance.values.digest if self.maintenance.values else ""
 
     def _by_rehearsal(self) -> dict[str, Any]:
-        """Return the fields of a course that a rehearsal of this very way decides, if one passed."""
+        """Return the fields of a state that a rehearsal of this very way decides, if one passed."""
         found = outcome.last(self.maintenance.file.path.parent)
         way = (self.release.revision, str(self.target.version), self.target.digest, self._values)
         rehearsed = found if found and found.is_of(*way) else None
-        return {"unneeded": self._unneeded(rehearsed), "way_back": rehearsed.way_back if rehearsed else ""}
+        return {
+            "skipped_phases": self._unneeded(rehearsed),
+            "rollback_estimate": rehearsed.rollback_estimate if rehearsed else "",
+        }
 
     def _unneeded(self, rehearsed: Outcome | None) -> dict[str, str]:
         """Tell why phases are left out: the pre-release, if it was to be validated on a copy, and was."""
@@ -337,14 +340,14 @@ class Upgrade:
             )
         return {PRERELEASE: f"{target.prerelease} was validated on a copy, at {rehearsed.when}"}
 
-    def _settle(self, course: Course) -> Course:
+    def _settle(self, state: UpgradeState) -> UpgradeState:
         """Find out what became of a change in whose middle a run ended; its helm may work on, on another machine."""
         if self.maintenance.lease.from_elsewhere:
             self._await_other_helm()
-        phase, listed = self.phases[course.acting], self.maintenance.listed()
-        if listed.revision == course.acting_from and listed.status == "deployed":
-            return self.maintenance.file.update(acting="")
-        if listed.revision == course.acting_from + 1 and listed.version == phase.version:
+        phase, listed = self.phases[state.in_progress], self.maintenance.listed()
+        if listed.revision == state.in_progress_from and listed.status == "deployed":
+            return self.maintenance.file.update(in_progress="")
+        if listed.revision == state.in_progress_from + 1 and listed.version == phase.version:
             if listed.status == "deployed":
                 return phase.note_applied(listed.revision)
             self.maintenance.entered = True
@@ -354,7 +357,7 @@ class Upgrade:
             )
         raise ReleaseError(
             f"release {listed.name} is at revision {listed.revision} ({listed.version}, {listed.status}), "
-            f"which is none of upgrade {course.id}",
+            f"which is none of upgrade {state.id}",
             "find out who changed it: helm history",
         )
 
@@ -385,7 +388,7 @@ class Upgrade:
         return self._rendered[phase.name]
 
 
-def outages(course: Course) -> str:
+def outages(state: UpgradeState) -> str:
     """Return the outages of an upgrade in words."""
-    measured = (f"{what} {seconds:.1f} s" for what, seconds in course.outages.items())
+    measured = (f"{what} {seconds:.1f} s" for what, seconds in state.outages.items())
     return ", ".join(measured) or "not measured"

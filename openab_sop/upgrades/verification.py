@@ -9,9 +9,9 @@ from openab_sop.agents.container import HostOf, process_alive
 from openab_sop.backups.backup import Backup
 from openab_sop.objects import parts
 from openab_sop.plans.dryrun import Rendered
-from openab_sop.releases.course import Course
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import UpgradeState
 from openab_sop.restores.changes import VolumeSince, names, volume_since
 from openab_sop.rollouts import logs
 from openab_sop.shown import command
@@ -107,12 +107,12 @@ def look(
     release: Release,
     baseline: Backup,
     may_vanish: Sequence[str],
-    course: Course,
+    state: UpgradeState,
     later: Callable[[str, VolumeSince], str] = lambda key, since: "",
 ) -> dict[str, Looked]:
     """Look at each volume whose claim is the one from before, or was restored since; by its key.
 
-    What the course excuses is held against nobody.
+    What the state excuses is held against nobody.
 
     Args:
         later: told each volume's key and what is on it, it says what has changed since the version had settled.
@@ -120,16 +120,16 @@ def look(
     Raises:
         PodError: an agent has no running pod.
     """
-    lost = fingerprint.lost(release, course)
+    lost = fingerprint.lost(release, state)
     seen: dict[str, Looked] = {}
     for volume in release.mounted:
-        if volume.key in course.claims and volume.key not in lost:
+        if volume.key in state.claims and volume.key not in lost:
             with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
                 told = later(volume.key, since)
                 broken = since.broken_config()
                 mend = tuple(dict.fromkeys(map(since.root_of, broken)))
                 found = Looked(str(since.changes), since.lost(), broken, mend, later=told)
-            seen[volume.key] = found.without(course.excused.get(volume.key, ()))
+            seen[volume.key] = found.without(state.excused.get(volume.key, ()))
     return seen
 
 
@@ -137,7 +137,7 @@ def verify(
     release: Release,
     version: str,
     host_of: HostOf,
-    course: Course,
+    state: UpgradeState,
     volumes: Mapping[str, Looked],
     *,
     jobs: bool = False,
@@ -156,7 +156,7 @@ def verify(
     rendered = Rendered(ReleaseManifest.parse(release.helm.record(release.name, release.revision).manifest))
     seen = Seen(release.name, version)
     seen.findings += _version(release, version)
-    seen.lost += fingerprint.lost(release, course)
+    seen.lost += fingerprint.lost(release, state)
     for agent in release.agents:
         name, describe = agent.deployment, _describe(release, agent.deployment)
         pod, wanted = agent.pod(release.cluster), rendered.image(name)
@@ -165,13 +165,13 @@ def verify(
         runs = next(str(c["image"]) for c in parts(live, "spec", "containers") if c["name"] == agent.container)
         if runs != wanted:
             seen.findings.append(Finding(f"image of {name}", runs, f"{wanted}, as the chart renders", describe))
-        elif has_moved(course.pulled.get(runs, ""), pod.image_id):
-            expected = f"{course.pulled[runs]}, as it was before the upgrade: the tag was moved since"
+        elif has_moved(state.pulled.get(runs, ""), pod.image_id):
+            expected = f"{state.pulled[runs]}, as it was before the upgrade: the tag was moved since"
             seen.findings.append(Finding(f"image of {name}", f"{runs} is {pod.image_id}", expected, describe))
         if not process_alive(host_of(agent)):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
-        if jobs and (before := course.before.get(name)) and before.jobs:
+        if jobs and (before := state.before.get(name)) and before.jobs:
             now = logs.jobs(logs.fetch(release.cluster, pod.name, agent.container))
             seen.jobs[name] = f"{before.jobs} before, {'not told' if now is None else now} now"
             if now == 0:
@@ -179,7 +179,7 @@ def verify(
                 where = command("kubectl", "-n", release.namespace, "logs", pod.name, "-c", agent.container)
                 seen.findings.append(Finding(f"jobs of {name}", "none is loaded", expected, where))
     mounted = {volume.key: volume for volume in release.mounted}
-    for key, uid in course.claims.items():
+    for key, uid in state.claims.items():
         if key in seen.lost:
             now = fingerprint.claim(release.cluster, mounted[key]) if key in mounted else "of none"
             where = _describe(release, key.partition("/")[0])

@@ -22,8 +22,8 @@ from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import SopError
-from openab_sop.releases.course import Course, CourseFile
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import UpgradeState, UpgradeStateFile
 from openab_sop.settings import Settings
 from openab_sop.shown import command
 from openab_sop.upgrades import unfinished
@@ -32,11 +32,11 @@ collecting = pytest.mark.collecting
 
 
 def test_no_run_has_left_an_agent_standing(
-    release: Release, board: Board, under_way: Course | None, course_file: CourseFile, evidence: Evidence
+    release: Release, board: Board, under_way: UpgradeState | None, state_file: UpgradeStateFile, evidence: Evidence
 ) -> None:
     """2.0a Check that no earlier run left an agent stopped: its volume could be half restored."""
     if under_way is None:
-        unfinished.require_running(release, board, course_file.read())
+        unfinished.require_running(release, board, state_file.read())
     evidence("under way", under_way.doing if under_way else "nothing")
 
 

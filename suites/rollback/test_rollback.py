@@ -13,14 +13,14 @@ from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import NothingToDo
 from openab_sop.settings import Settings
 from openab_sop.upgrades.rollback import Rollback
-from openab_sop.upgrades.way_back import WayBack
+from openab_sop.upgrades.rollback_decision import RollbackDecision
 
 remedy = pytest.mark.remedy
 
 
 @remedy
 def test_upgrade_is_taken_up(
-    way_back: WayBack,
+    rollback_decision: RollbackDecision,
     way_back_to: Backup | RemoteBackup | None,
     consent: Consent,
     settings: Settings,
@@ -29,23 +29,23 @@ def test_upgrade_is_taken_up(
     """4.1a Take the release's lock, and find what to roll back; by hand, check that it is wanted."""
     if settings.abandon:
         evidence("wanted", consent("close what is under way as it is; nothing leads on or back from it then"))
-        raise NothingToDo(way_back.abandon(settings.reason))
-    evidence("wanted", consent(way_back.intent(way_back_to)))
-    evidence("rollback", way_back.take_up(way_back_to))
+        raise NothingToDo(rollback_decision.abandon(settings.reason))
+    evidence("wanted", consent(rollback_decision.intent(way_back_to)))
+    evidence("rollback", rollback_decision.take_up(way_back_to))
 
 
 @remedy
-def test_way_back_is_chosen(way_back: WayBack, audit: Audit, evidence: Evidence) -> None:
+def test_way_back_is_chosen(rollback_decision: RollbackDecision, audit: Audit, evidence: Evidence) -> None:
     """4.1b Choose by the decision table: the first rule that matches is taken."""
-    decision = way_back.decide()
+    decision = rollback_decision.decide()
     audit.facts["decision"] = str(decision)
     evidence("rules", "\n  ".join(map(str, decision.rows)))
 
 
 @remedy
-def test_target_revision_is_known(way_back: WayBack, rollback: Rollback, evidence: Evidence) -> None:
+def test_target_revision_is_known(rollback_decision: RollbackDecision, rollback: Rollback, evidence: Evidence) -> None:
     """4.2a Find the revision deployed before; check that nobody has changed it since, and that Helm may roll back."""
-    evidence("revision", way_back.target())
+    evidence("revision", rollback_decision.target())
     evidence("rights", rollback.require_rights())
 
 

@@ -7,8 +7,8 @@ import pytest
 from fixtures.audit import Audit, Evidence
 from openab_sop.cluster.lease import Board, Lease
 from openab_sop.errors import NothingToDo, NotNeeded
-from openab_sop.releases.course import Course, CourseFile
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import UpgradeState, UpgradeStateFile
 from openab_sop.settings import Settings
 from openab_sop.targets import capacity
 from openab_sop.targets import target as targets
@@ -21,7 +21,7 @@ from openab_sop.upgrades import unfinished
 from openab_sop.upgrades.answers import Reply
 
 
-def test_answer_is_awaited(reply: Reply | None, under_way: Course | None, evidence: Evidence) -> None:
+def test_answer_is_awaited(reply: Reply | None, under_way: UpgradeState | None, evidence: Evidence) -> None:
     """3.3 Check that a given answer is the one that the upgrade in progress waits for."""
     if reply is None:
         raise NotNeeded("no answer was given")
@@ -38,9 +38,9 @@ def test_target_version_is_known(source: ChartSource, target_version: Version, e
 def test_target_is_not_what_runs(
     release: Release,
     target_version: Version,
-    under_way: Course | None,
+    under_way: UpgradeState | None,
     board: Board,
-    course_file: CourseFile,
+    state_file: UpgradeStateFile,
     settings: Settings,
     audit: Audit,
     evidence: Evidence,
@@ -48,7 +48,7 @@ def test_target_is_not_what_runs(
     """1.4 Check that the target is not what runs already, or that its upgrade is not finished."""
     if under_way is None:
         Lease(release.cluster, release.name).require_free()
-        unfinished.require_running(release, board, course_file.read())
+        unfinished.require_running(release, board, state_file.read())
     try:
         evidence("to do", targets.check_needed(release, target_version, under_way, force=settings.force))
     except NothingToDo:
@@ -87,7 +87,7 @@ def test_nodes_have_room(
     release: Release,
     target: Target,
     target_values: TargetValues,
-    under_way: Course | None,
+    under_way: UpgradeState | None,
     audit: Audit,
     evidence: Evidence,
 ) -> None:

@@ -18,7 +18,7 @@ def test_release_is_held(upgrade: Upgrade, evidence: Evidence) -> None:
 def test_upgrade_is_taken_up(upgrade: Upgrade, reply: Reply | None, audit: Audit, evidence: Evidence) -> None:
     """3.0b Begin the upgrade, or continue the one in progress."""
     evidence("upgrade", upgrade.begin(reply))
-    audit.facts["upgrade"] = upgrade.maintenance.course.id
+    audit.facts["upgrade"] = upgrade.maintenance.state.id
     audit.facts["pre-release"] = upgrade.path
 
 

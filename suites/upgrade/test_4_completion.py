@@ -10,5 +10,5 @@ def test_completion_is_announced(upgrade: Upgrade, audit: Audit, evidence: Evide
     """3.6 Announce the completion, with the measured outage."""
     evidence("announced", upgrade.complete())
     audit.facts["version now"] = str(upgrade.maintenance.release())
-    audit.facts["outage"] = outages(upgrade.maintenance.course)
+    audit.facts["outage"] = outages(upgrade.maintenance.state)
     audit.next_step = "nothing; the backup of before the upgrade is kept: pytest suites/cleanup lists backups"

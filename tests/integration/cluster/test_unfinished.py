@@ -12,14 +12,14 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
-from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import find, resolve
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.upgrades import unfinished
 from sandbox import Status
 from world import World
 
 AGENT = "openab-kiro"
-KNOWN = Course(
+KNOWN = UpgradeState(
     id="x",
     begun="2026-11-28T00:00:00+00:00",
     revision=1,
@@ -43,7 +43,7 @@ def test_half_written_data_are_no_agents_to_start(
     helm = Helm(cluster)
     release, board = resolve(helm, find(helm, None)), Board(cluster, "openab")
 
-    def said(known: Course | None) -> ReleaseError:
+    def said(known: UpgradeState | None) -> ReleaseError:
         with pytest.raises(ReleaseError) as stopped:
             unfinished.require_running(release, board, known)
         return stopped.value

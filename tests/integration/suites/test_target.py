@@ -7,7 +7,6 @@ import os
 import shutil
 import tarfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import SourceError
 from openab_sop.releases import release as releases
-from openab_sop.releases.course import FILE, Course
+from openab_sop.releases.upgrade_state import FILE, UpgradeState
 from openab_sop.targets import capacity, chart_source
 from openab_sop.targets.announce import Announcer
 from openab_sop.targets.version import Version
@@ -266,8 +265,8 @@ def test_an_upgrade_that_is_under_way_needs_no_source(world: World, status: Stat
         assert run.status == 0, run.output
         (record,) = tiny.suites.backup_root.glob("sessions/*/*/*/charts/*/target.json")
         target = json.loads(record.read_text())
-        course = Course("c0ffee", "then", 1, VERSION, "0.9.1", target["digest"], prerelease="0.9.1-beta.1")
-        (record.parents[2] / FILE).write_text(json.dumps(asdict(course)))
+        state = UpgradeState("c0ffee", "then", 1, VERSION, "0.9.1", target["digest"], prerelease="0.9.1-beta.1")
+        (record.parents[2] / FILE).write_text(json.dumps(state.as_stored()))
         world.upgrade("openab", tiny.namespace, "0.9.1", {"agents": {"kiro": world.agent_values()}})
         run = seek(tiny, chart=f"oci://{NOWHERE}/charts/openab")
         assert run.status == 0, run.output

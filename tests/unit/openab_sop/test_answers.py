@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from openab_sop.errors import SettingsError
-from openab_sop.releases.course import Course, End
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.upgrades.answers import Reply
-from openab_sop.upgrades.recovery import GateAnswer
+from openab_sop.upgrades.decision_table import GateAnswer
 
-COURSE = Course("abcd1234", "2026-01-01", 3, "0.8.0", "0.8.1", "digest", awaiting="prerelease", revisions=(4,))
+COURSE = UpgradeState("abcd1234", "2026-01-01", 3, "0.8.0", "0.8.1", "digest", awaiting="prerelease", revisions=(4,))
 
 
 @pytest.mark.parametrize("answer", GateAnswer)
@@ -33,7 +33,7 @@ def test_what_is_awaited_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "course", "said"),
+    ("reply", "state", "said"),
     [
         (Reply("stable", GateAnswer.CONFIRMED), COURSE, "awaited is prerelease"),
         (Reply("prerelease", GateAnswer.CONFIRMED, "other"), COURSE, "under way is abcd1234"),
@@ -42,6 +42,6 @@ def test_what_is_awaited_counts() -> None:
         (Reply("prerelease", GateAnswer.CONFIRMED), None, "no upgrade is under way"),
     ],
 )
-def test_what_nobody_asked_for_is_refused(reply: Reply, course: Course | None, said: str) -> None:
+def test_what_nobody_asked_for_is_refused(reply: Reply, state: UpgradeState | None, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        reply.require_awaited(course)
+        reply.require_awaited(state)

@@ -15,12 +15,12 @@ from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ClusterError, SettingsError
 from openab_sop.objects import Object
-from openab_sop.releases.course import CourseFile
+from openab_sop.releases.upgrade_state import UpgradeStateFile
 from openab_sop.restores.mounted_volume import FILLING, RESTORED, has_marker, markers
 from openab_sop.restores.reinstall import _policy_before  # pyright: ignore[reportPrivateUsage]
 from openab_sop.upgrades.unfinished import again_by
 from tests.unit.openab_sop.stored import made
-from tests.unit.openab_sop.test_course import COURSE
+from tests.unit.openab_sop.test_upgrade_state import COURSE
 
 
 def claim(uid: str = "1-2-3", volume: str = "pvc-9", **notes: str) -> Object:
@@ -133,26 +133,26 @@ class Told(Board):
 
 
 def recorded(directory: Path, **changes: Any) -> str:
-    other = CourseFile(directory)
+    other = UpgradeStateFile(directory)
     other.write(replace(COURSE, **changes))
     return other.path.read_text()
 
 
 @pytest.mark.parametrize("change", [{"revision": 1}, {"version": "0.1.0"}, {"target": "9"}, {"digest": "1"}])
 def test_a_record_on_the_lock_contradicts_the_disk(tmp_path: Path, change: dict[str, Any]) -> None:
-    ours = CourseFile(tmp_path / "ours")
+    ours = UpgradeStateFile(tmp_path / "ours")
     ours.write(COURSE)
     before = ours.path.read_text()
     with pytest.raises(SettingsError, match=f"differ in .*: {next(iter(change))}"):
-        CourseFile(tmp_path / "ours", Told(recorded(tmp_path / "theirs", serial=99, **change))).read()
+        UpgradeStateFile(tmp_path / "ours", Told(recorded(tmp_path / "theirs", serial=99, **change))).read()
     assert ours.path.read_text() == before
 
 
 def test_a_record_that_goes_on_from_ours_is_taken_up(tmp_path: Path) -> None:
-    CourseFile(tmp_path / "ours").write(COURSE)
-    text = recorded(tmp_path / "theirs", serial=99, acting="stable", acting_from=3)
-    found = CourseFile(tmp_path / "ours", Told(text)).read()
-    assert found and found.acting == "stable"
+    UpgradeStateFile(tmp_path / "ours").write(COURSE)
+    text = recorded(tmp_path / "theirs", serial=99, in_progress="stable", in_progress_from=3)
+    found = UpgradeStateFile(tmp_path / "ours", Told(text)).read()
+    assert found and found.in_progress == "stable"
 
 
 class Leases(Cluster):

@@ -9,12 +9,12 @@ import pytest
 
 from openab_sop.agents.agent import Agent
 from openab_sop.errors import NotFound
-from openab_sop.releases.course import Before, Course
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import Before, UpgradeState
 from openab_sop.upgrades import fingerprint
 
 KIRO = Agent("openab-kiro", "openab", "app=openab", "/home/agent", "home", (), (), ())
-COURSE = Course("abcd1234", "2026-01-01", 3, "0.8.0", "0.8.1", "digest", claims={"openab-kiro": "uid-1"})
+COURSE = UpgradeState("abcd1234", "2026-01-01", 3, "0.8.0", "0.8.1", "digest", claims={"openab-kiro": "uid-1"})
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def test_a_claim_is_lost_however_it_went(agent: Agent, claims: dict[str, str], l
 def test_after_a_rollback_the_chats_of_before_the_upgrade_count() -> None:
     """A pre-release on the way may have been connected to more: that is not demanded of the old version."""
     beta = Before({"uid": {"openab": 1}}, (), "", chats=("Discord", "webhooks"))
-    course = replace(COURSE, before={"openab-kiro": beta}, chats={"openab-kiro": ("Discord",)})
-    forward, back = (fingerprint.baselines(course, fresh=fresh)["openab-kiro"] for fresh in (False, True))
+    state = replace(COURSE, before={"openab-kiro": beta}, chats={"openab-kiro": ("Discord",)})
+    forward, back = (fingerprint.baselines(state, fresh=fresh)["openab-kiro"] for fresh in (False, True))
     assert (forward.chats, forward.restarts) == ({"Discord", "webhooks"}, {"uid": {"openab": 1}})
     assert (back.chats, back.restarts) == ({"Discord"}, {})
-    known_before = fingerprint.baselines(replace(course, chats={}), fresh=True)["openab-kiro"]
+    known_before = fingerprint.baselines(replace(state, chats={}), fresh=True)["openab-kiro"]
     assert known_before.chats == frozenset(), "a record of an earlier version says nothing of it"

@@ -2,14 +2,51 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from openab_sop.backups.backup import BackupManifest
-from openab_sop.releases.course import Before, CourseFile
+from openab_sop.releases.upgrade_state import Before, Given, UpgradeState, UpgradeStateFile
 
 FORMATS = Path(__file__).parent / "formats"
+EVERY_FIELD = UpgradeState(
+    id="abcd1234",
+    begun="2026-11-20T10:00:00+00:00",
+    revision=3,
+    version="0.8.1",
+    target="0.9.0",
+    digest="d" * 64,
+    prerelease="0.9.0-beta.7",
+    backup="openab-backup-20261120-095900",
+    claims={"bot-kiro": "uid-1"},
+    revisions=(4, 5),
+    in_progress="stable",
+    in_progress_from=5,
+    skipped_phases={"prerelease": "validated by a rehearsal"},
+    rollback_estimate="about 20 s without restoring a volume, 40 s with it",
+    pulled={"reg/openab:0.9.0": "sha256:2"},
+    options={"settle": "60"},
+    values="e" * 64,
+    excused={"bot-kiro": ("cache", ".lock")},
+    before={"bot-kiro": Before({"p1": {"openab": 1}}, ("c1",), "cfg", well=False, chats=("Discord",), jobs=2)},
+    chats={"bot-kiro": ("Discord",)},
+    milestones={"prerelease": "2026-11-20T10:01:00+00:00", "prerelease applied": "2026-11-20T10:02:00+00:00"},
+    awaiting="stable",
+    answers=(Given("prerelease", "CONFIRMED", "ops", "--answer", "2026-11-20T10:03:00+00:00"),),
+    outages={"0.9.0 bot-kiro": 7.5},
+    decision="by-hand",
+    to_restore=("bot-kiro",),
+    paths={"bot-kiro": ("a/b",)},
+    compared=("bot-kiro",),
+    writing=("bot-kiro.data",),
+    after_all=("bot-kiro",),
+    restored=("bot-kiro.more",),
+    ended="stuck",
+    on_disk_only=True,
+)
+"""What the version before the fields were renamed has written into ``upgrade-every-field.json``."""
 
 
 def test_a_backup_from_before_there_were_further_volumes() -> None:
@@ -22,11 +59,30 @@ def test_a_backup_from_before_there_were_further_volumes() -> None:
 
 def test_an_upgrade_that_waits_from_before_files_were_judged_once(tmp_path: Path) -> None:
     shutil.copy(FORMATS / "upgrade.json", tmp_path / "upgrade.json")
-    course = CourseFile(tmp_path).course
-    assert (course.awaiting, course.last, course.changed) == ("stable", 4, True)
-    assert course.before == {"bot-kiro": Before({"p1": {"openab": 1}}, ("c1",), "cfg", well=True)}
-    assert (course.excused, course.compared, course.writing) == ({}, (), ())
-    assert CourseFile(tmp_path).mark("stable").target == "0.9.0"
+    state = UpgradeStateFile(tmp_path).state
+    assert (state.awaiting, state.last, state.changed) == ("stable", 4, True)
+    assert state.before == {"bot-kiro": Before({"p1": {"openab": 1}}, ("c1",), "cfg", well=True)}
+    assert (state.excused, state.compared, state.writing) == ({}, (), ())
+    assert UpgradeStateFile(tmp_path).mark("stable").target == "0.9.0"
+
+
+def test_a_state_from_before_fields_were_renamed_is_read_and_written_key_for_key(tmp_path: Path) -> None:
+    shutil.copy(FORMATS / "upgrade-every-field.json", tmp_path / "upgrade.json")
+    file = UpgradeStateFile(tmp_path)
+    kept = json.loads(file.path.read_text())
+    assert (file.state, file.state.serial, file.state.on_disk_only) == (EVERY_FIELD, kept["serial"], True)
+    file.write(file.state)
+    written = json.loads(file.path.read_text())
+    assert {key: written[key] for key in kept} == {**kept, "serial": kept["serial"] + 1}
+    assert [key for key in written if key in kept] == list(kept)
+
+
+def test_a_field_is_read_under_its_stored_name_alone(tmp_path: Path) -> None:
+    """A record with the name that the code has for it is of no version: what it says of it counts for nothing."""
+    kept = json.loads((FORMATS / "upgrade-every-field.json").read_text())
+    (tmp_path / "upgrade.json").write_text(json.dumps({**kept, "acting": "", "in_progress": "prerelease"}))
+    assert UpgradeStateFile(tmp_path).state.in_progress == ""
+    assert not set(EVERY_FIELD.as_stored()) & {"in_progress", "milestones", "decision", "skipped_phases"}
 
 
 def test_a_backup_is_of_a_cluster_by_any_of_its_names() -> None:

@@ -36,9 +36,9 @@ from openab_sop.cluster.lease import Board
 from openab_sop.cluster.records import Record
 from openab_sop.errors import SopError
 from openab_sop.rehearsals.placeholders import neutral, opaque
-from openab_sop.releases.course import CourseFile
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.session import Session
+from openab_sop.releases.upgrade_state import UpgradeStateFile
 from openab_sop.rollouts.logs import LogFacts
 from openab_sop.targets import chart_source, notes, registry, web
 from openab_sop.targets.values import TargetValues
@@ -141,7 +141,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "kubeconfig": from_file(lambda path: kubeconfig.resolve(str(path), None, None)),
     "values": from_file(lambda path: TargetValues.read([path])),
     "session": from_file(Session.load),
-    "upgrade.json": lambda text: CourseFile.parsed(text, "it"),
+    "upgrade.json": lambda text: UpgradeStateFile.parsed(text, "it"),
     "backup.json": lambda text: BackupManifest.parse(text.encode(errors="replace"), "it"),
     "Contents": lambda text: list(read(io.StringIO(text))),
     "notes": lines,

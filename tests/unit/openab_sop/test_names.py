@@ -17,9 +17,9 @@ from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.errors import InvalidName, ReleaseError, SettingsError
 from openab_sop.objects import Object
-from openab_sop.releases.course import CourseFile
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.session import Session, directory_of
+from openab_sop.releases.upgrade_state import UpgradeStateFile
 
 LEAD_AWAY = (
     "../../kube-system/secrets/x",
@@ -210,4 +210,4 @@ def test_a_session_that_leads_away(tmp_path: Path, namespace: str, release: str)
 def test_a_record_on_the_lock_names_no_place_of_its_own(backup: str) -> None:
     told = {"id": "x", "begun": "", "revision": 1, "version": "1", "target": "2", "digest": "", "backup": backup}
     with pytest.raises(SettingsError, match=r"record on Lease.*cannot be the name of a backup"):
-        CourseFile.parsed(json.dumps(told), "the record on Lease openab-sop-openab")
+        UpgradeStateFile.parsed(json.dumps(told), "the record on Lease openab-sop-openab")

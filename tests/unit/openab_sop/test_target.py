@@ -11,8 +11,8 @@ import pytest
 
 from openab_sop import storage
 from openab_sop.errors import NothingToDo, TargetError
-from openab_sop.releases.course import Course, End
 from openab_sop.releases.release import Release
+from openab_sop.releases.upgrade_state import End, UpgradeState
 from openab_sop.targets import target
 from openab_sop.targets.chart_source import ChartArchive
 from openab_sop.targets.notes import Notes
@@ -118,24 +118,24 @@ def test_the_target_that_runs_already_is_nothing_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "course", "force"),
+    ("release", "state", "force"),
     [
         (running("0.8.0"), None, False),
         (running("0.8.1", "failed"), None, False),
         (running("0.8.1", "pending-upgrade"), None, False),
         (running("0.8.1"), None, True),
-        (running("0.8.1"), Course("c0", "then", 1, "0.8.0", "0.8.1", "digest"), False),
+        (running("0.8.1"), UpgradeState("c0", "then", 1, "0.8.0", "0.8.1", "digest"), False),
     ],
     ids=["another runs", "it failed", "it is pending", "forced", "under way"],
 )
-def test_what_is_not_done_goes_on(release: Release, course: Course | None, force: bool) -> None:
-    assert target.check_needed(release, V081, course, force=force)
+def test_what_is_not_done_goes_on(release: Release, state: UpgradeState | None, force: bool) -> None:
+    assert target.check_needed(release, V081, state, force=force)
 
 
 @pytest.mark.parametrize(("ended", "goes_on"), [("", True), (End.STUCK, True), (End.DONE, False), (End.BACK, False)])
 def test_an_upgrade_is_under_way_until_its_end(ended: str, goes_on: bool) -> None:
-    course = Course("c0", "then", 1, "0.8.0", "0.8.1", "digest", ended=ended)
-    assert (target.under_way(course) is course) == goes_on
+    state = UpgradeState("c0", "then", 1, "0.8.0", "0.8.1", "digest", ended=ended)
+    assert (target.under_way(state) is state) == goes_on
     assert target.under_way(None) is None
 
 
@@ -186,10 +186,10 @@ def test_an_operator_may_want_one_step() -> None:
     assert choice == Choice(None, "an operator wants one step to 0.8.1: tried elsewhere")
 
 
-def resolved(directory: Path) -> tuple[target.Target, Course]:
+def resolved(directory: Path) -> tuple[target.Target, UpgradeState]:
     choice = Choice(Version.parse("0.8.1-beta.2"), "it was named")
     made = target.resolve(Shelf(), V080, V081, choice, directory)
-    return made, Course("c0", "then", 1, "0.8.0", "0.8.1", made.digest, prerelease="0.8.1-beta.2")
+    return made, UpgradeState("c0", "then", 1, "0.8.0", "0.8.1", made.digest, prerelease="0.8.1-beta.2")
 
 
 def test_a_target_is_its_charts_bytes(tmp_path: Path) -> None:
@@ -202,22 +202,22 @@ def test_a_target_is_its_charts_bytes(tmp_path: Path) -> None:
 
 
 def test_an_upgrade_goes_on_with_what_it_began_with(tmp_path: Path) -> None:
-    made, course = resolved(tmp_path)
-    assert target.stored(course, tmp_path) == made
+    made, state = resolved(tmp_path)
+    assert target.stored(state, tmp_path) == made
     alone = target.resolve(Shelf(), V080, V082, Choice(None, "notes"), tmp_path)
-    assert target.stored(replace(course, target="0.8.2", digest=alone.digest, prerelease=""), tmp_path) == alone
+    assert target.stored(replace(state, target="0.8.2", digest=alone.digest, prerelease=""), tmp_path) == alone
 
 
 def test_what_is_not_as_it_was_is_not_gone_on_with(tmp_path: Path) -> None:
-    made, course = resolved(tmp_path)
+    made, state = resolved(tmp_path)
     for other in ({"target": "0.8.2"}, {"prerelease": ""}, {"digest": "0" * 64}):
-        assert target.stored(replace(course, **other), tmp_path) is None
+        assert target.stored(replace(state, **other), tmp_path) is None
     record = made.chart.with_name(target.RECORD)
     whole = record.read_text()
     for damaged in ("", "[]", whole.replace("0.8.1-beta.2", "nonsense"), whole.replace('"digest"', '"x"')):
         record.write_text(damaged)
-        assert target.stored(course, tmp_path) is None
+        assert target.stored(state, tmp_path) is None
     record.write_text(whole)
     assert made.prerelease_chart
     made.prerelease_chart.write_text("something else")
-    assert target.stored(course, tmp_path) is None
+    assert target.stored(state, tmp_path) is None

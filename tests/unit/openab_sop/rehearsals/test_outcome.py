@@ -42,6 +42,6 @@ def test_it_is_of_one_way(way: tuple[int, str, str], same: bool) -> None:
 
 
 def test_the_way_back_is_as_long_as_it_was_measured() -> None:
-    assert FOUND.way_back == "about 2 s without restoring a volume, 22 s with it"
+    assert FOUND.rollback_estimate == "about 2 s without restoring a volume, 22 s with it"
     changed = replace(FOUND, changed=("bot",))
-    assert changed.way_back == "about 22 s: the new version changes data of bot, so that volumes are restored"
+    assert changed.rollback_estimate == "about 22 s: the new version changes data of bot, so that volumes are restored"

@@ -1,4 +1,4 @@
-"""The course of one upgrade as facts on disk: what was done, what is awaited, how it ended (SOP 1.9, 3.x).
+"""The state of one upgrade as facts on disk: what was done, what is awaited, how it ended (SOP 1.9, 3.x).
 
 It lies beside the session file and is written before and after each change, so that whoever runs the same command after
 a kill, a pause or days later decides from what is there, not from memory. From the first change to the end it is on the
@@ -17,6 +17,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, override
+
 from openab_sop import bounded, names, storage
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board, boards
@@ -25,6 +28,17 @@ from openab_sop.errors import ClusterError, Forbidden, InvalidName, SettingsErro
 FILE = "upgrade.json"
 BEFORE = "upgrade-before.json"
 """The last upgrade that was not taken back, while a later one is in ``FILE``."""
+
+
+_STORED_AS = {
+    "in_progress": "acting",
+    "in_progress_from": "acting_from",
+    "skipped_phases": "unneeded",
+    "rollback_estimate": "way_back",
+    "milestones": "reached",
+    "decision": "decided",
+}
+"""Fields that are stored under another name, on disk and on the lock: as the versions before this one have them."""
 
 
 class End(StrEnum):
@@ -76,7 +90,7 @@ class Before:
 
 
 @dataclass(frozen=True)
-class Course:
+class UpgradeState:
     """One upgrade of one release.
 
     Attributes:
@@ -87,10 +101,11 @@ class Course:
         backup: name of the backup that is the baseline: taken right before the first change.
         claims: UIDs of the agents' claims before it, by Deployment.
         revisions: Helm's revisions that it has made, in order.
-        acting, acting_from: the change that is under way (a phase, or the way back), and the revision before it; empty
-            if none is.
-        unneeded: by phase, why it is left out.
-        way_back: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was none.
+        in_progress, in_progress_from: the change that is under way (a phase, or the way back), and the revision
+            before it; empty if none is.
+        skipped_phases: by phase, why it is left out.
+        rollback_estimate: how long a rollback is likely to take, as a rehearsal has measured it; empty if there was
+            none.
         pulled: by image, the digest that the node has pulled ahead; empty where it is not known.
         options: how it is judged, by option, as it was asked for when it began.
         values: digest of the values that were named for the target; empty for the release's own.
@@ -98,11 +113,11 @@ class Course:
             start as well, as a copy has shown.
         before: by agent: how it was right before the last change.
         chats: by agent: the chats that it was connected to before the first change; so it is after a rollback.
-        reached: what was done, with the time (UTC).
+        milestones: what was done, with the time (UTC).
         awaiting: the gate whose answer is awaited; empty if none is.
         answers: what humans have said.
         outages: seconds that each change took the agents away.
-        decided: the row of the decision table that matched (SOP 4.1); a rollback goes by it to its end.
+        decision: the row of the decision table that matched (SOP 4.1); a rollback goes by it to its end.
         to_restore: agents of which something goes back to the baseline on the way back.
         paths: by agent: what of its home does, where that is not the whole of it.
         compared: volumes that were looked at on the way back: what was gone there is put back before it goes on.
@@ -124,21 +139,21 @@ class Course:
     backup: str = ""
     claims: dict[str, str] = field(default_factory=dict[str, str])
     revisions: tuple[int, ...] = ()
-    acting: str = ""
-    acting_from: int = 0
-    unneeded: dict[str, str] = field(default_factory=dict[str, str])
-    way_back: str = ""
+    in_progress: str = ""
+    in_progress_from: int = 0
+    skipped_phases: dict[str, str] = field(default_factory=dict[str, str])
+    rollback_estimate: str = ""
     pulled: dict[str, str] = field(default_factory=dict[str, str])
     options: dict[str, str] = field(default_factory=dict[str, str])
     values: str = ""
     excused: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     before: dict[str, Before] = field(default_factory=dict[str, Before])
     chats: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    reached: dict[str, str] = field(default_factory=dict[str, str])
+    milestones: dict[str, str] = field(default_factory=dict[str, str])
     awaiting: str = ""
     answers: tuple[Given, ...] = ()
     outages: dict[str, float] = field(default_factory=dict[str, float])
-    decided: str = ""
+    decision: str = ""
     to_restore: tuple[str, ...] = ()
     paths: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     compared: tuple[str, ...] = ()
@@ -152,15 +167,15 @@ class Course:
     @property
     def own(self) -> frozenset[int]:
         """Helm's revisions that are this upgrade's: where it began, what it made, and one that may be under way."""
-        return frozenset((self.revision, *self.revisions, *((self.acting_from + 1,) if self.acting else ())))
+        return frozenset((self.revision, *self.revisions, *((self.in_progress_from + 1,) if self.in_progress else ())))
 
     @property
     def doing(self) -> str:
         """What is under way, in words."""
-        if self.decided:
-            what = f"rolling back ({self.decided})"
-        elif self.acting:
-            what = f"applying the {self.acting} version"
+        if self.decision:
+            what = f"rolling back ({self.decision})"
+        elif self.in_progress:
+            what = f"applying the {self.in_progress} version"
         else:
             what = f"an answer is awaited at the gate {self.awaiting}" if self.awaiting else "between two steps"
         return f"upgrade {self.id} from {self.version} to {self.target}, baseline {self.backup}: {what}"
@@ -168,12 +183,16 @@ class Course:
     @property
     def changed(self) -> bool:
         """Whether the release was changed, or may have been."""
-        return bool(self.revisions or self.acting)
+        return bool(self.revisions or self.in_progress)
 
     @property
     def is_under_way(self) -> bool:
         """Whether the release was changed, or may have been, and it has not ended."""
         return self.changed and not self.ended
+
+    def as_stored(self) -> dict[str, Any]:
+        """Return it as it is stored: its fields in order, under the names that every version knows."""
+        return {_STORED_AS.get(name, name): value for name, value in asdict(self).items()}
 
     def excusing(self, paths: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
         """Return ``excused`` with further paths, by volume."""
@@ -187,19 +206,25 @@ class Course:
 
     def when(self, mark: str) -> str | None:
         """Return when something was done, None if it was not."""
-        return self.reached.get(mark)
+        return self.milestones.get(mark)
 
     def said(self, gate: str) -> Given | None:
         """Return the last answer at a gate."""
         return next((given for given in reversed(self.answers) if given.gate == gate), None)
 
 
+_structured: Any = make_dict_structure_fn  # as it is typed, a field might be called like one of its options
+_CONVERTER = Converter()
+_CONVERTER.register_structure_hook(
+    UpgradeState,
+    _structured(UpgradeState, _CONVERTER, **{name: override(rename=key) for name, key in _STORED_AS.items()}),
+)
 _NOTHING = (End.BACK, End.RETURNED, End.UNTOUCHED)
 """Ends of an upgrade that has come to nothing."""
 
 
-class CourseFile:
-    """Where the course of a release's upgrade is kept.
+class UpgradeStateFile:
+    """Where the state of a release's upgrade is kept.
 
     Args:
         directory: that of the session file.
@@ -211,41 +236,41 @@ class CourseFile:
         self._board = board
         self._agrees = board is None
 
-    def read(self) -> Course | None:
-        """Return the course as it is known, None if there never was one; the later of disk and cluster counts.
+    def read(self) -> UpgradeState | None:
+        """Return the state as it is known, None if there never was one; the later of disk and cluster counts.
 
         Raises:
             SettingsError: the file, or what is on the cluster, is damaged.
         """
-        course = self._on_disk()
+        state = self._on_disk()
         if self._board and not self._agrees:
             with suppress(Forbidden):  # who may not look has the disk alone
-                course = self._agreed(course, self._board.read(), self._board.name)
+                state = self._agreed(state, self._board.read(), self._board.name)
             self._agrees = True
-        return course
+        return state
 
-    def _agreed(self, course: Course | None, text: str | None, name: str) -> Course | None:
+    def _agreed(self, state: UpgradeState | None, text: str | None, name: str) -> UpgradeState | None:
         """Return the later of what is on disk and what is on the cluster, and have the disk say the same."""
         there = self.parsed(text, f"the record on Lease {name}") if text else None
-        if there and course and (others := _contradictions(course, there)):
+        if there and state and (others := _contradictions(state, there)):
             raise SettingsError(
-                f"{self.path} and the record on Lease {name} are of upgrade {course.id}, and differ in what an upgrade "
+                f"{self.path} and the record on Lease {name} are of upgrade {state.id}, and differ in what an upgrade "
                 f"keeps from its beginning: {', '.join(others)}",
                 "find out who has written to the Lease (kubectl get lease NAME --output=yaml --show-managed-fields); "
                 "the upgrade's reports tell which of the two is true",
             )
-        if there and (course is None or course.id != there.id or course.serial < there.serial):
-            self._keep(course := there)
-        elif there is None and course and course.is_under_way and course.serial and not course.on_disk_only:
+        if there and (state is None or state.id != there.id or state.serial < there.serial):
+            self._keep(state := there)
+        elif there is None and state and state.is_under_way and state.serial and not state.on_disk_only:
             # the cluster is written first: it had a record, which is taken away at the end of the upgrade alone
-            self._keep(course := replace(course, ended=End.ELSEWHERE))
-        return course
+            self._keep(state := replace(state, ended=End.ELSEWHERE))
+        return state
 
     def look_again(self) -> None:
         """Have the next ``read`` look at the cluster once more: the lock is ours since."""
         self._agrees = self._board is None
 
-    def _on_disk(self) -> Course | None:
+    def _on_disk(self) -> UpgradeState | None:
         try:
             return self.parsed(self.path.read_text(), str(self.path))
         except FileNotFoundError:
@@ -254,73 +279,73 @@ class CourseFile:
             raise _damaged(str(self.path), error) from error
 
     @staticmethod
-    def parsed(text: str, where: str) -> Course:
-        """Read a course; ``where`` it stands is named if it is damaged.
+    def parsed(text: str, where: str) -> UpgradeState:
+        """Read a state; ``where`` it stands is named if it is damaged.
 
         Raises:
             SettingsError: it is.
         """
         try:
-            course = bounded.load_as(Course, text, where)
-            if course.backup:  # whoever may write to the lock must not choose a place of his own for it (issue 14)
-                names.of("backup", course.backup, where)
-            return course
+            state = bounded.load_as(UpgradeState, text, where, _CONVERTER)
+            if state.backup:  # whoever may write to the lock must not choose a place of his own for it (issue 14)
+                names.of("backup", state.backup, where)
+            return state
         except (InvalidName, ValueError) as error:
             raise _damaged(where, error) from error
 
     @property
-    def course(self) -> Course:
-        """The course that is under way.
+    def state(self) -> UpgradeState:
+        """The state that is under way.
 
         Raises:
             SettingsError: there is none, or it is damaged.
         """
-        if (course := self.read()) is None:
+        if (state := self.read()) is None:
             raise SettingsError(f"{self.path} is gone", "run the same command again")
-        return course
+        return state
 
-    def write(self, course: Course) -> Course:
-        """Put a course on disk, and on the cluster while something is changed; a reader sees old or new, never half."""
-        course = replace(course, serial=course.serial + 1)
-        if self._board and course.is_under_way:
-            where = f"{course.doing}; session {socket.gethostname()}:{self.path.parent}"
-            course = replace(course, on_disk_only=False)
+    def write(self, state: UpgradeState) -> UpgradeState:
+        """Put a state on disk, and on the cluster while something is changed; a reader sees old or new, never half."""
+        state = replace(state, serial=state.serial + 1)
+        if self._board and state.is_under_way:
+            where = f"{state.doing}; session {socket.gethostname()}:{self.path.parent}"
+            state = replace(state, on_disk_only=False)
             try:
-                self._tell(self._board, course, where)
+                self._tell(self._board, state, where)
             except ClusterError:
-                if not course.decided:
+                if not state.decision:
                     raise  # nothing was begun by it; the way back is gone on with, whoever may not see it
-                course = replace(course, on_disk_only=not self._was_told(course))
-        self._keep(course)
-        if self._board and course.ended:
+                state = replace(state, on_disk_only=not self._was_told(state))
+        self._keep(state)
+        if self._board and state.ended:
             self._board.clear()
-        return course
+        return state
 
-    def _was_told(self, course: Course) -> bool:
-        """Return whether the cluster has an earlier state of a course."""
+    def _was_told(self, state: UpgradeState) -> bool:
+        """Return whether the cluster has an earlier state of a state."""
         before = self._on_disk()
-        return before is not None and before.id == course.id and before.is_under_way and not before.on_disk_only
+        return before is not None and before.id == state.id and before.is_under_way and not before.on_disk_only
 
     @staticmethod
-    def _tell(board: Board, course: Course, where: str) -> None:
-        for kept in (course, replace(course, excused={}), replace(course, excused={}, paths={})):
-            if board.write(json.dumps(asdict(kept)), where):
+    def _tell(board: Board, state: UpgradeState, where: str) -> None:
+        for kept in (state, replace(state, excused={}), replace(state, excused={}, paths={})):
+            if board.write(json.dumps(kept.as_stored()), where):
                 break  # what is left out is on this disk alone: elsewhere more is asked, or restored, than need be
 
-    def _keep(self, course: Course) -> None:
+    def _keep(self, state: UpgradeState) -> None:
         storage.private_directory(self.path.parent)
-        storage.replace(self.path, json.dumps(asdict(course), indent=2).encode() + b"\n")
+        storage.replace(self.path, json.dumps(state.as_stored(), indent=2).encode() + b"\n")
 
-    def begin(self, course: Course) -> Course:
+    def begin(self, state: UpgradeState) -> UpgradeState:
         """Begin another upgrade; the one before is kept, if a rollback by hand could still lead back from it."""
         ended = self.read()
         if ended and ended.ended in (End.DONE, End.LEFT, End.ELSEWHERE):
-            storage.replace(self.path.with_name(BEFORE), json.dumps(asdict(ended)).encode() + b"\n")
+            storage.replace(self.path.with_name(BEFORE), json.dumps(ended.as_stored()).encode() + b"\n")
         if self._board:
             self._board.clear()  # of an upgrade that somebody has gone beyond, or that was killed as it ended
-        return self.write(course)
+        return self.write(state)
 
-    def before(self) -> Course | None:
+    def before(self) -> UpgradeState | None:
         """Return the upgrade before this one, if that came to nothing; what this one has made is its own then too.
 
         Raises:
@@ -333,16 +358,16 @@ class CourseFile:
         made = (*found.revisions, *ended.revisions)
         return replace(found, revisions=tuple(dict.fromkeys(made)), serial=ended.serial)
 
-    def update(self, **changes: Any) -> Course:
-        """Change fields of the course on disk."""
-        return self.write(replace(self.course, **changes))
+    def update(self, **changes: Any) -> UpgradeState:
+        """Change fields of the state on disk."""
+        return self.write(replace(self.state, **changes))
 
-    def mark(self, mark: str, **changes: Any) -> Course:
+    def mark(self, mark: str, **changes: Any) -> UpgradeState:
         """Note that something was done, now, and change fields with it."""
-        return self.update(reached={**self.course.reached, mark: now()}, **changes)
+        return self.update(milestones={**self.state.milestones, mark: now()}, **changes)
 
 
-def _contradictions(ours: Course, theirs: Course) -> list[str]:
+def _contradictions(ours: UpgradeState, theirs: UpgradeState) -> list[str]:
     """Return where two records of one upgrade differ that no run ever changes: one of them nobody of us has written."""
     fixed = ("begun", "revision", "version", "target", "digest", "prerelease") if ours.id == theirs.id else ()
     return [name for name in fixed if getattr(ours, name) != getattr(theirs, name)]
@@ -364,27 +389,27 @@ def directory_of(session: Path, uids: Callable[[], Collection[str]]) -> Path:
     live, found = set(uids()), dict[str, Path]()
     for path in sorted(others):
         with suppress(SettingsError):  # it is named where it is this caller's own
-            there = CourseFile(path.parent).course
+            there = UpgradeStateFile(path.parent).state
             if live & set(there.claims.values()):
                 found[there.begun] = path.parent
-    own = CourseFile(session).read()
+    own = UpgradeStateFile(session).read()
     newest = max(found, default="")
     return found[newest] if newest > (own.begun if own else "") else session
 
 
-def under_way_on(cluster: Cluster) -> Iterator[Course]:
-    """Yield the courses that are under way in the namespace, whoever has begun them; none to who may not look."""
+def under_way_on(cluster: Cluster) -> Iterator[UpgradeState]:
+    """Yield the states that are under way in the namespace, whoever has begun them; none to who may not look."""
     with suppress(Forbidden, ClusterError, Unreachable, SettingsError):
         for board in boards(cluster):
             if text := board.read():
-                yield CourseFile.parsed(text, f"the record on Lease {board.name}")
+                yield UpgradeStateFile.parsed(text, f"the record on Lease {board.name}")
 
 
-def known(root: Path) -> Iterator[Course]:
-    """Yield the courses that are kept below a backup root, of every release; those that cannot be read are left out."""
+def known(root: Path) -> Iterator[UpgradeState]:
+    """Yield the states that are kept below a backup root, of every release; those that cannot be read are left out."""
     for path in sorted(root.glob(f"sessions/*/*/*/{FILE}")) + sorted(root.glob(f"sessions/*/*/*/{BEFORE}")):
         with suppress(SettingsError):
-            here = CourseFile(path.parent)
+            here = UpgradeStateFile(path.parent)
             found = here.read() if path.name == FILE else here.before()
             yield from [found] if found else []
 
@@ -398,5 +423,5 @@ def _damaged(where: str, error: Exception) -> SettingsError:
 
 
 def now() -> str:
-    """Return the time as it stands in a course."""
+    """Return the time as it stands in a state."""
     return datetime.now(UTC).isoformat(timespec="seconds")

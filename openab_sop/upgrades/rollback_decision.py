@@ -12,16 +12,16 @@ from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
-from openab_sop.releases.course import Course, End, now
+from openab_sop.releases.upgrade_state import End, UpgradeState, now
 from openab_sop.shown import command
+from openab_sop.upgrades.decision_table import Action, Decision, Situation, decide
 from openab_sop.upgrades.maintenance import Maintenance
-from openab_sop.upgrades.recovery import Action, Decision, Situation, decide
 
 _OVER = (End.BACK, End.RETURNED, End.UNTOUCHED, End.CLOSED)
 _GOES_BACK = (Action.ROLL_BACK, Action.ROLL_BACK_AND_RESTORE)
 
 
-class WayBack:
+class RollbackDecision:
     """The way back of one upgrade, until it is gone.
 
     Args:
@@ -34,7 +34,7 @@ class WayBack:
         self._situation = situation
         self.by_hand = by_hand
         self._found: str | None = None
-        self._previous: Course | None = None
+        self._previous: UpgradeState | None = None
 
     def take_up(self, named: Backup | RemoteBackup | None) -> str:
         """Hold the release, and take up what is to be rolled back (SOP 4.1); returns it in words.
@@ -50,11 +50,11 @@ class WayBack:
         if not self.by_hand:
             raise NotNeeded("as the upgrade of this run has it")
         lock = self._m.hold("pytest suites/rollback")
-        course, self._previous = self._looked_up(named), self._m.file.read()
-        if course.ended:
-            self._m.file.write(course)  # the last one that came to anything, or what was named
+        state, self._previous = self._looked_up(named), self._m.file.read()
+        if state.ended:
+            self._m.file.write(state)  # the last one that came to anything, or what was named
         self._m.entered = True
-        return f"{lock}; upgrade {course.id} from {course.version} to {course.target}, baseline {course.backup}"
+        return f"{lock}; upgrade {state.id} from {state.version} to {state.target}, baseline {state.backup}"
 
     def intent(self, named: Backup | RemoteBackup | None) -> str:
         """Return in words what a rollback by hand will do; nothing is taken up yet.
@@ -63,29 +63,29 @@ class WayBack:
         """
         if not self.by_hand:
             raise NotNeeded("as the upgrade of this run has it")
-        course = self._looked_up(named)
+        state = self._looked_up(named)
         return (
-            f"roll {self._m.name} back from {course.target} to {course.version}, revision {course.revision}; stop its "
-            f"agents meanwhile, and bring back from {course.backup} what the old version cannot read"
+            f"roll {self._m.name} back from {state.target} to {state.version}, revision {state.revision}; stop its "
+            f"agents meanwhile, and bring back from {state.backup} what the old version cannot read"
         )
 
-    def _looked_up(self, named: Backup | RemoteBackup | None) -> Course:
+    def _looked_up(self, named: Backup | RemoteBackup | None) -> UpgradeState:
         """Return what is to be rolled back; nothing is written."""
-        course = self._m.file.before() if named is None else None
-        course = course or self._m.file.read()
-        if named and (course is None or course.ended or not course.changed):  # one that has only begun is in no way
-            course = replace(self._since(named), ended=End.LEFT)
-        elif named and course and named.name != course.backup:
+        state = self._m.file.before() if named is None else None
+        state = state or self._m.file.read()
+        if named and (state is None or state.ended or not state.changed):  # one that has only begun is in no way
+            state = replace(self._since(named), ended=End.LEFT)
+        elif named and state and named.name != state.backup:
             raise ReleaseError(
-                f"an upgrade to {course.target} is under way, from backup {course.backup}",
+                f"an upgrade to {state.target} is under way, from backup {state.backup}",
                 "leave out --backup; or close that upgrade first: --abandon --reason=TEXT",
             )
-        if course is None or not course.changed or course.ended in _OVER:
+        if state is None or not state.changed or state.ended in _OVER:
             raise ReleaseError(
                 f"no upgrade of {self._m.name} is known that could be rolled back",
                 "name the backup to go back to: --backup=DIR; pytest suites/cleanup lists them",
             )
-        return course
+        return state
 
     def abandon(self, reason: str) -> str:
         """Close what is under way as it is: nothing leads on or back from it any more; returns that in words.
@@ -99,20 +99,20 @@ class WayBack:
             ReleaseError: nothing is under way.
         """
         self._m.hold("pytest suites/rollback --abandon")
-        course = self._m.file.read()
-        if course is None or course.ended:
+        state = self._m.file.read()
+        if state is None or state.ended:
             raise ReleaseError(f"no upgrade or rollback of {self._m.name} is under way", "leave out --abandon")
-        half = {deployment_of(key) for key in course.writing}
+        half = {deployment_of(key) for key in state.writing}
         agents = [agent for agent in self._m.release().agents if agent.deployment not in half]
         started = [a.deployment for a in agents if standstill.let_start(self._m.helm.cluster, a)]
-        ended = End.CLOSED if course.changed else End.UNTOUCHED
-        self._m.file.update(ended=ended, acting="", awaiting="", decided="")
+        ended = End.CLOSED if state.changed else End.UNTOUCHED
+        self._m.file.update(ended=ended, in_progress="", awaiting="", decision="")
         if half:
             self._m.notes["standing still"] = (
                 f"WARNING: {', '.join(sorted(half))}: data are half written; "
-                f"{command('pytest', 'suites/restore', f'--backup={course.backup}')} brings them back"
+                f"{command('pytest', 'suites/restore', f'--backup={state.backup}')} brings them back"
             )
-        told = f"upgrade {course.id} from {course.version} to {course.target} is closed as it is: {reason}"
+        told = f"upgrade {state.id} from {state.version} to {state.target} is closed as it is: {reason}"
         return told + (f"; started: {', '.join(started)}" if started else "")
 
     def decide(self) -> Decision:
@@ -122,22 +122,22 @@ class WayBack:
             NotNeeded: nothing was changed, or all went well.
         """
         self._m.lease.require()
-        course = self._m.file.read()
-        if course is None or not course.changed:
+        state = self._m.file.read()
+        if state is None or not state.changed:
             raise NotNeeded("nothing was changed: there is nothing to roll back")
         if not self._m.entered:
             raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
-        if not self.by_hand and self._m.line_broke() and not (course.decided or course.ended):
-            raise NotNeeded(f"the line to the cluster broke: nothing is known, and nothing decided; {course.doing}")
-        if not (self.by_hand or self._m.at_work or course.acting or course.decided or course.ended):
-            raise NotNeeded(f"this run has neither changed nor judged anything; as before: {course.doing}")
-        if course.ended in _OVER or (course.ended and not self.by_hand):
-            raise NotNeeded(f"upgrade {course.id} has ended: {course.ended}; there is nothing to roll back")
-        if self._never_began(course):
-            self._m.file.update(acting="", ended=End.UNTOUCHED)
+        if not self.by_hand and self._m.line_broke() and not (state.decision or state.ended):
+            raise NotNeeded(f"the line to the cluster broke: nothing is known, and nothing decided; {state.doing}")
+        if not (self.by_hand or self._m.at_work or state.in_progress or state.decision or state.ended):
+            raise NotNeeded(f"this run has neither changed nor judged anything; as before: {state.doing}")
+        if state.ended in _OVER or (state.ended and not self.by_hand):
+            raise NotNeeded(f"upgrade {state.id} has ended: {state.ended}; there is nothing to roll back")
+        if self._never_began(state):
+            self._m.file.update(in_progress="", ended=End.UNTOUCHED)
             raise NotNeeded("helm never began the change: there is nothing to roll back")
-        if course.decided and not course.ended:  # one that ended since, from elsewhere, is asked for anew
-            raise NotNeeded(f"decided by an earlier run: {course.decided}; it goes on")
+        if state.decision and not state.ended:  # one that ended since, from elsewhere, is asked for anew
+            raise NotNeeded(f"decided by an earlier run: {state.decision}; it goes on")
         decision = decide(self._situation())
         if self._m.without_baseline:
             self._m.notes["nothing leads back"] = f"WARNING: {self._m.without_baseline}"
@@ -148,8 +148,8 @@ class WayBack:
         ):
             self._m.file.update(ended=End.LEFT)
         else:
-            self._found = course.ended
-            self._m.file.update(decided=decision.rule.id, ended="", awaiting="")
+            self._found = state.ended
+            self._m.file.update(decision=decision.rule.id, ended="", awaiting="")
         return decision
 
     @contextmanager
@@ -165,7 +165,7 @@ class WayBack:
             raise
         except SopError:
             if self.by_hand and self._found is not None:
-                self._m.file.update(decided="", ended=self._found)
+                self._m.file.update(decision="", ended=self._found)
                 if self._previous:
                     self._m.file.write(self._previous)
                 self._m.entered = False
@@ -180,57 +180,55 @@ class WayBack:
             NotNeeded: nothing leads back, or Helm never began the change.
             ReleaseError: revisions of somebody else came after the upgrade's own.
         """
-        course = self.require()
+        state = self.require()
         with self.unless_refused():
-            return self._target(course)
+            return self._target(state)
 
-    def _target(self, course: Course) -> str:
+    def _target(self, state: UpgradeState) -> str:
         known = {entry.revision: entry for entry in self._m.helm.history(self._m.name)}
-        if foreign := [number for number in known if number > course.revision and number not in course.own]:
+        if foreign := [number for number in known if number > state.revision and number not in state.own]:
             raise ReleaseError(
-                f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {course.id}",
+                f"revisions {', '.join(map(str, foreign))} of {self._m.name} are none of upgrade {state.id}",
                 "somebody has changed the release since; --backup=DIR goes back to what that backup was taken from, "
                 "whoever has",
             )
         deployed = self._m.baseline().deployed()
-        if deployed[-1:] != [course.revision]:
+        if deployed[-1:] != [state.revision]:
             raise BackupError(
-                f"backup {course.backup} says that revision {deployed[-1:]} was deployed last, not {course.revision}",
+                f"backup {state.backup} says that revision {deployed[-1:]} was deployed last, not {state.revision}",
                 "look at helm-history.txt in it, and go back by hand",
             )
-        if (entry := known.get(course.revision)) and not entry.chart.endswith(f"-{course.version}"):
+        if (entry := known.get(state.revision)) and not entry.chart.endswith(f"-{state.version}"):
             raise ReleaseError(
-                f"revision {course.revision} of {self._m.name} is {entry.chart}, not {course.version}: the release was "
+                f"revision {state.revision} of {self._m.name} is {entry.chart}, not {state.version}: the release was "
                 "installed anew since",
                 "name the backup to go back to: --backup=DIR",
             )
-        if course.revision not in known:
-            return (
-                f"Helm has no revision {course.revision} any more: chart {course.version} and values of {course.backup}"
-            )
-        return f"revision {course.revision}"
+        if state.revision not in known:
+            return f"Helm has no revision {state.revision} any more: chart {state.version} and values of {state.backup}"
+        return f"revision {state.revision}"
 
-    def require(self) -> Course:
-        """Return the course, if the way back was chosen and is not at its end.
+    def require(self) -> UpgradeState:
+        """Return the state, if the way back was chosen and is not at its end.
 
         Raises:
             NotNeeded: nothing leads back.
         """
-        course = self._m.file.read()
-        if course is None or not course.decided or course.ended or not self._m.entered:
+        state = self._m.file.read()
+        if state is None or not state.decision or state.ended or not self._m.entered:
             raise NotNeeded("nothing leads back: see the decision")
-        return course
+        return state
 
-    def _never_began(self, course: Course) -> bool:
+    def _never_began(self, state: UpgradeState) -> bool:
         """Whether Helm failed, or was killed, before it made a revision."""
         listed = self._m.listed()
-        return not course.revisions and (listed.revision, listed.status) == (course.revision, "deployed")
+        return not state.revisions and (listed.revision, listed.status) == (state.revision, "deployed")
 
-    def _since(self, named: Backup | RemoteBackup) -> Course:
-        """Return the course of whatever has happened to the release since a backup was taken."""
+    def _since(self, named: Backup | RemoteBackup) -> UpgradeState:
+        """Return the state of whatever has happened to the release since a backup was taken."""
         manifest = named.manifest
         later = [entry.revision for entry in self._m.helm.history(self._m.name) if entry.revision > manifest.revision]
-        return Course(
+        return UpgradeState(
             id=token_hex(4),
             begun=now(),
             revision=manifest.revision,

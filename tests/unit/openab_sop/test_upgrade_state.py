@@ -1,4 +1,4 @@
-"""The course of an upgrade on disk: what is written is what is read, and damage is told."""
+"""The state of an upgrade on disk: what is written is what is read, and damage is told."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import Forbidden, SettingsError
-from openab_sop.releases.course import Before, Course, CourseFile, End, Given, directory_of
+from openab_sop.releases.upgrade_state import Before, End, Given, UpgradeState, UpgradeStateFile, directory_of
 
-COURSE = Course(
+COURSE = UpgradeState(
     id="abcd1234",
     begun="2026-01-01T00:00:00+00:00",
     revision=3,
@@ -26,25 +26,25 @@ COURSE = Course(
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> CourseFile:
-    return CourseFile(tmp_path / "sessions")
+def file(tmp_path: Path) -> UpgradeStateFile:
+    return UpgradeStateFile(tmp_path / "sessions")
 
 
-def test_it_is_read_as_it_was_written_and_private(file: CourseFile) -> None:
+def test_it_is_read_as_it_was_written_and_private(file: UpgradeStateFile) -> None:
     assert file.read() is None
     file.write(COURSE)
-    assert file.read() == file.course == COURSE
+    assert file.read() == file.state == COURSE
     assert file.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_marks_and_changes_are_on_disk_at_once(file: CourseFile) -> None:
+def test_marks_and_changes_are_on_disk_at_once(file: UpgradeStateFile) -> None:
     file.write(COURSE)
     assert (COURSE.last, COURSE.changed, COURSE.when("stable applied")) == (3, False, None)
-    file.update(acting="stable", acting_from=3)
-    assert file.course.changed
-    course = file.mark("stable applied", acting="", revisions=(4,))
-    assert course == file.read()
-    assert (course.last, course.changed, bool(course.when("stable applied"))) == (4, True, True)
+    file.update(in_progress="stable", in_progress_from=3)
+    assert file.state.changed
+    state = file.mark("stable applied", in_progress="", revisions=(4,))
+    assert state == file.read()
+    assert (state.last, state.changed, bool(state.when("stable applied"))) == (4, True, True)
     assert file.update(ended=End.BACK).ended == "rolled back"
 
 
@@ -55,7 +55,7 @@ def test_the_last_answer_at_a_gate_counts() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"id": "a"}', '{"id": 1, "begun": []}'])
-def test_a_damaged_one_is_told_and_left_alone(file: CourseFile, text: str) -> None:
+def test_a_damaged_one_is_told_and_left_alone(file: UpgradeStateFile, text: str) -> None:
     file.write(COURSE)
     file.path.write_text(text)
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -63,7 +63,7 @@ def test_a_damaged_one_is_told_and_left_alone(file: CourseFile, text: str) -> No
     assert file.path.read_text() == text
 
 
-def test_one_that_is_gone_is_told(file: CourseFile) -> None:
+def test_one_that_is_gone_is_told(file: UpgradeStateFile) -> None:
     with pytest.raises(SettingsError, match="is gone"):
         file.update(ended=End.LEFT)
 
@@ -90,37 +90,37 @@ class Refusing(Board):
 
 
 DONE = replace(COURSE, revisions=(4,), ended=End.DONE)
-BACK_BY_HAND = replace(DONE, ended="", decided="by-hand")
+BACK_BY_HAND = replace(DONE, ended="", decision="by-hand")
 
 
 def test_a_rollback_that_the_cluster_would_not_record_goes_on_from_the_disk(tmp_path: Path) -> None:
     """No record on the cluster means "ended from elsewhere" only where there was one."""
     board = Refusing()
-    CourseFile(tmp_path, board).write(DONE)
-    CourseFile(tmp_path, board).write(BACK_BY_HAND)
-    assert CourseFile(tmp_path, board).read() == BACK_BY_HAND
+    UpgradeStateFile(tmp_path, board).write(DONE)
+    UpgradeStateFile(tmp_path, board).write(BACK_BY_HAND)
+    assert UpgradeStateFile(tmp_path, board).read() == BACK_BY_HAND
 
 
 def test_one_that_was_recorded_once_and_is_not_any_more_has_ended_elsewhere(tmp_path: Path) -> None:
     board = Refusing()
     board.refuses = False
-    CourseFile(tmp_path, board).write(BACK_BY_HAND)
+    UpgradeStateFile(tmp_path, board).write(BACK_BY_HAND)
     board.refuses = True
-    CourseFile(tmp_path, board).update(restored=("openab-kiro",))
-    assert CourseFile(tmp_path, board).course.restored == ("openab-kiro",)
+    UpgradeStateFile(tmp_path, board).update(restored=("openab-kiro",))
+    assert UpgradeStateFile(tmp_path, board).state.restored == ("openab-kiro",)
     board.clear()
-    assert CourseFile(tmp_path, board).course.ended == End.ELSEWHERE
+    assert UpgradeStateFile(tmp_path, board).state.ended == End.ELSEWHERE
 
 
 def test_what_leads_on_is_not_begun_without_a_record(tmp_path: Path) -> None:
     with pytest.raises(Forbidden):
-        CourseFile(tmp_path, Refusing()).write(replace(COURSE, acting="stable", acting_from=3))
+        UpgradeStateFile(tmp_path, Refusing()).write(replace(COURSE, in_progress="stable", in_progress_from=3))
 
 
 def kept(root: Path, cluster: str, begun: str, uid: str) -> Path:
     """A session's directory with an upgrade of that time, which began with that claim."""
     directory = root / "sessions" / cluster / "chat" / "openab"
-    CourseFile(directory).write(replace(COURSE, begun=begun, claims={"openab-kiro": uid}))
+    UpgradeStateFile(directory).write(replace(COURSE, begun=begun, claims={"openab-kiro": uid}))
     return directory
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from openab_sop.rollouts.concern import Symptom
-from openab_sop.upgrades.recovery import RULES, Action, GateAnswer, Situation, decide
+from openab_sop.upgrades.decision_table import RULES, Action, GateAnswer, Situation, decide
 
 WELL = frozenset[Symptom]()
 
