@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openab_sop.backups.retention import Retention
-from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.rollouts.problem import Limits
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Event, Thread
 
-from openab_sop.agents import standstill
+from openab_sop.agents import scaling
 from openab_sop.agents.agent import Agent
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import SopError
@@ -31,7 +31,7 @@ class Guard:
     def begin(self, agents: Sequence[Agent]) -> None:
         """Watch these, which were stopped; the same again changes nothing."""
         if self._thread is None:
-            self._cluster.patience.halted = ""
+            self._cluster.retry.halted = ""
             self._thread = Thread(target=self._run, args=(tuple(agents),), name="guard", daemon=True)
             self._thread.start()
 
@@ -41,7 +41,7 @@ class Guard:
             self._ended.set()
             self._thread.join()
             self._thread, self._ended = None, Event()
-            self._cluster.patience.halted = ""
+            self._cluster.retry.halted = ""
 
     def _run(self, agents: Sequence[Agent]) -> None:
         while not self._ended.wait(EVERY):
@@ -50,11 +50,11 @@ class Guard:
             except SopError:  # what cannot be seen for a moment is looked at again
                 continue
             if self.seen:
-                self._cluster.patience.halted = self.seen
+                self._cluster.retry.halted = self.seen
                 return
 
     def _moves(self, agent: Agent) -> str:
-        if seen := standstill.scaled(self._looks, agent):
+        if seen := scaling.scaled(self._looks, agent):
             return f"{seen} while its volume was held"
         pods = [str(pod["metadata"]["name"]) for pod in self._looks.list("Pod", agent.selector)]
         return f"{agent.deployment} stands still, and {', '.join(pods)} runs all the same" if pods else ""

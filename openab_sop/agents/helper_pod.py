@@ -102,8 +102,8 @@ def helper_pod(
         try:
             if instead:
                 instead(created)
-            patience = START if instead or (template is templates[-1] and not bare) else PATIENCE
-            problem = started(cluster, name, agent.container, patience)
+            timeout = START if instead or (template is templates[-1] and not bare) else PATIENCE
+            problem = started(cluster, name, agent.container, timeout)
             if problem is None:
                 helper = Pod.of(cluster, cluster.get("Pod", name), agent.container)
                 with attached(cluster, name), helper.held() as shared:
@@ -287,15 +287,15 @@ def node_of(cluster: Cluster, agent: Runner) -> str | None:
     return next((at(pod, "spec", "nodeName") for pod in cluster.list("Pod", agent.selector)), None)
 
 
-def started(cluster: Cluster, name: str, container: str, patience: float) -> str | None:
+def started(cluster: Cluster, name: str, container: str, timeout: float) -> str | None:
     """Wait until a helper runs; returns the reason if its image cannot be had, or no node takes it.
 
     Args:
         container: its own one; others may have been injected.
-        patience: seconds in which a node must take it.
+        timeout: seconds in which a node must take it.
     """
     problem: list[str] = []
-    late = time.monotonic() + patience
+    late = time.monotonic() + timeout
 
     def unready() -> str | None:
         pod = cluster.get("Pod", name)

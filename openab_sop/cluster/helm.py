@@ -149,7 +149,7 @@ class Helm:
     Raises (every method):
         ToolError: helm is missing, failed or did not end in time.
         InvalidName: no release can be called so; helm was not started.
-        Unreachable: the API did not answer it for as long as there is patience; or, in a change, it was cut off.
+        Unreachable: the API did not answer it for as long as it is retried; or, in a change, it was cut off.
     """
 
     cluster: Cluster
@@ -298,7 +298,7 @@ class Helm:
                     raise broken from error
                 raise
 
-        return self.cluster.patience.over(once, repeatable=repeatable)
+        return self.cluster.retry.over(once, repeatable=repeatable)
 
 
 def _objects(text: str) -> str:

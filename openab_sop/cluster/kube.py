@@ -20,7 +20,7 @@ from kubernetes import client, utils  # pyright: ignore[reportMissingTypeStubs]
 
 from openab_sop import bounded, names
 from openab_sop.cluster.kubeconfig import KubeConfig
-from openab_sop.cluster.patience import Impatience, Patience
+from openab_sop.cluster.retry import NoRetry, RetryPolicy
 from openab_sop.cluster.transport import Transport
 from openab_sop.errors import Broken, ClusterError, Conflict, Forbidden, InvalidName, NotFound, Stalled, Unreachable
 from openab_sop.objects import Object, at, part, parts
@@ -116,18 +116,18 @@ class Cluster:
     """One cluster as one caller in one namespace.
 
     Attributes:
-        patience: how long the API may be away; shared with whatever was made from this, as is ``api``.
+        retry: how long the API may be away; shared with whatever was made from this, as is ``api``.
         api: the client, by kubectl's own way to the API.
 
     Raises (every method that asks the API):
         NotFound, Forbidden: as the API says.
         ClusterError: it answered with another error.
-        Unreachable: it did not answer for as long as there is patience.
+        Unreachable: it did not answer for as long as it is retried.
         InvalidName: a name, or the namespace, is one that no object can have; nothing was asked.
     """
 
     access: KubeConfig
-    patience: Patience = field(default_factory=Patience, repr=False, compare=False, kw_only=True)
+    retry: RetryPolicy = field(default_factory=RetryPolicy, repr=False, compare=False, kw_only=True)
     api: Any = field(default=None, repr=False, compare=False, kw_only=True)
     _kinds: dict[tuple[str, str], Served] = field(
         default_factory=dict[tuple[str, str], Served], init=False, repr=False, compare=False
@@ -145,11 +145,11 @@ class Cluster:
 
     def elsewhere(self, namespace: str) -> Cluster:
         """Return the same cluster as the same caller, in another namespace."""
-        return Cluster(replace(self.access, namespace=namespace), patience=self.patience, api=self.api)
+        return Cluster(replace(self.access, namespace=namespace), retry=self.retry, api=self.api)
 
     def watched(self) -> Cluster:
         """Return the same for who only looks on, and takes it down if the API does not answer."""
-        return Cluster(self.access, patience=Impatience(), api=self.api)
+        return Cluster(self.access, retry=NoRetry(), api=self.api)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -186,11 +186,11 @@ class Cluster:
             try:
                 return act()
             except Broken as broken:
-                if not left or (isinstance(broken, Stalled) and not self.patience.begun):
+                if not left or (isinstance(broken, Stalled) and not self.retry.begun):
                     raise
                 told(broken)
                 time.sleep(PAUSE)
-                self.patience.renew()
+                self.retry.renew()
                 self.version()
         raise AssertionError("unreachable")
 
@@ -301,7 +301,7 @@ class Cluster:
         if since:
             query["sinceTime"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         path = f"{self._path_of('Pod', pod)}/log"
-        data, _ = self.patience.over(lambda: self._ask("GET", path, **query))
+        data, _ = self.retry.over(lambda: self._ask("GET", path, **query))
         return data.decode(errors="replace")
 
     def all(self, kind: str) -> list[Object]:
@@ -336,8 +336,8 @@ class Cluster:
                         return there
                 raise
 
-        made = self.patience.over(once)
-        self.patience.begun = True
+        made = self.retry.over(once)
+        self.retry.begun = True
         return made
 
     def delete(self, kind: str, name: str, uid: str, *, grace: int | None = None) -> None:
@@ -449,13 +449,13 @@ class Cluster:
         /,
         **query: str,
     ) -> ApiResponse:
-        """Ask until there is an answer, as long as there is patience for."""
+        """Ask until there is an answer, as long as it is retried."""
         stays = method != "GET" and "dryRun" not in query and not path.endswith("reviews")
         conditional = isinstance(body, dict) and at(body, "metadata", "resourceVersion") is not None
-        answer = self.patience.over(
+        answer = self.retry.over(
             lambda: self._asked(method, path, body, media, accept, **query), repeatable=not (stays and conditional)
         )
-        self.patience.begun |= stays
+        self.retry.begun |= stays
         return answer
 
     def _asked(self, *request: Any, **query: str) -> ApiResponse:
@@ -482,12 +482,12 @@ class Cluster:
                 header_params={"Accept": accept, "Content-Type": media},
                 body=body,
             )
-            response = self.api.call_api(*request, _request_timeout=TIMEOUT if self.patience.begun else SOON)
+            response = self.api.call_api(*request, _request_timeout=TIMEOUT if self.retry.begun else SOON)
             data = response.read()
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise _unreachable(_reason(error), self.access) from error
         if not 200 <= response.status <= 299:
-            raise _failure(response.status, data, f"{method} {path}", self.access, begun=self.patience.begun)
+            raise _failure(response.status, data, f"{method} {path}", self.access, begun=self.retry.begun)
         date = response.headers.get("Date")
         return data, parsedate_to_datetime(date) if date else datetime.now(UTC)
 

@@ -261,12 +261,12 @@ class Output:
         )
 
     def _moving(self, does: str, act: Callable[[], T]) -> T:
-        """Do something that waits for the pod's side, in slices: as long as there is patience, and nobody says halt."""
-        patience = self._pod.cluster.patience
-        deadline = time.monotonic() + patience.stall
+        """Do something that waits for the pod's side, in slices: for as long as it may stall, and nobody says halt."""
+        retry = self._pod.cluster.retry
+        deadline = time.monotonic() + retry.stall
         while True:
-            if patience.halted:
-                raise Disturbed(patience.halted)
+            if retry.halted:
+                raise Disturbed(retry.halted)
             try:
                 return act()
             except TimeoutError:
@@ -275,7 +275,7 @@ class Output:
 
     def _stalled(self, does: str) -> Stalled:
         return Stalled(
-            f"{self._what} in pod {self._pod.name} {does} nothing for {self._pod.cluster.patience.stall:g} s, "
+            f"{self._what} in pod {self._pod.name} {does} nothing for {self._pod.cluster.retry.stall:g} s, "
             f"after {self.received} bytes",
             "look whether it still works, and whether the node does: "
             f"{self._pod.shell} sh -c 'cat /proc/[0-9]*/stat'; --stall-timeout=SECONDS gives it longer",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from openab_sop.restores.changes import Changes
-from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import RolloutJudgement
+from openab_sop.rollouts.problem import Symptom
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from openab_sop.rehearsals.trial import TrialEnvironment
 from openab_sop.releases.release import Release
 from openab_sop.restores.mounted_volume import Progress
 from openab_sop.restores.rebuild_spec import RebuildSpec
-from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.rollouts.problem import Limits
 from openab_sop.rule import Harm
 from openab_sop.verdict import Verdict
 

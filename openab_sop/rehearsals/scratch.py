@@ -91,7 +91,7 @@ class Scratch:
     def __init__(self, cluster: Cluster, id: str, *, is_own: bool) -> None:
         self.id = id
         self.is_own = is_own
-        self.cluster: Cluster = _Marked(cluster.access, self._marked, patience=cluster.patience, api=cluster.api)
+        self.cluster: Cluster = _Marked(cluster.access, self._marked, retry=cluster.retry, api=cluster.api)
         self._leash: list[Object] = []
         self._uid = ""
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from openab_sop.agents import standstill
+from openab_sop.agents import scaling
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import lacking, process_alive
 from openab_sop.agents.helper_pod import node_of
@@ -24,9 +24,9 @@ from openab_sop.rehearsals.isolation import ISOLATED
 from openab_sop.rehearsals.scratch import Scratch
 from openab_sop.releases.release import Release
 from openab_sop.rollouts import logs
-from openab_sop.rollouts.concern import Baseline, Limits
 from openab_sop.rollouts.health import RolloutJudgement, await_all_healthy
 from openab_sop.rollouts.logs import LogFacts, Patterns
+from openab_sop.rollouts.problem import Baseline, Limits
 from openab_sop.rollouts.rollout import Observation
 
 _AGENT = f"{MANAGER}/copy-of"
@@ -160,7 +160,7 @@ class _Run:
         facts = LogFacts().read("".join(told), patterns)
         process, lacks = self._looked_into(agent)
         begun = time.monotonic()
-        standstill.stop(cluster, agent)
+        scaling.stop(cluster, agent)
         return Behaviour(
             version=self.version.name,
             judgement=judgement,

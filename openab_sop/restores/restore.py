@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from openab_sop import redact, storage
-from openab_sop.agents import standstill
+from openab_sop.agents import scaling
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.guard import Guard
 from openab_sop.agents.helper_pod import try_helpers
@@ -265,7 +265,7 @@ class Restoration:
             self._stopped = True
             self._since = self._since or now()
             with self._journal.action("stop agent", agent=agent.deployment):
-                replicas[agent.deployment] = standstill.stop(cluster, agent)
+                replicas[agent.deployment] = scaling.stop(cluster, agent)
         self._replicas = {name for name, had in replicas.items() if had}
         self._guard.begin(self._agents())
         return replicas
@@ -420,7 +420,7 @@ class Restoration:
         self.leave()
         for agent in self._agents() if self._guard.seen else ():
             if agent.deployment in half:  # it was started by somebody else, and may not run on this
-                standstill.stop(self.release.cluster, agent)
+                scaling.stop(self.release.cluster, agent)
         if half:
             self._notes["standing still"] = (
                 f"WARNING: {', '.join(sorted(half))}, since {self._since}: the data are neither as before nor as "
@@ -468,7 +468,7 @@ class Restoration:
                 continue
             try:
                 with self._journal.action("start agent", agent=agent.deployment):
-                    if standstill.let_start(self.release.cluster, agent) or agent.deployment in self._replicas:
+                    if scaling.let_start(self.release.cluster, agent) or agent.deployment in self._replicas:
                         self._started[agent.deployment] = agent
             except SopError as trouble:
                 troubles.append(trouble)

@@ -1,6 +1,6 @@
 """Judge a rollout: wait until the new version has proved itself, or call early why it will not (SOP 3.2, 4.4).
 
-At each look at most one concern is raised. When it lasts longer than its patience, that is the symptom; if none is
+At each look at most one problem is raised. When it lasts longer than its grace time, that is the symptom; if none is
 left, the settle window runs, and at its end the agent is healthy.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.cluster.kube import Cluster
 from openab_sop.rollouts import logs, rollout
-from openab_sop.rollouts.concern import Baseline, Concern, Limits, Look, Symptom, concern
 from openab_sop.rollouts.logs import LogFacts, Patterns
+from openab_sop.rollouts.problem import Baseline, Limits, Problem, Sample, Symptom, find_problem
 from openab_sop.rollouts.rollout import Observation
 from openab_sop.shown import command
 from openab_sop.verdict import Finding, Verdict
@@ -172,7 +172,7 @@ class _Watch:
     ready: float | None = None
     connected: float | None = None
     whole: float | None = None
-    concern: Concern | None = None
+    problem: Problem | None = None
     since: float = 0.0
     symptom: Symptom | None = None
     settled: bool = False
@@ -211,7 +211,7 @@ class _Watch:
             self.ready = now - self.begun
         if self.connected is None and self.ready is not None and self.log.is_connected(self.baseline.chats):
             self.connected = now - self.begun
-        found = concern(Look(seen, self.log, self.limits, self.baseline, self.patterns, self.whole is not None))
+        found = find_problem(Sample(seen, self.log, self.limits, self.baseline, self.patterns, self.whole is not None))
         if found is None:
             self.whole = self.whole or now
             self.settled = now - self.whole >= self.limits.settle
@@ -219,22 +219,22 @@ class _Watch:
             self.settled = False
         self._weigh(found, now)
 
-    def _weigh(self, found: Concern | None, now: float) -> None:
-        """Time a concern; one that comes and goes with others ends when all patience together has passed."""
-        if (found and found.symptom) != (self.concern and self.concern.symptom) or self.since == 0.0:
+    def _weigh(self, found: Problem | None, now: float) -> None:
+        """Time a problem; one that comes and goes with others ends when all grace times together have passed."""
+        if (found and found.symptom) != (self.problem and self.problem.symptom) or self.since == 0.0:
             self.since = now
             self.progress(f"{self.agent.deployment}: {found.observed if found else 'healthy so far'}")
-        self.concern = found
+        self.problem = found
         limits = self.limits
         late = now - self.begun > limits.rollout + limits.ready + limits.connected + limits.settle
-        if found and (late or now - self.since >= found.patience):
+        if found and (late or now - self.since >= found.grace_seconds):
             self.symptom = found.symptom
 
     def judgement(self) -> RolloutJudgement:
         """Conclude."""
         seen = self.seen or rollout.observe(self.cluster, self.agent)  # another agent's symptom came before an answer
         pod = seen.pod
-        found = self.concern if self.symptom else None
+        found = self.problem if self.symptom else None
         ended = self._log_of(pod.name, found.container) if pod and found and found.container else LogFacts()
         return RolloutJudgement(
             agent=self.agent.deployment,
@@ -262,7 +262,7 @@ class _Watch:
             time.sleep(EVERY)
         return self.log if container == self.agent.container else LogFacts()
 
-    def _finding(self, found: Concern, last_words: str) -> Finding:
+    def _finding(self, found: Problem, last_words: str) -> Finding:
         pod = self.seen.pod if self.seen else None
         said = f"; its log: {last_words}" if last_words else ""
         if pod and found.symptom in _LOGGED:

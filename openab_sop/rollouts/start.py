@@ -14,7 +14,7 @@ from openab_sop.agents.workload import is_agent
 from openab_sop.cluster.kube import Cluster
 from openab_sop.objects import Object
 from openab_sop.rollouts import rollout
-from openab_sop.rollouts.concern import Concern, Limits, hindrance, state
+from openab_sop.rollouts.problem import Limits, Problem, start_problem, state
 from openab_sop.rollouts.rollout import Observation
 from openab_sop.shown import command
 from openab_sop.wait import wait
@@ -51,24 +51,24 @@ def await_start(cluster: Cluster, started: Runner) -> None:
 class _Start:
     cluster: Cluster
     runner: Runner
-    held: Concern | None = None
+    problem: Problem | None = None
     since: float = field(default_factory=time.monotonic)
 
     def unready(self) -> str | None:
         """Look once; None if it runs."""
         seen = rollout.observe(self.cluster, self.runner)
-        self._weigh(hindrance(seen, _LIMITS))
+        self._weigh(start_problem(seen, _LIMITS))
         return None if _runs(seen) else f"{seen.available} of {seen.wanted} replicas available; {state(seen)}"
 
     def failed(self) -> str | None:
         """Return what will not pass by itself, once it has lasted longer than it may."""
-        late = self.held and time.monotonic() - self.since > self.held.patience
-        return self.held.observed if self.held and late else None
+        late = self.problem and time.monotonic() - self.since > self.problem.grace_seconds
+        return self.problem.observed if self.problem and late else None
 
-    def _weigh(self, found: Concern | None) -> None:
-        if (found and found.symptom) != (self.held and self.held.symptom):
+    def _weigh(self, found: Problem | None) -> None:
+        if (found and found.symptom) != (self.problem and self.problem.symptom):
             self.since = time.monotonic()
-        self.held = found
+        self.problem = found
 
 
 def _runs(seen: Observation) -> bool:

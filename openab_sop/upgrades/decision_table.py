@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from openab_sop.rollouts.concern import Symptom
+from openab_sop.rollouts.problem import Symptom
 
 
 class Action(Enum):

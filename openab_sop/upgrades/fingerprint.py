@@ -16,8 +16,8 @@ from openab_sop.objects import at, part
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import Before, UpgradeState
 from openab_sop.rollouts import health
-from openab_sop.rollouts.concern import Baseline
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.rollouts.problem import Baseline
 from openab_sop.upstream.configuration import CONFIGURATION
 from openab_sop.upstream.log_lines import CHATS
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from openab_sop.agents.agent import Runner
 from openab_sop.releases.release import Release
 from openab_sop.rollouts import health
-from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import await_all_healthy
+from openab_sop.rollouts.problem import Symptom
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.maintenance import Maintenance
 from openab_sop.verdict import Verdict

@@ -21,8 +21,8 @@ from openab_sop.releases import release as releases
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState, UpgradeStateFile
 from openab_sop.restores.rebuild_spec import RebuildSpec
-from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.rollouts.problem import Limits
 from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.targets.announce import Announcer

@@ -20,8 +20,8 @@ from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, Given, UpgradeState
 from openab_sop.restores.changes import VolumeSince
-from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.outage import OutageWatch
+from openab_sop.rollouts.problem import Symptom
 from openab_sop.shown import one_line
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask

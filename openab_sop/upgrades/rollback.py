@@ -10,7 +10,7 @@ from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from openab_sop.agents import standstill
+from openab_sop.agents import scaling
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import HostOf
 from openab_sop.agents.helper_pod import helper_pod, try_helpers
@@ -30,7 +30,7 @@ from openab_sop.restores.changes import volume_since
 from openab_sop.restores.mounted_volume import RESTORED, markers
 from openab_sop.restores.rebuild_spec import CLAIM
 from openab_sop.restores.restore import Restoration
-from openab_sop.rollouts.concern import Symptom
+from openab_sop.rollouts.problem import Symptom
 from openab_sop.rollouts.stuck import replace_stuck
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
@@ -120,7 +120,7 @@ class Rollback:
         self._m.file.mark(STOPPED)
         for agent in agents:
             with self._m.journal.action("stop agent", agent=agent.deployment):
-                standstill.stop(self._m.helm.cluster, agent)
+                scaling.stop(self._m.helm.cluster, agent)
         return [agent.deployment for agent in agents]
 
     def compare(self) -> dict[str, str]:
@@ -305,7 +305,7 @@ class Rollback:
         concerned = {deployment_of(name) for name in left}
         for agent in release.agents:
             if agent.deployment in concerned:
-                standstill.stop(self._m.helm.cluster, agent)
+                scaling.stop(self._m.helm.cluster, agent)
         written = self._restore(release, left, progress)
         self._judged()
         return written
@@ -343,9 +343,9 @@ class Rollback:
         for agent in agents:  # what one refuses keeps no other from it
             try:
                 if agent.deployment not in half:
-                    started += [agent.deployment] if standstill.let_start(m.helm.cluster, agent) else []
+                    started += [agent.deployment] if scaling.let_start(m.helm.cluster, agent) else []
                 elif at(m.helm.cluster.get("Deployment", agent.deployment), "spec", "replicas"):
-                    standstill.stop(m.helm.cluster, agent)  # somebody else has started it, on half of its data
+                    scaling.stop(m.helm.cluster, agent)  # somebody else has started it, on half of its data
             except SopError as trouble:
                 troubles.append(trouble)
         if still := [agent.deployment for agent in agents if agent.deployment in half]:
@@ -439,7 +439,7 @@ class Rollback:
         m, release = self._m, self._m.release()
         old = {name: Workload(body).replicas for name, body in m.rebuild_spec().deployments.items()}
         for agent in release.agents:
-            standstill.let_start(m.helm.cluster, agent, old.get(agent.deployment, 0))
+            scaling.let_start(m.helm.cluster, agent, old.get(agent.deployment, 0))
         judged = judge(m, release, release.agents, fresh=True)
         self._verdict, self._symptoms = judged.verdict, judged.symptoms
         return self._verdict

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from secrets import token_hex
 
-from openab_sop.agents import standstill
+from openab_sop.agents import scaling
 from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
@@ -104,7 +104,7 @@ class RollbackDecision:
             raise ReleaseError(f"no upgrade or rollback of {self._m.name} is under way", "leave out --abandon")
         half = {deployment_of(key) for key in state.writing}
         agents = [agent for agent in self._m.release().agents if agent.deployment not in half]
-        started = [a.deployment for a in agents if standstill.let_start(self._m.helm.cluster, a)]
+        started = [a.deployment for a in agents if scaling.let_start(self._m.helm.cluster, a)]
         ended = End.CLOSED if state.changed else End.UNTOUCHED
         self._m.file.update(ended=ended, in_progress="", awaiting="", decision="")
         if half:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from openab_sop.agents.standstill import STOPPED, noted_replicas
+from openab_sop.agents.scaling import STOPPED, noted_replicas
 from openab_sop.agents.workload import deployment_of
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError

@@ -21,8 +21,8 @@ from openab_sop.journal import Journal
 from openab_sop.rehearsals.copied import Manner
 from openab_sop.rehearsals.rehearsal import Rehearsal
 from openab_sop.releases import release as releases
-from openab_sop.rollouts.concern import Limits
 from openab_sop.rollouts.logs import Patterns
+from openab_sop.rollouts.problem import Limits
 from openab_sop.targets.target import Target
 from openab_sop.targets.version import Version
 from sandbox import Status

@@ -22,9 +22,9 @@ from testinfra.host import Host
 
 from openab_sop.agents.container import process_alive
 from openab_sop.rollouts import health
-from openab_sop.rollouts.concern import Baseline, Limits, Symptom
 from openab_sop.rollouts.health import RolloutJudgement
 from openab_sop.rollouts.logs import DEFAULT, Patterns
+from openab_sop.rollouts.problem import Baseline, Limits, Symptom
 from sandbox import Status
 from tests.integration.conftest import ROOT
 from tests.integration.rollout.conftest import Field, deployment

@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from openab_sop.agents.agent import Agent
-from openab_sop.cluster import patience
+from openab_sop.cluster import retry
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import Forbidden, Unreachable
 from openab_sop.rollouts import health, logs, rollout
-from openab_sop.rollouts.concern import Limits, Symptom
 from openab_sop.rollouts.logs import LogFacts
+from openab_sop.rollouts.problem import Limits, Symptom
 from tests.integration.rollout.conftest import Field
 
 QUICK = Limits(settle=1, retry=3, connected=30)
@@ -71,7 +71,7 @@ def test_an_api_that_does_not_answer(
     field: Field, agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is waited for, but not for ever."""
-    monkeypatch.setattr(patience, "BEFORE", 2)
+    monkeypatch.setattr(retry, "BEFORE", 2)
     access, nowhere = field.cluster.access, tmp_path / "nowhere"
     nowhere.write_text(access.paths[0].read_text().replace(access.server, "https://127.0.0.1:1"))
     begun = time.monotonic()

@@ -15,8 +15,8 @@ from openab_sop.backups.archive import Archive
 from openab_sop.backups.home import Base, HomeCopy
 from openab_sop.backups.inventory import Comparison
 from openab_sop.cluster.kube import Cluster
-from openab_sop.cluster.patience import Patience
 from openab_sop.cluster.pod import Pod
+from openab_sop.cluster.retry import RetryPolicy
 
 _EXEC = '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done; shift\nexec "$@"\n'
 
@@ -28,7 +28,7 @@ class _Transport:
     exec: Path
     namespace = "namespace"
     env: dict[str, str]
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     def kubectl(self, *arguments: str) -> list[str]:
         return [str(self.exec), *arguments]

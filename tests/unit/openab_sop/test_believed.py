@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openab_sop.agents.standstill import STOPPED, noted_replicas
+from openab_sop.agents.scaling import STOPPED, noted_replicas
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ClusterError, SettingsError

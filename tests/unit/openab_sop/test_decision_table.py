@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openab_sop.rollouts.concern import Symptom
+from openab_sop.rollouts.problem import Symptom
 from openab_sop.upgrades.decision_table import RULES, Action, GateAnswer, Situation, decide
 
 WELL = frozenset[Symptom]()

@@ -11,9 +11,9 @@ from openab_sop.agents.agent import Agent
 from openab_sop.rehearsals import rules
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast, Traces
 from openab_sop.restores.changes import Changes
-from openab_sop.rollouts.concern import Symptom
 from openab_sop.rollouts.health import RolloutJudgement
 from openab_sop.rollouts.logs import LogFacts
+from openab_sop.rollouts.problem import Symptom
 from openab_sop.rollouts.rollout import AgentPod, Container, Observation
 from openab_sop.rule import Severity
 from openab_sop.verdict import Finding

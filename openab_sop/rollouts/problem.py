@@ -1,6 +1,6 @@
 """What may be wrong with a rollout, judged from one look at it: pure checks, the gravest first (SOP 3.2, 4.1).
 
-A concern that lasts longer than its patience is the symptom that the decision table asks for.
+A problem that lasts longer than its grace time is the symptom that the decision table asks for.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Look:
-    """One look at an agent, with what the checks compare it to; ``whole``: whether it has been without concern."""
+class Sample:
+    """One look at an agent, with what the checks compare it to; ``whole``: whether it has been without problem."""
 
     seen: Observation
     log: LogFacts
@@ -90,39 +90,39 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Concern:
+class Problem:
     """What is not as it must be, and the seconds that it may last; ``container``: the one that ended, if one did."""
 
     symptom: Symptom
-    patience: float
+    grace_seconds: float
     observed: str
     expected: str
     container: str = ""
 
 
-def concern(look: Look) -> Concern | None:
-    """Return the gravest concern of a look; None if all is as it must be."""
-    return next((found for check in _CHECKS if (found := check(look))), None)
+def find_problem(sample: Sample) -> Problem | None:
+    """Return the gravest problem of a sample; None if all is as it must be."""
+    return next((found for check in _CHECKS if (found := check(sample))), None)
 
 
-def _crashed(look: Look) -> Concern | None:
-    for pod in look.seen.pods:
-        if pod.failed and pod.uid not in look.baseline.restarts:
-            return Concern(Symptom.CRASH_LOOP, 0, f"pod {pod.name} failed: {pod.failed}", "a pod that runs on")
+def _crashed(sample: Sample) -> Problem | None:
+    for pod in sample.seen.pods:
+        if pod.failed and pod.uid not in sample.baseline.restarts:
+            return Problem(Symptom.CRASH_LOOP, 0, f"pod {pod.name} failed: {pod.failed}", "a pod that runs on")
         for container in pod.containers:
-            restarts = look.baseline.restarted(pod, container)
+            restarts = sample.baseline.restarted(pod, container)
             ended = container.ended if container.ended and (container.stays or container.ended.exit_code) else None
             if ended or restarts > 0 or container.waiting == "CrashLoopBackOff":
                 how = _how(ended or container.last)
                 words = f"container {container.name} of pod {pod.name} {how}, {max(restarts, 0)} restarts"
-                return Concern(Symptom.CRASH_LOOP, 0, words, "a container that runs on", container.name)
+                return Problem(Symptom.CRASH_LOOP, 0, words, "a container that runs on", container.name)
     return None
 
 
-def hindrance(seen: Observation, limits: Limits) -> Concern | None:
+def start_problem(seen: Observation, limits: Limits) -> Problem | None:
     """Return what keeps pods from starting and does not pass by itself; None if nothing does."""
-    look = Look(seen, LogFacts(), limits, Baseline(), DEFAULT, whole=False)
-    return _cannot_start(look) or _stalled(look)
+    sample = Sample(seen, LogFacts(), limits, Baseline(), DEFAULT, whole=False)
+    return _cannot_start(sample) or _stalled(sample)
 
 
 _WAITING = {
@@ -141,30 +141,30 @@ _WAITING = {
 _NEVER_PASSES = ("ErrImageNeverPull", "InvalidImageName")
 
 
-def _cannot_start(look: Look) -> Concern | None:
-    for pod in look.seen.pods:
+def _cannot_start(sample: Sample) -> Problem | None:
+    for pod in sample.seen.pods:
         for container in pod.containers:
             if symptom := _WAITING.get(container.waiting):
-                patience = 0 if container.waiting in _NEVER_PASSES else look.limits.retry
+                grace_seconds = 0 if container.waiting in _NEVER_PASSES else sample.limits.retry
                 words = f"container {container.name} of pod {pod.name} waits: {container.waiting}: {container.message}"
-                return Concern(symptom, patience, words, f"a container of image {container.image}")
+                return Problem(symptom, grace_seconds, words, f"a container of image {container.image}")
     return None
 
 
-def _stalled(look: Look) -> Concern | None:
-    seen = look.seen
+def _stalled(sample: Sample) -> Problem | None:
+    seen = sample.seen
     if reason := seen.refused or (seen.current and seen.stalled):
         running = seen.container is not None and seen.container.running is not None
         symptom = Symptom.NOT_READY if running else Symptom.PENDING
-        return Concern(symptom, look.limits.retry, f"{seen.agent.kind} {seen.agent.name}: {reason}", "a rollout")
+        return Problem(symptom, sample.limits.retry, f"{seen.agent.kind} {seen.agent.name}: {reason}", "a rollout")
     return None
 
 
-def _pending(look: Look) -> Concern | None:
-    seen, container = look.seen, look.seen.container
+def _pending(sample: Sample) -> Problem | None:
+    seen, container = sample.seen, sample.seen.container
     if seen.current and container and container.running:
         return None
-    return Concern(Symptom.PENDING, look.limits.rollout, state(seen), "a pod of the new version that runs")
+    return Problem(Symptom.PENDING, sample.limits.rollout, state(seen), "a pod of the new version that runs")
 
 
 def state(seen: Observation) -> str:
@@ -179,45 +179,45 @@ def state(seen: Observation) -> str:
     return f"pod {pod.name} is {pod.phase}; {'; '.join(waiting) or 'its containers are not known yet'}"
 
 
-def _panicked(look: Look) -> Concern | None:
-    if not look.log.panics:
+def _panicked(sample: Sample) -> Problem | None:
+    if not sample.log.panics:
         return None
-    words = f"{look.log.panic_count} lines, the first: {look.log.panics[0]}"
-    return Concern(Symptom.PANIC_LOGGED, CONFIRM, words, "no panic or fatal error that the old version did not log")
+    words = f"{sample.log.panic_count} lines, the first: {sample.log.panics[0]}"
+    return Problem(Symptom.PANIC_LOGGED, CONFIRM, words, "no panic or fatal error that the old version did not log")
 
 
-def _unready(look: Look) -> Concern | None:
-    seen, pod = look.seen, look.seen.pod
+def _unready(sample: Sample) -> Problem | None:
+    seen, pod = sample.seen, sample.seen.pod
     if seen.complete and pod and pod.ready:
         return None
     words = (
         f"pod {pod.name if pod else 'none'} is {'' if pod and pod.ready else 'not '}Ready; "
         f"{seen.updated} updated and {seen.available} available of {seen.wanted}, {len(seen.others)} old pods"
     )
-    return Concern(
-        Symptom.NOT_READY, look.limits.retry if look.whole else look.limits.ready, words, "a pod that is Ready"
+    return Problem(
+        Symptom.NOT_READY, sample.limits.retry if sample.whole else sample.limits.ready, words, "a pod that is Ready"
     )
 
 
-def _unconnected(look: Look) -> Concern | None:
-    log, container = look.log, look.seen.container
-    if not look.patterns.connected or log.is_connected(look.baseline.chats):
+def _unconnected(sample: Sample) -> Problem | None:
+    log, container = sample.log, sample.seen.container
+    if not sample.patterns.connected or log.is_connected(sample.baseline.chats):
         return None
     if log.since and container and container.running and log.since - container.running > ROTATED:
         return None
-    missing = ", ".join(sorted(look.baseline.chats - log.chats))
+    missing = ", ".join(sorted(sample.baseline.chats - log.chats))
     words = f"none of {log.lines} log lines says that it is connected{missing and f' to {missing}, as before'}"
     if log.last_errors:
         words += f"; the last error: {log.last_errors[-1]}"
-    return Concern(Symptom.NOT_CONNECTED, look.limits.connected, words, f"a line like {look.patterns.connected}")
+    return Problem(Symptom.NOT_CONNECTED, sample.limits.connected, words, f"a line like {sample.patterns.connected}")
 
 
-def _disconnected(look: Look) -> Concern | None:
-    if not look.log.lost or not look.patterns.connected:  # nothing would say that it is connected again
+def _disconnected(sample: Sample) -> Problem | None:
+    if not sample.log.lost or not sample.patterns.connected:  # nothing would say that it is connected again
         return None
-    patience = look.limits.reconnect if look.whole else look.limits.connected
-    words = f"the connection was lost at {look.log.disconnected_at}, and no connected line follows"
-    return Concern(Symptom.NOT_CONNECTED, patience, words, "an agent that stays connected")
+    grace_seconds = sample.limits.reconnect if sample.whole else sample.limits.connected
+    words = f"the connection was lost at {sample.log.disconnected_at}, and no connected line follows"
+    return Problem(Symptom.NOT_CONNECTED, grace_seconds, words, "an agent that stays connected")
 
 
 _CHECKS = (_crashed, _cannot_start, _stalled, _pending, _panicked, _unready, _unconnected, _disconnected)

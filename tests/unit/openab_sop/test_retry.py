@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from openab_sop.cluster import patience
-from openab_sop.cluster.patience import Impatience, Patience
+from openab_sop.cluster import retry
+from openab_sop.cluster.retry import NoRetry, RetryPolicy
 from openab_sop.errors import Unreachable
 
 
@@ -28,22 +28,22 @@ class Line:
 
 
 def over(line: Line, monkeypatch: pytest.MonkeyPatch) -> Line:
-    monkeypatch.setattr(patience.time, "sleep", line.sleep)
-    monkeypatch.setattr(patience.time, "monotonic", lambda: line.now)
+    monkeypatch.setattr(retry.time, "sleep", line.sleep)
+    monkeypatch.setattr(retry.time, "monotonic", lambda: line.now)
     return line
 
 
 def test_it_asks_again_until_there_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     line, told = over(Line(5), monkeypatch), list[str]()
-    assert Patience(tell=told.append).over(line) == "answer"
+    assert RetryPolicy(tell=told.append).over(line) == "answer"
     assert line.asked == 6
     assert [words.split(";")[0] for words in told] == ["away", f"the cluster answers again, after {line.now:.0f} s"]
 
 
-@pytest.mark.parametrize(("begun", "limit"), [(False, patience.BEFORE), (True, patience.BEGUN)])
+@pytest.mark.parametrize(("begun", "limit"), [(False, retry.BEFORE), (True, retry.BEGUN)])
 def test_it_is_longer_once_something_was_begun(monkeypatch: pytest.MonkeyPatch, begun: bool, limit: float) -> None:
     line = over(Line(10_000), monkeypatch)
-    mine = Patience(begun=begun)
+    mine = RetryPolicy(begun=begun)
     with pytest.raises(Unreachable):
         mine.over(line)
     assert limit <= line.now <= limit + 2
@@ -60,13 +60,13 @@ def test_it_is_longer_once_something_was_begun(monkeypatch: pytest.MonkeyPatch, 
 def test_what_may_have_been_heard_and_must_not_be_done_twice_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     heard, unheard = over(Line(1, heard=True), monkeypatch), Line(1)
     with pytest.raises(Unreachable):
-        Patience().over(heard, repeatable=False)
+        RetryPolicy().over(heard, repeatable=False)
     assert heard.asked == 1
-    assert Patience().over(over(unheard, monkeypatch), repeatable=False) == "answer"
+    assert RetryPolicy().over(over(unheard, monkeypatch), repeatable=False) == "answer"
 
 
 def test_who_only_looks_on_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
     line = over(Line(1), monkeypatch)
     with pytest.raises(Unreachable):
-        Impatience().over(line)
+        NoRetry().over(line)
     assert line.asked == 1

@@ -24,7 +24,7 @@ _FIRST, _LONGEST = 0.25, 2.0
 
 
 @dataclass
-class Patience:
+class RetryPolicy:
     """That of one run, with all its connections.
 
     Attributes:
@@ -91,7 +91,7 @@ class Patience:
             self.tell(f"the cluster answers again, after {time.monotonic() - away:.0f} s")
 
 
-class Impatience(Patience):
+class NoRetry(RetryPolicy):
     """That of who only looks on: each question is asked once."""
 
     def _goes_on(self, error: Unreachable, first: float, now: float) -> bool:
