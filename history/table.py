@@ -34,9 +34,11 @@ class Row:
         cls, pair: Pair, case: Case, plan: Plan, harms: tuple[str, ...] | None, unproved: tuple[str, ...] = ()
     ) -> Row:
         """Ask the rules about a plan; what of its values is not proved blocks too."""
-        counting = [harm for harm in judge([plan], {}).harms if harm.rule.name not in WITHOUT]
-        blocks = tuple(harm.id for harm in counting if harm.rule.severity is Severity.BLOCKS)
-        warns = tuple(harm.id for harm in counting if harm.rule.severity is Severity.WARNS)
+        counting = [
+            rule_finding for rule_finding in judge([plan], {}).findings if rule_finding.rule.name not in WITHOUT
+        ]
+        blocks = tuple(rule_finding.id for rule_finding in counting if rule_finding.rule.severity is Severity.BLOCKS)
+        warns = tuple(rule_finding.id for rule_finding in counting if rule_finding.rule.severity is Severity.WARNS)
         return cls(pair, case, (*unproved, *blocks), warns, harms)
 
     @property

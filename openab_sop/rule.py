@@ -50,7 +50,7 @@ def warns(name: str, why: str) -> Callable[[Callable[[Judged], Iterable[Finding]
 
 
 @dataclass(frozen=True)
-class Harm:
+class RuleFinding:
     """A finding of a rule.
 
     Attributes:
@@ -82,27 +82,31 @@ class Harm:
 
 
 @dataclass(frozen=True)
-class Harms:
+class RuleFindings:
     """Everything that was found, what stops the run first."""
 
-    harms: tuple[Harm, ...]
+    findings: tuple[RuleFinding, ...]
 
     @property
     def summary(self) -> str:
         """How many findings there are of each kind, in words."""
-        warn = len(self.harms) - len(self.stopping) - len(self.accepted)
+        warn = len(self.findings) - len(self.stopping) - len(self.accepted)
         counts = {"block": len(self.stopping), "accepted": len(self.accepted), "warn": warn}
         return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "no findings"
 
     @property
-    def stopping(self) -> tuple[Harm, ...]:
+    def stopping(self) -> tuple[RuleFinding, ...]:
         """What stops the run."""
-        return tuple(harm for harm in self.harms if harm.stops)
+        return tuple(rule_finding for rule_finding in self.findings if rule_finding.stops)
 
     @property
     def accepted(self) -> dict[str, str]:
         """What was let pass, as a report's summary says it, and why."""
-        return {f"accepted {harm.id}": harm.accepted for harm in self.harms if harm.accepted}
+        return {
+            f"accepted {rule_finding.id}": rule_finding.accepted
+            for rule_finding in self.findings
+            if rule_finding.accepted
+        }
 
     @property
     def passed(self) -> bool:
@@ -112,13 +116,13 @@ class Harms:
     def require(self) -> None:
         """Raise ``NotPassed`` if something stops the run."""
         if not self.passed:
-            raise NotPassed(str(self), [harm.finding for harm in self.stopping])
+            raise NotPassed(str(self), [rule_finding.finding for rule_finding in self.stopping])
 
     def __str__(self) -> str:
-        return "\n  ".join([self.summary, *map(str, self.harms)])
+        return "\n  ".join([self.summary, *map(str, self.findings)])
 
 
-def weighed(found: Iterable[Harm], reasons: Mapping[str, str], where: str) -> tuple[Harm, ...]:
+def weighed(found: Iterable[RuleFinding], reasons: Mapping[str, str], where: str) -> tuple[RuleFinding, ...]:
     """Return findings, those that stop a run first, each with the reason for which it is let pass.
 
     Args:
@@ -129,14 +133,16 @@ def weighed(found: Iterable[Harm], reasons: Mapping[str, str], where: str) -> tu
     Raises:
         SettingsError: something was accepted that was not found, so that nobody accepts in advance or by mistake.
     """
-    known: dict[str, Harm] = {}
-    for harm in found:
-        seen = known.get(harm.id)
-        versions = dict.fromkeys((*seen.versions, *harm.versions) if seen else harm.versions)
-        known[harm.id] = replace(harm, versions=tuple(versions), accepted=reasons.get(harm.id, ""))
+    known: dict[str, RuleFinding] = {}
+    for rule_finding in found:
+        seen = known.get(rule_finding.id)
+        versions = dict.fromkeys((*seen.versions, *rule_finding.versions) if seen else rule_finding.versions)
+        known[rule_finding.id] = replace(
+            rule_finding, versions=tuple(versions), accepted=reasons.get(rule_finding.id, "")
+        )
     if unknown := sorted(reasons.keys() - known.keys()):
         raise SettingsError(
             f"--accept={unknown[0]}: the {where} has no such finding",
             f"leave it out; found were: {', '.join(known) or 'none'}",
         )
-    return tuple(sorted(known.values(), key=lambda harm: harm.rule.severity is not Severity.BLOCKS))
+    return tuple(sorted(known.values(), key=lambda rule_finding: rule_finding.rule.severity is not Severity.BLOCKS))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from openab_sop.objects import Object
 from openab_sop.plans import rules
 from openab_sop.plans.plan import Plan
-from openab_sop.rule import Harm, Harms, Rule, weighed
+from openab_sop.rule import Rule, RuleFinding, RuleFindings, weighed
 
 _WITHOUT_TARGET = ("does-not-render", "release-not-deployed", "downgrade", "not-validated")
 """Rules that look at no rendered object."""
@@ -17,7 +17,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class PlanJudgement(Harms):
+class PlanJudgement(RuleFindings):
     """The findings of every rule, in the order of the rules.
 
     Attributes:
@@ -29,7 +29,9 @@ class PlanJudgement(Harms):
     def about(self, subject: str) -> PlanJudgement:
         """Return the findings of the rules that look at one thing alone, a key of ``rules.SUBJECTS``."""
         of = {rule.name for rule in rules.SUBJECTS[subject]}
-        return replace(self, harms=tuple(harm for harm in self.harms if harm.rule.name in of))
+        return replace(
+            self, findings=tuple(rule_finding for rule_finding in self.findings if rule_finding.rule.name in of)
+        )
 
     def as_json(self) -> Object:
         """Return it for programs: no object, no value, nothing secret."""
@@ -43,18 +45,18 @@ class PlanJudgement(Harms):
             "verdict": "blocked" if self.stopping else "passed",
             "findings": [
                 {
-                    "id": harm.id,
-                    "rule": harm.rule.name,
-                    "severity": str(harm.rule.severity),
-                    "subject": harm.finding.subject,
-                    "observed": harm.finding.observed,
-                    "expected": harm.finding.expected,
-                    "why": harm.rule.why,
-                    "next": harm.finding.next_step,
-                    "versions": list(harm.versions),
-                    "accepted": harm.accepted,
+                    "id": rule_finding.id,
+                    "rule": rule_finding.rule.name,
+                    "severity": str(rule_finding.rule.severity),
+                    "subject": rule_finding.finding.subject,
+                    "observed": rule_finding.finding.observed,
+                    "expected": rule_finding.finding.expected,
+                    "why": rule_finding.rule.why,
+                    "next": rule_finding.finding.next_step,
+                    "versions": list(rule_finding.versions),
+                    "accepted": rule_finding.accepted,
                 }
-                for harm in self.harms
+                for rule_finding in self.findings
             ],
         }
 
@@ -69,12 +71,12 @@ def judge(plans: Sequence[Plan], reasons: Mapping[str, str]) -> PlanJudgement:
     Raises:
         SettingsError: something was accepted that was not found.
     """
-    found = (harm for plan in plans for harm in _harms(plan))
+    found = (rule_finding for plan in plans for rule_finding in _findings(plan))
     return PlanJudgement(weighed(found, reasons, "plan"), tuple(plans))
 
 
-def _harms(plan: Plan) -> list[Harm]:
+def _findings(plan: Plan) -> list[RuleFinding]:
     every: list[Rule[Plan]] = [rule for subject in rules.SUBJECTS.values() for rule in subject]
     if plan.unrenderable:  # there is no target to compare with
         every = [rule for rule in every if rule.name in _WITHOUT_TARGET]
-    return [Harm(rule, finding, (str(plan.target.version),)) for rule in every for finding in rule.judge(plan)]
+    return [RuleFinding(rule, finding, (str(plan.target.version),)) for rule in every for finding in rule.judge(plan)]

@@ -12,7 +12,7 @@ from openab_sop.objects import Object, as_yaml, part
 from openab_sop.plans.judgement import PlanJudgement
 from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, mask
-from openab_sop.rule import Harm
+from openab_sop.rule import RuleFinding
 
 WIDTH = 76
 """Characters of a line before it is broken."""
@@ -43,7 +43,7 @@ def page(judgement: PlanJudgement) -> str:
     """Return a self-contained HTML page; it holds no value of a Secret, and nothing that was learned to be secret."""
     first = judgement.plans[0]
     title = mask(f"Plan: {first.release} from {first.current.version} to {_targets(judgement)}")
-    findings = "".join(map(_row, judgement.harms)) or "<tr><td colspan='5'>nothing was found</td></tr>"
+    findings = "".join(map(_row, judgement.findings)) or "<tr><td colspan='5'>nothing was found</td></tr>"
     head = "".join(f"<th>{name}</th>" for name in ("Finding", "Observed", "Expected", "Why it hurts", "Next"))
     objects = "".join(map(_objects, judgement.plans))
     return (
@@ -57,15 +57,15 @@ def _targets(judgement: PlanJudgement) -> str:
     return ", then ".join(str(plan.target.version) for plan in judgement.plans)
 
 
-def _row(harm: Harm) -> str:
-    kind = "accepted" if harm.accepted else str(harm.rule.severity)
-    said = f"accepted: {harm.accepted}" if harm.accepted else str(harm.rule.severity)
-    finding = harm.finding
+def _row(rule_finding: RuleFinding) -> str:
+    kind = "accepted" if rule_finding.accepted else str(rule_finding.rule.severity)
+    said = f"accepted: {rule_finding.accepted}" if rule_finding.accepted else str(rule_finding.rule.severity)
+    finding = rule_finding.finding
     cells = (
-        f"{harm.id}\n{said}\n{', '.join(harm.versions)}",
+        f"{rule_finding.id}\n{said}\n{', '.join(rule_finding.versions)}",
         finding.observed,
         finding.expected,
-        harm.rule.why,
+        rule_finding.rule.why,
         finding.next_step,
     )
     row = "".join(f"<td>{escape(mask(cell)).replace(chr(10), '<br>')}</td>" for cell in cells)

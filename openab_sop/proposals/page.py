@@ -9,7 +9,7 @@ from pathlib import Path
 from openab_sop import policy
 from openab_sop.proposals.steps import ConversionContext, ValueMove
 from openab_sop.redact import mask
-from openab_sop.rule import Harm, Harms
+from openab_sop.rule import RuleFinding, RuleFindings
 from openab_sop.verdict import Finding
 
 _STYLE = """
@@ -21,19 +21,19 @@ vertical-align: top; overflow-wrap: anywhere } .blocks { background: #fdd } .dec
 
 
 def page(
-    situation: ConversionContext, moves: Sequence[ValueMove], harms: Harms, own: Sequence[Finding], out: Path
+    situation: ConversionContext, moves: Sequence[ValueMove], findings: RuleFindings, own: Sequence[Finding], out: Path
 ) -> str:
     """Return a self-contained HTML page; nothing that was learned to be secret is in it."""
     title = f"Values for {situation.target}, from {situation.current}"
     equal = f"Proved equal to what runs{', but for what the version itself changes' if own else ''}"
-    ready = equal if not harms.harms else "Accepted" if harms.passed else "Not proved: do not use it"
-    verdict = f"<p class='{'ready' if harms.passed else 'not-ready'}'>{ready}. {_text(str(out))}</p>"
+    ready = equal if not findings.findings else "Accepted" if findings.passed else "Not proved: do not use it"
+    verdict = f"<p class='{'ready' if findings.passed else 'not-ready'}'>{ready}. {_text(str(out))}</p>"
     decide, moved = [m for m in moves if m.decide], [m for m in moves if not m.decide]
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'>{policy.meta(styles=[_STYLE])}"
         f"<title>{_text(title)}</title><style>{_STYLE}</style></head><body><h1>{_text(title)}</h1>{verdict}"
         f"<h2>To decide</h2>{_moves(decide, 'decide')}"
-        f"<h2>Not proved equal</h2>{_table(('Finding', 'Would be', 'Is', 'Next'), map(_harm, harms.harms))}"
+        f"<h2>Not proved equal</h2>{_table(('Finding', 'Would be', 'Is', 'Next'), map(_found, findings.findings))}"
         f"<h2>What went where</h2>{_moves(moved, '')}"
         f"<h2>Changed by the version itself</h2>{_table(('What', 'Would be', 'Is'), map(_own, own))}</body></html>\n"
     )
@@ -48,10 +48,10 @@ def _own(finding: Finding) -> str:
     return _row((finding.subject, finding.observed, finding.expected), "")
 
 
-def _harm(harm: Harm) -> str:
-    said = f"{harm.id}\naccepted: {harm.accepted}" if harm.accepted else harm.id
-    finding = harm.finding
-    kind = "accepted" if harm.accepted else "blocks"
+def _found(rule_finding: RuleFinding) -> str:
+    said = f"{rule_finding.id}\naccepted: {rule_finding.accepted}" if rule_finding.accepted else rule_finding.id
+    finding = rule_finding.finding
+    kind = "accepted" if rule_finding.accepted else "blocks"
     return _row((said, finding.observed, finding.expected, finding.next_step), kind)
 
 

@@ -14,7 +14,7 @@ from openab_sop.errors import NothingToDo, SettingsError
 from openab_sop.proposals.conversion import Compared, Conversion
 from openab_sop.proposals.page import page
 from openab_sop.proposals.steps import ValueMove
-from openab_sop.rule import Harm, Harms, blocks, weighed
+from openab_sop.rule import RuleFinding, RuleFindings, blocks, weighed
 from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
@@ -47,13 +47,13 @@ class Proposal:
     out: Path
     source: str = ""
     compared: Compared = field(default=Compared(()))
-    _harms: Harms | None = None
+    _findings: RuleFindings | None = None
 
     def propose(self) -> list[ValueMove]:
         """Convert the values; returns what moved where. Raises as ``Conversion.convert`` does."""
         return self.conversion.convert()
 
-    def prove(self) -> Harms:
+    def prove(self) -> RuleFindings:
         """Render both sides and compare what they mean; leaves the page.
 
         Raises:
@@ -62,21 +62,21 @@ class Proposal:
         """
         situation, moves = self.conversion.situation, self.conversion.moves
         self.compared = self.conversion.compare(self.out.name)
-        harms = (Harm(NOT_EQUAL, one, (str(situation.target),)) for one in self.compared.findings)
-        self._harms = Harms(weighed(harms, self.accepted, "comparison"))
+        findings = (RuleFinding(NOT_EQUAL, one, (str(situation.target),)) for one in self.compared.findings)
+        self._findings = RuleFindings(weighed(findings, self.accepted, "comparison"))
         storage.replace(self.directory / PAGE, self._page().encode())
-        if not moves and not self._harms.harms:
+        if not moves and not self._findings.findings:
             raise NothingToDo(f"the values fit {situation.target} as they are: proved equal to what runs")
-        return self._harms
+        return self._findings
 
     def _page(self) -> str:
-        return page(self.conversion.situation, self.conversion.moves, self.harms, self.compared.own, self.out)
+        return page(self.conversion.situation, self.conversion.moves, self.findings, self.compared.own, self.out)
 
     @property
-    def harms(self) -> Harms:
+    def findings(self) -> RuleFindings:
         """What is not proved equal, once it was compared."""
-        assert self._harms is not None, "prove first"
-        return self._harms
+        assert self._findings is not None, "prove first"
+        return self._findings
 
     @property
     def next_step(self) -> str:

@@ -27,14 +27,14 @@ from openab_sop.restores.mounted_volume import Progress
 from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.rollouts.problem import Limits
-from openab_sop.rule import Harm
+from openab_sop.rule import RuleFinding
 from openab_sop.verdict import Verdict
 
 WITHOUT = "without a rehearsal there still are the plan (pytest suites/plan) and the upgrade's own gates"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner:
+class RehearsalOptions:
     """How copies are to be tried.
 
     Attributes:
@@ -61,7 +61,7 @@ class Copied:
 
     release: Release
     source: Backup
-    manner: Manner
+    options: RehearsalOptions
     journal: Journal
     isolation: Isolation | None = None
     _spec: RebuildSpec = field(init=False)
@@ -82,14 +82,14 @@ class Copied:
         swept = scratch.sweep(self.release.cluster)
         self._spec = RebuildSpec(self.source)
         self._scratch = scratch.choose(self.release.cluster)
-        self._homes = Homes(self._spec, self._scratch, self.manner.may_vanish, self.journal)
+        self._homes = Homes(self._spec, self._scratch, self.options.may_vanish, self.journal)
         if not self._agents:
             raise ReleaseError("no agent of the release wants a pod: there is nothing to rehearse", "leave it out")
         if unfit := [str(finding) for finding in self._homes.unfit()]:
             raise ClusterError("; ".join(unfit), WITHOUT)
-        manner = self.manner
+        options = self.options
         self._stage = TrialEnvironment(
-            self.release, self._scratch, self._homes.claims, manner.limits, manner.patterns, self.journal
+            self.release, self._scratch, self._homes.claims, options.limits, options.patterns, self.journal
         )
         where = "its own, since this caller may make none" if self._scratch.is_own else self._scratch.cluster.namespace
         removed = f"; removed what killed runs left: {', '.join(swept)}" if swept else ""
@@ -138,7 +138,9 @@ class Copied:
         """
         treated = self._homes.make_harmless()
         self._homes.let_go()
-        if stopping := [str(harm) for harm in self._logins() if harm.id not in self.manner.accepted]:
+        if stopping := [
+            str(rule_finding) for rule_finding in self._logins() if rule_finding.id not in self.options.accepted
+        ]:
             raise ReleaseError("\n  ".join(stopping), "see above")
         return "; ".join(f"{agent}: {len(done.changed)} files" for agent, done in treated.items())
 
@@ -204,8 +206,8 @@ class Copied:
     def _deployments(self) -> dict[str, Object]:
         return {agent: self._stage.body(self._old_version, agent) for agent in self._agents}
 
-    def _logins(self) -> list[Harm]:
+    def _logins(self) -> list[RuleFinding]:
         if self.isolation and self.isolation.denied:
             return []
         left = {agent: treated.left for agent, treated in self._homes.harmless.items()}
-        return [Harm(rules.logins_left, finding) for finding in rules.logins_left.judge(left)]
+        return [RuleFinding(rules.logins_left, finding) for finding in rules.logins_left.judge(left)]

@@ -25,8 +25,8 @@ from openab_sop.backups.archive import extract
 from openab_sop.backups.inventory import Comparison, Entry, comparison
 from openab_sop.backups.tar_reader import BLOCK
 from openab_sop.errors import BackupError
-from openab_sop.rehearsals.needles import Needles
-from openab_sop.rehearsals.placeholders import is_json, neutral, opaque, placeholder
+from openab_sop.rehearsals.placeholders import is_json, neutral, placeholder, redact_all_values
+from openab_sop.rehearsals.secret_scanner import SecretScanner
 from openab_sop.storage import CHUNK
 from openab_sop.upstream import homes, logins
 
@@ -45,7 +45,7 @@ _ENCRYPTED = "its format hides what is in it; it is left as it is"
 
 
 @dataclass(frozen=True)
-class Treated:
+class SanitizedHome:
     """A home without its credentials.
 
     Attributes:
@@ -100,7 +100,7 @@ _TREATMENTS: Mapping[logins.Login, Treat] = {
 """How logins are made harmless that are more than one value after the other."""
 PLACES = (
     Place("OpenAB's own jobs", homes.JOBS, _emptied),
-    *(Place(login.what, login.patterns, _TREATMENTS.get(login, opaque)) for login in logins.LOGINS),
+    *(Place(login.what, login.patterns, _TREATMENTS.get(login, redact_all_values)) for login in logins.LOGINS),
     Place(
         "settings of agents",
         homes.SETTINGS,
@@ -145,7 +145,9 @@ PLACES = (
 _PATTERNS = [(place, re.compile("|".join(map(translate, place.patterns)))) for place in PLACES]
 
 
-def treat(home: Path, entries: Iterable[Entry], databases: Sequence[str], scratch: Path, inside: str = "") -> Treated:
+def treat(
+    home: Path, entries: Iterable[Entry], databases: Sequence[str], scratch: Path, inside: str = ""
+) -> SanitizedHome:
     """Find the credentials in a home and write what replaces the files that hold them.
 
     Args:
@@ -160,11 +162,11 @@ def treat(home: Path, entries: Iterable[Entry], databases: Sequence[str], scratc
     """
     with storage.told(scratch), comparison(scratch) as table, _Draft.begun(home, scratch / ARCHIVE) as draft:
         table.add_all("copy", entries)
-        work = _Home(home, scratch, table, draft, Needles(), inside)
+        work = _Home(home, scratch, table, draft, SecretScanner(), inside)
         work.files(set(databases))
         for path in databases:
             work.database(path)
-    return Treated(scratch / ARCHIVE, tuple(draft.changed), work.left)
+    return SanitizedHome(scratch / ARCHIVE, tuple(draft.changed), work.left)
 
 
 @dataclass
@@ -217,7 +219,7 @@ class _Home:
     scratch: Path
     table: Comparison
     draft: _Draft
-    needles: Needles
+    scanner: SecretScanner
     inside: str = ""
     left: dict[str, str] = field(default_factory=dict[str, str])
     links: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -259,7 +261,7 @@ class _Home:
         elif (kind := self._looked_at(source, entry)) and (place or kind == "binary" or entry.size > TEXT):
             self.left[entry.path] = f"it holds what looks like a credential, and is {_too(kind, place)}"
         elif kind:
-            pieces = self.needles.replaced(_content(source, entry))
+            pieces = self.scanner.replaced(_content(source, entry))
             self._add(entry, entry.size, pieces)
 
     def _add(self, entry: Entry, size: int, content: Iterable[bytes]) -> None:
@@ -271,7 +273,7 @@ class _Home:
     def _looked_at(self, source: IO[bytes], entry: Entry) -> str:
         """Tell whether a file holds a credential: "text" or "binary" if so, empty if not."""
         is_binary, is_found = False, False
-        for piece, holds in self.needles.found_in(_content(source, entry)):
+        for piece, holds in self.scanner.found_in(_content(source, entry)):
             if not is_binary and piece.startswith(_PROGRAM):
                 return ""
             is_binary = is_binary or b"\0" in piece
@@ -293,7 +295,7 @@ class _Home:
                 for suffix in ("", *database.LOGS):
                     if entry := ours.get(path + suffix):
                         extract(self.archive, self.table.content("copy", entry).offset, Path(name, f"db{suffix}"))
-                result = _Database(Path(name, "db"), self.needles).treated()
+                result = _Database(Path(name, "db"), self.scanner).treated()
             except sqlite3.Error:
                 # what SQLite says may quote what is in it
                 self.left[path] = "it cannot be opened or changed by this machine's SQLite"
@@ -330,9 +332,9 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]?[\d:.]*(?:Z|[+-]\d\d:?\d\d)?")
 class _Database:
     """A private copy of a database, its logs beside it."""
 
-    def __init__(self, path: Path, needles: Needles) -> None:
+    def __init__(self, path: Path, scanner: SecretScanner) -> None:
         self._path = path
-        self._needles = needles
+        self._scanner = scanner
         self._count = 0
 
     def treated(self) -> _Result:
@@ -364,11 +366,11 @@ class _Database:
         if not path.exists():
             return False
         with path.open("rb") as file:
-            return self._needles.suspected(_pieces(file))
+            return self._scanner.suspected(_pieces(file))
 
     def _holds_any(self, path: Path) -> bool:
         with path.open("rb") as file:
-            return any(holds for _, holds in self._needles.found_in(_pieces(file)))
+            return any(holds for _, holds in self._scanner.found_in(_pieces(file)))
 
     def _change(self, opened: sqlite3.Connection) -> tuple[int, bool]:
         """Hide what is to be hidden; returns how many values changed, and whether there are some that are too large."""
@@ -394,7 +396,7 @@ class _Database:
 
     def _found(self, data: bytes) -> bytes | None:
         """Return a value without what looks like a credential in it; None if nothing does."""
-        hidden = self._needles.cleaned(data)
+        hidden = self._scanner.cleaned(data)
         return hidden if hidden != data else None
 
     def _numbered(self, data: bytes) -> bytes | None:
@@ -458,7 +460,7 @@ def _hidden(data: bytes) -> bytes | None:
     if "\0" in text:
         return bytes(len(data)) if any(data) else None
     if is_json(text) or "PRIVATE KEY-----" in text:
-        hidden = opaque(text)
+        hidden = redact_all_values(text)
     elif _DATE.fullmatch(text) or not text.strip():
         hidden = text
     else:

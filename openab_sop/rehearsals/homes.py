@@ -19,7 +19,7 @@ from openab_sop.errors import BackupError
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at
 from openab_sop.rehearsals.behaviour import Traces
-from openab_sop.rehearsals.credentials import Treated, treat
+from openab_sop.rehearsals.credentials import SanitizedHome, treat
 from openab_sop.rehearsals.scratch import Scratch
 from openab_sop.releases import portable_objects
 from openab_sop.restores import preconditions
@@ -45,7 +45,7 @@ class Homes:
     scratch: Scratch
     may_vanish: Sequence[str]
     journal: Journal
-    harmless: dict[str, Treated] = field(default_factory=dict[str, Treated])
+    harmless: dict[str, SanitizedHome] = field(default_factory=dict[str, SanitizedHome])
     seconds: float = 0.0
     _mounted: list[MountedVolume] = field(default_factory=list[MountedVolume])
     _open: ExitStack = field(default_factory=ExitStack)
@@ -118,7 +118,7 @@ class Homes:
         self.seconds += time.monotonic() - begun
         return verdict
 
-    def make_harmless(self) -> dict[str, Treated]:
+    def make_harmless(self) -> dict[str, SanitizedHome]:
         """Put placeholders in the place of the logins in the homes; returns by agent what became of them."""
         if not self.harmless:
             kept = self._kept.enter_context(temporary.scratch(self.source.scratch))
@@ -190,7 +190,7 @@ class Homes:
         ours = set(treated.changed) if treated else set[str]()
         return (path for path in mounted.since(self.may_vanish).gone() if path not in ours)
 
-    def _treated(self, stored: StoredAgent, kept: Path) -> Treated:
+    def _treated(self, stored: StoredAgent, kept: Path) -> SanitizedHome:
         archive, contents = (self.source.file(f"{stored.key}/{name}") for name in (HOME, CONTENTS))
         scratch = kept / stored.key
         scratch.mkdir(mode=0o700, parents=True)

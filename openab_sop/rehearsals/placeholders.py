@@ -128,7 +128,7 @@ def _parted(value: str) -> tuple[str, str]:
     return (kept, value[len(kept) :]) if value[len(kept) :].strip() else ("", value)
 
 
-def dead(address: str) -> str:
+def blackhole_url(address: str) -> str:
     """Return an address of the same scheme where nothing answers; nothing else of it stays.
 
     Raises:
@@ -149,7 +149,7 @@ def neutral(text: str) -> str:
     return _replaced(text, [*_named(text), *_spotted(text)])
 
 
-def opaque(text: str) -> str:
+def redact_all_values(text: str) -> str:
     """Return a text in which only credentials are expected: every value of 8 characters and more is a placeholder.
 
     Names, references, dates, and all that is shorter stay, and what is no value; beside that as ``neutral``.
@@ -171,11 +171,11 @@ def neutral_secret(data: bytes) -> bytes:
     if "\0" in text:
         return bytes(len(data))
     if is_json(text):
-        return opaque(text).encode()
+        return redact_all_values(text).encode()
     line = text.strip()
     if len(line.splitlines()) > 1 or _KEY.search(line):
         return neutral(text).encode()
-    hidden = dead(line) if _URL.fullmatch(line) else placeholder(line)
+    hidden = blackhole_url(line) if _URL.fullmatch(line) else placeholder(line)
     return text.replace(line, hidden, 1).encode() if line else data
 
 
@@ -406,7 +406,7 @@ def _frames(text: str) -> Iterator[tuple[int, int, Callable[[str], str]]]:
         yield *found.span("body"), _zeroed
         yield *found.span("end"), str
     for found in _URL.finditer(text):
-        yield found.start(), found.end() - _closing(found[0]), dead
+        yield found.start(), found.end() - _closing(found[0]), blackhole_url
 
 
 def _closing(address: str) -> int:

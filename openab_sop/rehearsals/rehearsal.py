@@ -20,7 +20,7 @@ from openab_sop.rehearsals.copies import RenderedVersion, emptied
 from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.upgrade_state import now
 from openab_sop.restores.mounted_volume import Progress
-from openab_sop.rule import Harm, Harms, weighed
+from openab_sop.rule import RuleFinding, RuleFindings, weighed
 from openab_sop.status import Status
 from openab_sop.targets.target import Target
 from openab_sop.targets.values import TargetValues
@@ -101,8 +101,8 @@ class Rehearsal(Copied):
             NotNeeded: as ``run_new``.
         """
         version = self._rendered(phase)
-        settle = min(self.manner.limits.settle, BACK_SETTLE)
-        stage = replace(self._stage, limits=replace(self.manner.limits, settle=settle))
+        settle = min(self.options.limits.settle, BACK_SETTLE)
+        stage = replace(self._stage, limits=replace(self.options.limits, settle=settle))
         back = stage.run(self._old_version, self._common(version), self._old)
         self._contrasts = [
             replace(seen, back=back[seen.agent]) if seen.new.version == version.name else seen
@@ -110,34 +110,34 @@ class Rehearsal(Copied):
         ]
         return back
 
-    def judge(self) -> Harms:
+    def judge(self) -> RuleFindings:
         """Say what only the new version does; if that passes, what was found out is kept for the upgrade.
 
         Raises:
             SettingsError: something was accepted that was not found.
         """
-        every = (*rules.RULES, rules.not_validated) if self.manner.prerelease else rules.RULES
+        every = (*rules.RULES, rules.not_validated) if self.options.prerelease else rules.RULES
         found = [
-            Harm(rule, finding, (seen.new.version,))
+            RuleFinding(rule, finding, (seen.new.version,))
             for seen in self._contrasts
             for rule in every
             for finding in rule.judge(seen)
         ]
-        found += [Harm(rules.not_rehearsed, finding) for finding in rules.not_rehearsed.judge(self._unseen())]
-        judged = Harms(weighed([*self._logins(), *found], self.manner.accepted, "rehearsal"))
+        found += [RuleFinding(rules.not_rehearsed, finding) for finding in rules.not_rehearsed.judge(self._unseen())]
+        judged = RuleFindings(weighed([*self._logins(), *found], self.options.accepted, "rehearsal"))
         if judged.passed:
             self.outcome(judged).store(self.directory)
         return judged
 
-    def highlights(self, judged: Harms) -> dict[str, str]:
+    def highlights(self, judged: RuleFindings) -> dict[str, str]:
         """Return what must not be overlooked, by what it is."""
         return {"rehearsal": judged.summary, "way back": self.outcome(judged).rollback_estimate, **judged.accepted}
 
-    def outcome(self, judged: Harms) -> Outcome:
+    def outcome(self, judged: RuleFindings) -> Outcome:
         """Return what later stages use."""
         changed = {"data-changed", "no-way-back"}
         digests = {str(self.target.version): self.target.digest}
-        if self.target.prerelease and self.manner.prerelease:
+        if self.target.prerelease and self.options.prerelease:
             digests[str(self.target.prerelease)] = self.target.prerelease_digest
         return Outcome(
             when=now(),
@@ -147,7 +147,7 @@ class Rehearsal(Copied):
             backup=self.source.manifest.name,
             restore=self._homes.seconds,
             start=max((old.judgement.ready_after or 0.0 for old in self._old.values()), default=0.0),
-            changed=tuple(sorted({h.finding.subject for h in judged.harms if h.rule.name in changed})),
+            changed=tuple(sorted({h.finding.subject for h in judged.findings if h.rule.name in changed})),
         )
 
     def notes(self) -> str:
@@ -163,7 +163,7 @@ class Rehearsal(Copied):
     def _rendered(self, phase: str) -> RenderedVersion:
         chart, name = self.target.chart, str(self.target.version)
         if phase == "prerelease":
-            if self.target.prerelease_chart is None or not self.manner.prerelease:
+            if self.target.prerelease_chart is None or not self.options.prerelease:
                 raise NotNeeded(self.target.why_no_prerelease or "the release itself gets it: --prerelease=live")
             chart, name = self.target.prerelease_chart, str(self.target.prerelease)
         if name not in self._versions:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from openab_sop.agents.workload import Workload, deployment_of
 from openab_sop.errors import Broken, SopError
-from openab_sop.rehearsals.copied import Copied, Manner
+from openab_sop.rehearsals.copied import Copied, RehearsalOptions
 from openab_sop.releases.release import Release
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.upgrades.verification import Looked
@@ -47,7 +47,7 @@ def _tried(
     copied = Copied(
         release=release,
         source=m.baseline(),
-        manner=Manner(limits=policy.limits, patterns=policy.patterns, may_vanish=policy.may_vanish),
+        options=RehearsalOptions(limits=policy.limits, patterns=policy.patterns, may_vanish=policy.may_vanish),
         journal=m.journal,
     )
     removed: dict[str, tuple[str, ...]] = {}

@@ -42,6 +42,6 @@ def test_values_are_written(proposal: Proposal, audit: Audit, evidence: Evidence
 @pytest.mark.gate
 def test_values_are_ready(proposal: Proposal, audit: Audit, evidence: Evidence) -> None:
     """3.2d Gate: the target is proved to mean what runs now, or each difference was accepted with a reason."""
-    proposal.harms.require()
-    audit.facts |= proposal.harms.accepted
-    evidence("verdict", proposal.harms.summary)
+    proposal.findings.require()
+    audit.facts |= proposal.findings.accepted
+    evidence("verdict", proposal.findings.summary)

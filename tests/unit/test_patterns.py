@@ -12,7 +12,7 @@ COMPOSED = {
     "openab_sop/backups/schema.py:_matches",  # the patterns of the table below it, of bounded texts
     "openab_sop/plans/rules/configuration.py:variable_gone",  # a name between two word ends
     "openab_sop/redact.py:_pattern",  # a choice of texts
-    "openab_sop/rehearsals/needles.py:__init__",  # a choice of bytes; the kinds before it are tried here
+    "openab_sop/rehearsals/secret_scanner.py:__init__",  # a choice of bytes; the kinds before it are tried here
     "openab_sop/rollouts/logs.py:_compiled",  # what the operator has given; our own are tried here
     "openab_sop/targets/notes.py:_lifted",  # a choice of words
 }

@@ -82,9 +82,11 @@ def test_values_of_one_agent_keep_its_names(world: World, helm: RememberingHelm)
     assert 'env = { ANSWER_IN = "plain" }' in agent["configToml"].replace(", }", " }")
     assert found.unproved == ()
     tried = paper.tried(helm, step(world, "0.5.0"), chosen, converted=True)
-    assert [harm.id for harm in judge([tried.plan], {}).harms if harm.rule.severity is Severity.BLOCKS] == [
-        "selector-changed:openab"
-    ]
+    assert [
+        rule_finding.id
+        for rule_finding in judge([tried.plan], {}).findings
+        if rule_finding.rule.severity is Severity.BLOCKS
+    ] == ["selector-changed:openab"]
 
 
 @pytest.mark.parametrize("before", ["0.6.4", "0.7.0", "0.8.0", "0.8.1", "0.8.2"])

@@ -172,7 +172,7 @@ def tell(world: World, status: Status, helm3: Path, name: str, scratch: Path) ->
         before = Seen.of(ground)
         story.prepare(ground)
         seen = ground.untouched()
-        found = {harm.rule.name: str(harm.rule.severity) for harm in ground.judge(chart).harms}
+        found = {harm.rule.name: str(harm.rule.severity) for harm in ground.judge(chart).findings}
         untouched = ground.untouched() == seen
         refused = ground.helm("upgrade", chart, "--timeout=30s")
         harm = story.harm

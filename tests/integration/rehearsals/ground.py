@@ -18,7 +18,7 @@ from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.lease import Lease
 from openab_sop.journal import Journal
-from openab_sop.rehearsals.copied import Manner
+from openab_sop.rehearsals.copied import RehearsalOptions
 from openab_sop.rehearsals.rehearsal import Rehearsal
 from openab_sop.releases import release as releases
 from openab_sop.rollouts.logs import Patterns
@@ -52,14 +52,14 @@ class Ground:
         wanted = Version.parse(version)
         return Target(current, wanted, chart, storage.digest(chart), None, None, "", "nobody asked for one")
 
-    def rehearsal(self, version: str, **manner: Any) -> Rehearsal:
+    def rehearsal(self, version: str, **options: Any) -> Rehearsal:
         """A rehearsal of the way to a version."""
         release = releases.resolve(self.helm, releases.find(self.helm, None))
-        usual = Manner(limits=LIMITS, patterns=Patterns(), may_vanish=("*.lock",))
+        usual = RehearsalOptions(limits=LIMITS, patterns=Patterns(), may_vanish=("*.lock",))
         return Rehearsal(
             release=release,
             source=self.backup,
-            manner=replace(usual, **manner),
+            options=replace(usual, **options),
             journal=Journal(self.scratch / "journal.jsonl"),
             target=self.target(version),
             directory=self.scratch / "session",

@@ -75,20 +75,20 @@ def test_what_only_the_new_version_does_is_found(place: Ground, rehearsal: Rehea
     rehearsal.target = place.target(version)
     rehearsal.run_new("stable", quietly)
     rehearsal.run_back("stable")
-    found = [harm for harm in rehearsal.judge().harms if version in harm.versions]
-    assert {harm.rule.name for harm in found} == FOUND[version], "\n".join(map(str, found))
-    assert any(harm.stops for harm in found) == bool(FOUND[version] - TOLD)
+    found = [rule_finding for rule_finding in rehearsal.judge().findings if version in rule_finding.versions]
+    assert {rule_finding.rule.name for rule_finding in found} == FOUND[version], "\n".join(map(str, found))
+    assert any(rule_finding.stops for rule_finding in found) == bool(FOUND[version] - TOLD)
     assert place.upgrading.standing() == before
 
 
 def test_what_was_found_can_be_accepted_and_nothing_else(place: Ground, rehearsal: Rehearsal) -> None:
     rehearsal.target = place.target("0.9.0-logs-errors.1")
     rehearsal.run_new("stable", quietly)
-    others = {harm.id: "seen above" for harm in rehearsal.judge().harms if harm.stops}
+    others = {rule_finding.id: "seen above" for rule_finding in rehearsal.judge().findings if rule_finding.stops}
     assert f"errors-logged:{KIRO}" in others
-    rehearsal.manner = replace(rehearsal.manner, accepted=others)
+    rehearsal.options = replace(rehearsal.options, accepted=others)
     assert rehearsal.judge().passed
-    rehearsal.manner = replace(rehearsal.manner, accepted={"errors-logged:nobody": "by mistake"})
+    rehearsal.options = replace(rehearsal.options, accepted={"errors-logged:nobody": "by mistake"})
     with pytest.raises(SettingsError, match="the rehearsal has no such finding"):
         rehearsal.judge()
 

@@ -35,7 +35,7 @@ from openab_sop.cluster.kube import quantity
 from openab_sop.cluster.lease import Board
 from openab_sop.cluster.records import Record
 from openab_sop.errors import SopError
-from openab_sop.rehearsals.placeholders import neutral, opaque
+from openab_sop.rehearsals.placeholders import neutral, redact_all_values
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.session import Session
 from openab_sop.releases.upgrade_state import UpgradeStateFile
@@ -153,7 +153,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "amount": quantity,
     "mask": redact.mask,
     "log": lambda text: LogFacts().read(text),
-    "rehearsed file": lambda text: (neutral(text), opaque(text)),
+    "rehearsed file": lambda text: (neutral(text), redact_all_values(text)),
     "listing": lambda text: listing._entry(text.encode(errors="surrogateescape")),
     "digests": lambda text: listing._digest(text.encode(errors="surrogateescape")),
     "challenge": lambda text: registry._PARAMETER.findall(text),

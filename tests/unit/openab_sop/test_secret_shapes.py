@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from openab_sop import redact
-from openab_sop.rehearsals.needles import Needles
 from openab_sop.rehearsals.placeholders import neutral
+from openab_sop.rehearsals.secret_scanner import SecretScanner
 from openab_sop.secret_shapes import SHAPES
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def"
@@ -57,9 +57,9 @@ def test_it_is_masked_wherever_it_stands(kind: str, sample: str, before: str) ->
 
 @pytest.mark.parametrize(("kind", "sample"), CASES)
 def test_it_is_found_in_a_home(kind: str, sample: str) -> None:
-    needles, data = Needles(), f'x = "{sample}"\n'.encode()
-    assert needles.found(data), kind
-    assert secret_part(sample).encode() not in needles.cleaned(data)
+    scanner, data = SecretScanner(), f'x = "{sample}"\n'.encode()
+    assert scanner.found(data), kind
+    assert secret_part(sample).encode() not in scanner.cleaned(data)
 
 
 @pytest.mark.parametrize(("kind", "sample"), CASES)
@@ -82,4 +82,4 @@ def test_it_is_replaced_in_a_configuration(kind: str, sample: str) -> None:
 )
 def test_what_only_resembles_one_stays(text: str) -> None:
     assert redact.mask(text) == text
-    assert not Needles().found(text.encode())
+    assert not SecretScanner().found(text.encode())

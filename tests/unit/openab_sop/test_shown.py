@@ -14,7 +14,7 @@ from openab_sop.agents import ownership
 from openab_sop.backups.aside import Aside
 from openab_sop.errors import SopError
 from openab_sop.plans.rules import SUBJECTS
-from openab_sop.rule import Harm, Harms, Rule, blocks
+from openab_sop.rule import Rule, RuleFinding, RuleFindings, blocks
 from openab_sop.shown import command, harmless, marked, one_line
 from openab_sop.upgrades import unfinished
 from openab_sop.verdict import Finding, NotPassed, Verdict
@@ -87,7 +87,9 @@ def test_a_problem_has_no_line_that_looks_like_ours() -> None:
 def test_findings_and_what_demands_them_have_none_either() -> None:
     finding = Finding(IMITATED, IMITATED, IMITATED, "look")
     rule: Rule[None] = blocks("rule", "it hurts")(lambda judged: ())
-    harms = Harms((Harm(rule, finding, accepted=IMITATED), Harm(rule, Finding(IMITATED, "a", "b", "first"))))
+    harms = RuleFindings(
+        (RuleFinding(rule, finding, accepted=IMITATED), RuleFinding(rule, Finding(IMITATED, "a", "b", "first")))
+    )
     for checked, step in ((Verdict(IMITATED, (finding,)), "look"), (harms, "first")):
         with pytest.raises(NotPassed) as raised:
             checked.require()

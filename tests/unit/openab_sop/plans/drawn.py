@@ -9,7 +9,7 @@ from openab_sop.objects import Object
 from openab_sop.plans import rules
 from openab_sop.plans.plan import Key, Plan, PlannedChart
 from openab_sop.releases.manifest import ManifestObject, ReleaseManifest
-from openab_sop.rule import Harm
+from openab_sop.rule import RuleFinding
 from openab_sop.targets.version import Version
 
 Side = tuple[Object, ...]
@@ -176,7 +176,7 @@ def drawn(
 def told(plan: Plan) -> list[str]:
     """Return the ids of everything that any rule finds: a case that names them all tells false alarms too."""
     every = [rule for subject in rules.SUBJECTS.values() for rule in subject]
-    return [Harm(rule, finding).id for rule in every for finding in rule.judge(plan)]
+    return [RuleFinding(rule, finding).id for rule in every for finding in rule.judge(plan)]
 
 
 def _keyed(bodies: Sequence[Object]) -> dict[Key, Object]:

@@ -25,7 +25,7 @@ from openab_sop.plans.rules import (
     workloads,
 )
 from openab_sop.redact import mask
-from openab_sop.rule import Harm, Rule, Severity
+from openab_sop.rule import Rule, RuleFinding, Severity
 from openab_sop.verdict import Finding
 from tests.unit.openab_sop.plans.drawn import drawn, now, secret, then
 
@@ -51,12 +51,12 @@ def off(versions: tuple[str, str] = STABLE) -> Plan:
 
 
 def ids(judgement: PlanJudgement) -> list[str]:
-    return [harm.id for harm in judgement.harms]
+    return [rule_finding.id for rule_finding in judgement.findings]
 
 
 def test_nothing_found() -> None:
     judgement = judge([drawn()], {})
-    assert (judgement.passed, judgement.summary, judgement.harms) == (True, "no findings", ())
+    assert (judgement.passed, judgement.summary, judgement.findings) == (True, "no findings", ())
 
 
 def test_what_blocks_comes_first() -> None:
@@ -64,13 +64,13 @@ def test_what_blocks_comes_first() -> None:
     assert ids(judgement) == ["agent-off:rel-kiro", "chart-renamed:rel"]
     assert judgement.summary == "1 block, 1 warn"
     assert not judgement.passed
-    assert [harm.id for harm in judgement.stopping] == ["agent-off:rel-kiro"]
+    assert [rule_finding.id for rule_finding in judgement.stopping] == ["agent-off:rel-kiro"]
 
 
 def test_the_same_of_two_versions_is_one_finding() -> None:
     well = drawn(versions=BETA, charts=("agent-broker", "openab"))
     judgement = judge([well, off()], {})
-    assert {harm.id: harm.versions for harm in judgement.harms} == {
+    assert {rule_finding.id: rule_finding.versions for rule_finding in judgement.findings} == {
         "agent-off:rel-kiro": ("0.9.0",),
         "chart-renamed:rel": ("0.9.0-beta.1", "0.9.0"),
     }
@@ -79,8 +79,8 @@ def test_the_same_of_two_versions_is_one_finding() -> None:
 
 def test_one_finding_twice_in_a_version_is_of_one_version() -> None:
     twice = (Refusal("Service", "x", "refused", "a"), Refusal("Service", "x", "refused", "b"))
-    (harm,) = judge([drawn(refusals=twice)], {}).harms
-    assert harm.versions == ("0.8.2",)
+    (rule_finding,) = judge([drawn(refusals=twice)], {}).findings
+    assert rule_finding.versions == ("0.8.2",)
 
 
 def test_what_was_accepted_does_not_stop_and_is_told() -> None:
@@ -110,7 +110,7 @@ def test_one_accepted_lets_no_other_pass() -> None:
     """Two keys that are missing are two findings: who has looked at the one has not looked at the other."""
     plan = drawn(now(secret(a="eA=="), keys={}), then(keys={}, env=[{"name": "B", "valueFrom": BELOW}]))
     one, other = ids(judge([plan], {}))
-    assert [harm.id for harm in judge([plan], {one: "known"}).stopping] == [other]
+    assert [rule_finding.id for rule_finding in judge([plan], {one: "known"}).stopping] == [other]
 
 
 BELOW = {"secretKeyRef": {"name": "nowhere", "key": "b"}}
@@ -143,7 +143,7 @@ def test_a_beta_that_cannot_be_rendered_leaves_the_target_judged() -> None:
 
 def test_the_findings_of_one_subject() -> None:
     judgement = judge([off()], {})
-    assert [(s, ids(judgement.about(s))) for s in rules.SUBJECTS if judgement.about(s).harms] == [
+    assert [(s, ids(judgement.about(s))) for s in rules.SUBJECTS if judgement.about(s).findings] == [
         ("workloads", ["agent-off:rel-kiro", "chart-renamed:rel"])
     ]
     assert judgement.about("volumes").passed
@@ -189,8 +189,8 @@ def test_programs_get_no_value_of_a_secret() -> None:
 
 
 def test_an_id_is_one_line_whatever_the_subject() -> None:
-    harm = Harm(workloads.agent_off, Finding("a\nb\x1b[2J", "x", "y", "z"))
-    assert harm.id == "agent-off:a\\nb\\x1b[2J"
+    rule_finding = RuleFinding(workloads.agent_off, Finding("a\nb\x1b[2J", "x", "y", "z"))
+    assert rule_finding.id == "agent-off:a\\nb\\x1b[2J"
 
 
 @pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.name)

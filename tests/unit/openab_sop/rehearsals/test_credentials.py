@@ -26,9 +26,9 @@ from openab_sop.backups.archive import Archive, read_back
 from openab_sop.backups.inventory import Entry, comparison
 from openab_sop.errors import BackupError
 from openab_sop.rehearsals import credentials
-from openab_sop.rehearsals.credentials import Treated, treat
-from openab_sop.rehearsals.needles import KEPT, Needles
+from openab_sop.rehearsals.credentials import SanitizedHome, treat
 from openab_sop.rehearsals.placeholders import placeholder
+from openab_sop.rehearsals.secret_scanner import KEPT, SecretScanner
 from tests.unit.openab_sop.stored import pack
 
 GH = "gho_" + "AbC1" * 9
@@ -56,7 +56,7 @@ class Home:
         target.write_bytes(content if isinstance(content, bytes) else content.encode())
         return target
 
-    def treated(self) -> Treated:
+    def treated(self) -> SanitizedHome:
         """Back the home up, and treat the backup."""
         names = subprocess.run(
             ["find", ".", "-mindepth", "1", "-printf", r"%P\0"], cwd=self.path, capture_output=True, check=True
@@ -72,7 +72,7 @@ class Home:
         archive.close()
         return treat(archive.path, iter(self.entries), self.databases, self.root / "scratch")
 
-    def result(self) -> tuple[Treated, Path]:
+    def result(self) -> tuple[SanitizedHome, Path]:
         """Treat it, and unpack the result over a copy of the home."""
         treated, copy = self.treated(), self.root / "copy"
         subprocess.run(["cp", "-a", self.path, copy], check=True)
@@ -314,12 +314,12 @@ def test_words_beside_a_credential_stay(home: Home) -> None:
 def test_a_credential_across_the_pieces_of_a_stream(at: int) -> None:
     data = b"." * at + b"Bearer Abcdefgh12" + b"." * 2 * KEPT
     pieces = [data[: 2 * KEPT], data[2 * KEPT :]]
-    needles = Needles()
-    assert b"".join(needles.replaced(pieces)) == data.replace(b"Abcdefgh12", b"Xxxxxxxx00")
+    scanner = SecretScanner()
+    assert b"".join(scanner.replaced(pieces)) == data.replace(b"Abcdefgh12", b"Xxxxxxxx00")
     halves = [data[: at + 9], data[at + 9 :]]
-    assert [holds for _, holds in needles.found_in(halves)] == [False, True]
-    assert needles.suspected(halves)
-    assert not needles.suspected([b"." * at])
+    assert [holds for _, holds in scanner.found_in(halves)] == [False, True]
+    assert scanner.suspected(halves)
+    assert not scanner.suspected([b"." * at])
 
 
 def test_a_hard_link_to_what_is_not_there_is_named(home: Home) -> None:
@@ -583,7 +583,7 @@ def test_a_large_home_takes_little_memory(home: Home) -> None:
     assert peak < 20 << 20
 
 
-def home_treated_with_peak(home: Home) -> Treated:
+def home_treated_with_peak(home: Home) -> SanitizedHome:
     """Treat a home; what its backup takes does not count."""
     treated = home.treated()
     treated.archive.unlink()

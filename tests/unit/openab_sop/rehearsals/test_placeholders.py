@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from openab_sop import redact
-from openab_sop.rehearsals.placeholders import dead, neutral, neutral_secret, opaque, placeholder
+from openab_sop.rehearsals.placeholders import blackhole_url, neutral, neutral_secret, placeholder, redact_all_values
 
 DISCORD = "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789_A"
 ANTHROPIC = "sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
@@ -51,12 +51,12 @@ def test_a_placeholder_has_the_shape_of_the_value(value: str, shape: str) -> Non
     ],
 )
 def test_a_dead_address_keeps_only_its_scheme(address: str, there: str) -> None:
-    assert dead(address) == there
+    assert blackhole_url(address) == there
 
 
 def test_what_is_no_address_cannot_be_dead() -> None:
     with pytest.raises(ValueError, match="scheme"):
-        dead("host/path")
+        blackhole_url("host/path")
 
 
 CASES = [
@@ -210,7 +210,7 @@ JSON = json.dumps(
         (json.dumps(json.loads(JSON), indent=1), yaml.safe_load),
     ],
 )
-@pytest.mark.parametrize("treat", [neutral, opaque])
+@pytest.mark.parametrize("treat", [neutral, redact_all_values])
 def test_it_parses_as_before_with_the_same_names_and_lines(
     text: str, parse: Callable[[str], dict[str, object]], treat: Callable[[str], str]
 ) -> None:
@@ -236,7 +236,7 @@ def test_it_parses_as_before_with_the_same_names_and_lines(
     ],
 )
 def test_where_only_credentials_are_each_long_value_goes(text: str, expected: str) -> None:
-    assert opaque(text) == expected
+    assert redact_all_values(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ _KINDS = (
 _PIECE = redact.SHORTEST
 
 
-class Needles:
+class SecretScanner:
     """What to look for: whatever looks like a credential, and every secret that is known now."""
 
     def __init__(self) -> None:
