@@ -21,9 +21,9 @@ from typing import NoReturn
 import shtab
 
 import openab_sop
+from openab_sop.escape import command
 from openab_sop.options import FLAGS, GROUPS, HOWS, OPTIONS, Option
 from openab_sop.redact import MASK, mask
-from openab_sop.shown import command
 from openab_sop.stages import STAGES
 
 ALL = "all"

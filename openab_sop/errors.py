@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openab_sop.shown import marked, one_line
+from openab_sop.escape import marked, one_line
 
 
 class SopError(Exception):
@@ -130,11 +130,11 @@ class ReleaseLocked(SopError):
     """Another maintenance run has the release; nothing may be changed."""
 
 
-class Awaiting(SopError):
+class ApprovalPending(SopError):
     """A human's answer is awaited: the run ends here, and the same command with the answer goes on."""
 
 
-class NotNeeded(Exception):
+class StepSkipped(Exception):
     """There is nothing to do here, and a recorded fact proves it.
 
     Not a failure: the gates report it as an outcome of its own.
@@ -145,5 +145,5 @@ class NotNeeded(Exception):
         self.fact = fact
 
 
-class NothingToDo(NotNeeded):
+class NothingToDo(StepSkipped):
     """The whole run has nothing to do, and a recorded fact proves it: it ends here, and well."""

@@ -13,8 +13,8 @@ import re
 from urllib.parse import quote
 
 from openab_sop.errors import InvalidName
+from openab_sop.escape import one_line
 from openab_sop.objects import Object, at
-from openab_sop.shown import one_line
 
 LABEL = 63
 """Characters of a label: names of namespaces and containers, values of labels."""

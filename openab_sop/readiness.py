@@ -15,9 +15,9 @@ from openab_sop.backups.store import Store
 from openab_sop.cluster import helm
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
+from openab_sop.escape import command
 from openab_sop.objects import at
 from openab_sop.releases.release import Release
-from openab_sop.shown import command
 
 SKEW = 60
 """Seconds that this machine's clock and the cluster's may differ: backups are named and aged by it."""

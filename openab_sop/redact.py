@@ -17,9 +17,9 @@ from threading import Lock
 from typing import cast
 from urllib.parse import quote, quote_plus
 
+from openab_sop.escape import harmless
 from openab_sop.objects import Object, part
 from openab_sop.secret_shapes import LOOKS_SECRET
-from openab_sop.shown import harmless
 
 MASK = "***"
 SHORTEST = 6

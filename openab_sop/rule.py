@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from openab_sop.errors import SettingsError
-from openab_sop.shown import one_line
+from openab_sop.escape import one_line
 from openab_sop.verdict import Finding, NotPassed
 
 

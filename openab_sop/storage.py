@@ -52,7 +52,7 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         BackupError: the disk is full, or the directory is not there.
     """
-    with told(path), private_file(path) as file:
+    with translate_os_errors(path), private_file(path) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -64,7 +64,7 @@ def replace(path: Path, data: bytes) -> None:
     Raises:
         BackupError: the disk is full, or the directory is not there.
     """
-    with told(path):
+    with translate_os_errors(path):
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as aside:  # its mode is 0600
             aside.write(data)
             aside.flush()
@@ -128,7 +128,7 @@ def free(path: Path) -> int:
 
 
 @contextmanager
-def told(path: Path) -> Generator[None]:
+def translate_os_errors(path: Path) -> Generator[None]:
     """Tell what the operating system refuses on the disk of ``path`` as an error of ours.
 
     Raises:

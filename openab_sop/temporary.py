@@ -31,12 +31,12 @@ def scratch(within: Path | None = None) -> Generator[Path]:
     """
     clear()
     if within is not None:
-        with storage.told(within):
+        with storage.translate_os_errors(within):
             own = TemporaryDirectory(dir=within, prefix=f".{PREFIX}")
         with own as name:
             yield Path(name)
         return
-    with storage.told(Path(gettempdir())):
+    with storage.translate_os_errors(Path(gettempdir())):
         path, lock = _held()
     try:
         yield path

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from openab_sop.errors import SopError
-from openab_sop.shown import marked, one_line
+from openab_sop.escape import marked, one_line
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from openab_sop.agents.workload import Workload, volume_key
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, ReleaseError
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part, parts
-from openab_sop.shown import command
 
 _POD = ("spec", "template", "spec")
 RECENT = timedelta(minutes=10)

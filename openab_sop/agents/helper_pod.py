@@ -24,9 +24,9 @@ from openab_sop.cluster.kube import MANAGER, OWNER, Cluster, quantity
 from openab_sop.cluster.owner import is_dead, is_owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Broken, Forbidden, PodError, SopError
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import stream
-from openab_sop.shown import command
 from openab_sop.wait import insist, wait
 
 LIFETIME = 6 * 3600

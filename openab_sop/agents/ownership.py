@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, InvalidName, NotFound
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part, parts
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 RULE = "owned-elsewhere"

@@ -14,8 +14,8 @@ from openab_sop.agents.agent import Agent
 from openab_sop.cluster import fields
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Broken, Disturbed
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part
-from openab_sop.shown import command
 from openab_sop.wait import insist, wait
 
 STOPPED = f"{MANAGER}/replicas"

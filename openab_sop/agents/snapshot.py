@@ -13,8 +13,8 @@ from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.cluster.kube import Cluster, quantity
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Forbidden, NotFound
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part
-from openab_sop.shown import command
 from openab_sop.wait import wait
 
 READY = 300

@@ -77,7 +77,7 @@ class AgentBackup:
         self._claim_uid: str | None = None
         self._home: CopiedHome | None = None
         self._ready: Pod | None = None
-        with storage.told(self._directory):
+        with storage.translate_os_errors(self._directory):
             storage.private_directory(self._directory)
 
     @property
@@ -146,7 +146,7 @@ class AgentBackup:
             claim = self._cluster.get("PersistentVolumeClaim", self.agent.claim)
             self._claim_uid = str(at(claim, "metadata", "uid"))
         try:
-            with self._reach() as pod, storage.told(self._directory):
+            with self._reach() as pod, storage.translate_os_errors(self._directory):
                 self._home = self._copy_from(pod, progress)
         except Broken:  # what was held went with the line
             self._ready = None
@@ -160,7 +160,7 @@ class AgentBackup:
             BackupError: the home was not copied, or the item is damaged.
         """
         files = self.home.items[item.name]
-        with storage.told(self._directory):
+        with storage.translate_os_errors(self._directory):
             if files and item is AUTH:
                 database.export(self._directory / HOME, item.path, files, self._directory / item.name)
             elif files:

@@ -15,7 +15,7 @@ from openab_sop import bounded, storage
 from openab_sop.backups import encryption
 from openab_sop.backups.archive import Archive
 from openab_sop.errors import InvalidDocument
-from openab_sop.shown import command
+from openab_sop.escape import command
 
 ARCHIVE, NAMES, INDEX = "aside.tar", "aside.txt", "aside.json"
 
@@ -73,7 +73,7 @@ def close(directory: Path, about: Aside, archive: Archive, names: Iterable[str],
     keys = encryption.parse_recipients(tuple(recipients))
     storage.write(directory / NAMES, "\n".join(map(repr, names)).encode())
     if keys:
-        with storage.told(directory):
+        with storage.translate_os_errors(directory):
             encryption.seal_files((archive.path, directory / NAMES), keys.values())
     closed = replace(about, sealed_to=tuple(keys))
     storage.write(directory / INDEX, json.dumps(asdict(closed), indent=2).encode() + b"\n")

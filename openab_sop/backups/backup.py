@@ -253,7 +253,7 @@ class Backup:
         """
         path = self._of_its_size(name)
         schema.require_size(self.manifest.listed(name).size, path)
-        with storage.told(path):
+        with storage.translate_os_errors(path):
             content = path.read_bytes()
         self.require_intact(name, hashlib.sha256(content).hexdigest())
         return content
@@ -389,7 +389,7 @@ def names_below(directory: Path) -> list[str]:
         raise error
 
     found: list[str] = []
-    with storage.told(directory):
+    with storage.translate_os_errors(directory):
         for parent, directories, files in os.walk(directory, onerror=stop):
             links = [name for name in directories if Path(parent, name).is_symlink()]
             found += [str(Path(parent, name).relative_to(directory)) for name in (*files, *links)]

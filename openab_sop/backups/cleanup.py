@@ -17,11 +17,11 @@ from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.backups.retention import Retention
 from openab_sop.backups.store import Store
-from openab_sop.errors import BackupError, NotNeeded, SopError
+from openab_sop.errors import BackupError, SopError, StepSkipped
+from openab_sop.escape import one_line
 from openab_sop.journal import Journal
 from openab_sop.redact import mask
 from openab_sop.releases.upgrade_state import End, UpgradeState
-from openab_sop.shown import one_line
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,11 @@ def delete_named(found: list[Kept], names: tuple[str, ...], journal: Journal, *,
         Their names.
 
     Raises:
-        NotNeeded: none was named.
+        StepSkipped: none was named.
         BackupError: one of them may not go; none was deleted.
     """
     if not names:
-        raise NotNeeded("no backup was named with --delete")
+        raise StepSkipped("no backup was named with --delete")
     for kept in chosen(found, names, force=force):
         with journal.action("delete backup", backup=kept.name):
             kept.remove()
@@ -190,12 +190,12 @@ def expire(
         without: names of what has been deleted since it was found; they count no more.
 
     Raises:
-        NotNeeded: no rule was given, or nothing is to go.
+        StepSkipped: no rule was given, or nothing is to go.
     """
     if not retention.is_given:
-        raise NotNeeded("no retention was given (--keep-last, --keep-daily, --keep-weekly, --keep-monthly)")
+        raise StepSkipped("no retention was given (--keep-last, --keep-daily, --keep-weekly, --keep-monthly)")
     if not (gone := expired([kept for kept in found if kept.name not in without], retention)):
-        raise NotNeeded(f"each backup is kept ({retention})")
+        raise StepSkipped(f"each backup is kept ({retention})")
     for kept in gone if delete else ():
         with journal.action("delete backup", backup=kept.name, retention=str(retention)):
             kept.remove()
@@ -214,17 +214,17 @@ def clear(root: Path, store: Store | None, journal: Journal) -> list[str]:
         Their names.
 
     Raises:
-        NotNeeded: there is nothing of the kind.
+        StepSkipped: there is nothing of the kind.
         BackupError: there is no such root, or something in it may not be removed.
     """
     removed: list[str] = []
     if store:
         storage.private_directory(root)
         removed += remote.clear(store, journal)
-    with storage.told(root), storage.alone(root):
+    with storage.translate_os_errors(root), storage.alone(root):
         removed += remove_abandoned(root, journal)
     if not removed:
-        raise NotNeeded("no run that was killed has left anything")
+        raise StepSkipped("no run that was killed has left anything")
     return removed
 
 
@@ -276,7 +276,7 @@ def _unknown(name: str, size: int, error: SopError, remove: Callable[[], None]) 
 def _remove(path: Path) -> None:
     """Delete a directory; an interrupt leaves nothing that would be taken for a backup."""
     aside = path.with_name(f".{path.name}{PARTIAL}")
-    with storage.told(path):
+    with storage.translate_os_errors(path):
         path.rename(aside)
         shutil.rmtree(aside)
 

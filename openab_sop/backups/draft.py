@@ -22,7 +22,7 @@ from openab_sop.backups.kept_objects import is_clusters_own, is_helms_own
 from openab_sop.backups.partial import Partial
 from openab_sop.backups.signing import Signer
 from openab_sop.backups.store import Store
-from openab_sop.errors import BackupError, Broken, NotFound, NotNeeded, SopError
+from openab_sop.errors import BackupError, Broken, NotFound, SopError, StepSkipped
 from openab_sop.journal import Journal
 from openab_sop.objects import as_yaml
 from openab_sop.releases import portable_objects
@@ -102,7 +102,7 @@ class Draft:
             self.hold_snapshots(above)
             self.copy_homes(progress)
             for item in ITEMS:
-                with suppress(NotNeeded):
+                with suppress(StepSkipped):
                     self.keep_item(item)
             self.keep_secrets()
             self.keep_history()
@@ -110,7 +110,7 @@ class Draft:
             verdict = self.verify()
             if not verdict.passed:
                 raise BackupError(str(verdict), "mend what it names, then run the same command again")
-            with suppress(NotNeeded):
+            with suppress(StepSkipped):
                 self.seal(recipients)
             return self.complete(progress)
         finally:
@@ -181,12 +181,12 @@ class Draft:
             By agent: "kept" or "absent".
 
         Raises:
-            NotNeeded: no agent has it in its pod.
+            StepSkipped: no agent has it in its pod.
             BackupError: a home was not copied.
         """
         found = {part.agent.key: part.keep_item(item) for part in self._agents if not part.agent.volume}
         if "kept" not in found.values():
-            raise NotNeeded(f"no agent has {item.path}: it is absent in the pod too")
+            raise StepSkipped(f"no agent has {item.path}: it is absent in the pod too")
         return found
 
     def keep_secrets(self) -> list[str]:
@@ -249,7 +249,7 @@ class Draft:
     def _read_back(self, beside: Executor, findings: list[Finding]) -> tuple[StoredFile, ...]:
         """Read everything back from disk, the homes member by member; returns the files as they are there."""
         directory = self._created.path
-        with storage.told(directory):
+        with storage.translate_os_errors(directory):
             contents = files_below(directory, beside.map)
             findings += proof.read_back_homes(directory, self._described().stored, directory)
             return tuple(contents)
@@ -258,10 +258,10 @@ class Draft:
         """Encrypt everything in the backup to the recipients, by their public keys; returns the number of files.
 
         Raises:
-            NotNeeded: there is no recipient; it says what that means.
+            StepSkipped: there is no recipient; it says what that means.
         """
         if not recipients:
-            raise NotNeeded("WARNING: no recipient was named (--encrypt-to); the backup holds credentials in plain")
+            raise StepSkipped("WARNING: no recipient was named (--encrypt-to); the backup holds credentials in plain")
         manifest, directory = self._sound, self._created.path
         with self._journal.action("encrypt backup", recipients=list(recipients)):
             files = encryption.seal(directory, recipients.values())

@@ -75,7 +75,7 @@ def seal(directory: Path, recipients: Iterable[Any]) -> int:
         BackupError: the disk is full.
     """
     files = [path for path in directory.rglob("*") if path.is_file()]
-    with storage.told(directory):
+    with storage.translate_os_errors(directory):
         seal_files(files, recipients)
     return len(files)
 
@@ -126,7 +126,7 @@ def opened(backup: Backup, identity: str | None, root: Path, journal: Journal) -
 def _open_one(source: Path, listed: StoredFile, target: Path, keys: list[Any]) -> None:
     """Decrypt a file that has the digest that is listed: by itself encryption does not prove which file it is."""
     storage.private_directory(target.parent)
-    with storage.told(target), source.open("rb") as sealed, storage.private_file(target) as plain:
+    with storage.translate_os_errors(target), source.open("rb") as sealed, storage.private_file(target) as plain:
         if hashlib.file_digest(sealed, "sha256").hexdigest() != listed.sha256:
             raise BackupError(f"the content of {listed.path} has changed since it was backed up", RETAKE)
         sealed.seek(0)

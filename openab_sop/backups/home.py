@@ -18,7 +18,7 @@ from openab_sop.backups.inventory import Comparison, Entry, read
 from openab_sop.backups.tar_reader import Member
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, Broken, PodError, SopError
-from openab_sop.shown import command
+from openab_sop.escape import command
 from openab_sop.verdict import Finding
 
 ROUNDS = 4

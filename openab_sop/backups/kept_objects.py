@@ -15,8 +15,8 @@ from openab_sop import bounded
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.backups.schema import is_name
 from openab_sop.errors import BackupError, InvalidDocument
+from openab_sop.escape import one_line
 from openab_sop.objects import Object, at, part
-from openab_sop.shown import one_line
 
 Kind = Literal["Secret", "ConfigMap"]
 KINDS: tuple[Kind, ...] = ("Secret", "ConfigMap")

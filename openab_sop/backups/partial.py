@@ -38,7 +38,7 @@ class Partial:
         self._root = root
         self._journal = journal
         storage.private_directory(root)
-        with storage.told(root), storage.alone(root):
+        with storage.translate_os_errors(root), storage.alone(root):
             remove_abandoned(root, journal)
             self.path.mkdir(mode=0o700)
             self._lock = os.open(self.path, os.O_RDONLY)
@@ -59,7 +59,7 @@ class Partial:
         Raises:
             BackupError: the disk is full. ToolError: it cannot be signed.
         """
-        with storage.told(self.path):
+        with storage.translate_os_errors(self.path):
             storage.sync_tree(self.path)
             with storage.alone(self._root):
                 target = self._free_name()

@@ -13,7 +13,7 @@ from openab_sop.backups import database
 from openab_sop.backups.archive import digest_of, read_back
 from openab_sop.backups.backup import CONTENTS, HOME, RETAKE, Backup, StoredAgent, StoredFile
 from openab_sop.backups.inventory import Comparison, Entry, comparison, read
-from openab_sop.errors import BackupError, NotNeeded, SopError
+from openab_sop.errors import BackupError, SopError, StepSkipped
 from openab_sop.verdict import Finding, Verdict
 
 SAMPLE = 100
@@ -40,12 +40,12 @@ def belongs(backup: Backup, namespace: str | None, release: str | None) -> Verdi
         namespace, release: values of ``--namespace`` and ``--release``.
 
     Raises:
-        NotNeeded: none was named.
+        StepSkipped: none was named.
     """
     manifest = backup.manifest
     named = {"namespace": (namespace, manifest.namespace), "release": (release, manifest.release)}
     if namespace is None and release is None:
-        raise NotNeeded("no release was named: the backup may be of any")
+        raise StepSkipped("no release was named: the backup may be of any")
     findings = (
         Finding(
             "backup.json", f"it is of {what} {theirs}", f"one of {what} {ours}", f"name another, or leave out --{what}"
@@ -60,10 +60,10 @@ def sealed_files(backup: Backup) -> Verdict:
     """Read an encrypted backup's files and name those that have changed; takes no key, and cannot look inside.
 
     Raises:
-        NotNeeded: it is not encrypted.
+        StepSkipped: it is not encrypted.
     """
     if not backup.manifest.sealed_to:
-        raise NotNeeded("the backup is not encrypted: the next step reads its files")
+        raise StepSkipped("the backup is not encrypted: the next step reads its files")
     return prove(backup, every_name=True)
 
 

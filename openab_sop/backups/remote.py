@@ -315,7 +315,7 @@ class _Counter:
 def _fetch(found: RemoteBackup, file: StoredFile, target: Path, arrived: Callable[[int], None]) -> None:
     """Write a file as the store has it, but not endlessly more than it should be."""
     storage.private_directory(target.parent)
-    with storage.told(target), storage.private_file(target) as copy:
+    with storage.translate_os_errors(target), storage.private_file(target) as copy:
         for piece in found.store.blocks(f"{found.name}/{file.path}"):
             copy.write(piece)
             arrived(len(piece))

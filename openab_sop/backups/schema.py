@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from openab_sop import names
 from openab_sop.errors import BackupError, InvalidName
-from openab_sop.shown import harmless, one_line
+from openab_sop.escape import harmless, one_line
 
 Check = Callable[[Any], bool]
 

@@ -14,8 +14,8 @@ from openab_sop import storage, temporary
 from openab_sop.backups.backup import MANIFEST, SIGNATURE, Backup, BackupManifest
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, SettingsError, ToolError
+from openab_sop.escape import one_line
 from openab_sop.process import run
-from openab_sop.shown import one_line
 
 NAMESPACE = "openab-sop"
 """What the signature is for: one that the same key has made for anything else is none."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Conflict
+from openab_sop.escape import command
 from openab_sop.objects import part, parts
-from openab_sop.shown import command
 from openab_sop.wait import wait
 
 TIMEOUT = 60

@@ -18,9 +18,9 @@ from openab_sop.cluster import records
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
 from openab_sop.errors import InvalidDocument, SourceError, ToolError, Unreachable
+from openab_sop.escape import command
 from openab_sop.objects import Object, part
 from openab_sop.process import run
-from openab_sop.shown import command
 
 _UNHEARD = "cluster unreachable"
 """How helm says that it did not get through to the API, when it begins."""

@@ -23,9 +23,9 @@ from openab_sop.cluster.kubeconfig import KubeConfig
 from openab_sop.cluster.retry import NoRetry, RetryPolicy
 from openab_sop.cluster.transport import Transport
 from openab_sop.errors import Broken, ClusterError, Conflict, Forbidden, InvalidName, NotFound, Stalled, Unreachable
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
-from openab_sop.shown import command
 
 T = TypeVar("T")
 MANAGER = "openab-sop"

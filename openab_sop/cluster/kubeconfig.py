@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from openab_sop import bounded, names, storage
 from openab_sop.errors import InvalidDocument, SettingsError
+from openab_sop.escape import command
 from openab_sop.objects import Object, part, parts
-from openab_sop.shown import command
 
 DEFAULT = Path("~/.kube/config")
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -19,8 +19,8 @@ from openab_sop import bounded
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.cluster.owner import is_dead, owner
 from openab_sop.errors import ClusterError, Conflict, Forbidden, InvalidDocument, NotFound, ReleaseLocked, Unreachable
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part
-from openab_sop.shown import command
 
 DURATION = 60
 """Seconds after its last renewal at which anybody may take it over."""

@@ -24,9 +24,9 @@ from openab_sop import names
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.shells import Shells
 from openab_sop.errors import CutOff, Disturbed, PodError, Stalled
+from openab_sop.escape import command, one_line
 from openab_sop.objects import Object
 from openab_sop.process import Stream
-from openab_sop.shown import command, one_line
 
 
 class ScriptFailed(PodError):

@@ -25,8 +25,8 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from openab_sop.errors import ClusterError
+from openab_sop.escape import command
 from openab_sop.process import Tied, find
-from openab_sop.shown import command
 
 AT_ONCE = 16
 """Connections that are kept for requests that come at once."""

@@ -9,9 +9,9 @@ from functools import cached_property
 
 from openab_sop.agents.workload import Image, Workload
 from openab_sop.errors import SettingsError
+from openab_sop.escape import command, one_line
 from openab_sop.objects import Object
 from openab_sop.releases.manifest import ReleaseManifest, is_kept, runs_in_upgrade
-from openab_sop.shown import command, one_line
 from openab_sop.targets.version import Version
 from openab_sop.upstream.charts import CONTAINERS, SISTERS
 from openab_sop.verdict import Finding

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openab_sop import storage
 from openab_sop.cluster.lease import Lease
-from openab_sop.errors import NotNeeded
+from openab_sop.errors import StepSkipped
 from openab_sop.plans.judgement import PlanJudgement, judge
 from openab_sop.plans.page import page
 from openab_sop.plans.survey import Survey
@@ -52,10 +52,10 @@ class Planning:
         """What the rules say, once it is drawn.
 
         Raises:
-            NotNeeded: the upgrade has changed the release already: it was planned before that.
+            StepSkipped: the upgrade has changed the release already: it was planned before that.
         """
         if self.state and self.state.changed:
-            raise NotNeeded(f"upgrade {self.state.id} is under way since {self.state.begun}: it was planned before")
+            raise StepSkipped(f"upgrade {self.state.id} is under way since {self.state.begun}: it was planned before")
         assert self._judgement is not None
         return self._judgement
 
@@ -63,7 +63,7 @@ class Planning:
         """Read everything, ask every rule, leave the page; returns in words what was found where.
 
         Raises:
-            NotNeeded: as ``judgement``.
+            StepSkipped: as ``judgement``.
             ReleaseLocked: another run is changing the release.
             SettingsError: something was accepted that was not found.
             SopError: the cluster does not answer.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from openab_sop import storage
 from openab_sop.errors import NothingToDo, SettingsError
+from openab_sop.escape import command
 from openab_sop.proposals.conversion import Compared, Conversion
 from openab_sop.proposals.page import page
 from openab_sop.proposals.steps import ValueMove
 from openab_sop.rule import RuleFinding, RuleFindings, blocks, weighed
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 PAGE = "values.html"

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from openab_sop.agents.workload import Workload, deployment_of
 from openab_sop.backups.backup import Backup
-from openab_sop.errors import ClusterError, NotNeeded, ReleaseError
+from openab_sop.errors import ClusterError, ReleaseError, StepSkipped
 from openab_sop.journal import Journal
 from openab_sop.objects import Object
 from openab_sop.rehearsals import isolation, rules, scratch
@@ -175,17 +175,17 @@ class Copied:
 
     def close(self) -> None:
         """Remove the copy, if no step did."""
-        with suppress(NotNeeded):
+        with suppress(StepSkipped):
             self.remove()
 
     def remove(self) -> str:
         """Remove the copy, and whatever was made for it; returns where it was (SOP 6.1).
 
         Raises:
-            NotNeeded: nothing was made.
+            StepSkipped: nothing was made.
         """
         if self._scratch is None:
-            raise NotNeeded("nothing was made")
+            raise StepSkipped("nothing was made")
         place, self._scratch = self._scratch, None
         self._homes.close()
         self._stack.close()

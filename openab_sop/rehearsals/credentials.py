@@ -160,7 +160,11 @@ def treat(
     Raises:
         BackupError: the archive is damaged, or the disk is full.
     """
-    with storage.told(scratch), comparison(scratch) as table, _Draft.begun(home, scratch / ARCHIVE) as draft:
+    with (
+        storage.translate_os_errors(scratch),
+        comparison(scratch) as table,
+        _Draft.begun(home, scratch / ARCHIVE) as draft,
+    ):
         table.add_all("copy", entries)
         work = _Home(home, scratch, table, draft, SecretScanner(), inside)
         work.files(set(databases))

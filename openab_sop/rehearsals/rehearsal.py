@@ -11,7 +11,7 @@ from pathlib import Path
 
 from openab_sop.backups.backup import TAKE
 from openab_sop.cluster.lease import Lease
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, StepSkipped
 from openab_sop.plans import dryrun
 from openab_sop.rehearsals import outcome, rules
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast
@@ -70,7 +70,7 @@ class Rehearsal(Copied):
             phase: "prerelease" or "stable".
 
         Raises:
-            NotNeeded: there is no such version, or nobody asked for it.
+            StepSkipped: there is no such version, or nobody asked for it.
         """
         version = self._rendered(phase)
         if not self._fresh:
@@ -98,7 +98,7 @@ class Rehearsal(Copied):
         """Run the old version on what the new one has left (SOP 4.3): can a rollback do without restoring?
 
         Raises:
-            NotNeeded: as ``run_new``.
+            StepSkipped: as ``run_new``.
         """
         version = self._rendered(phase)
         settle = min(self.options.limits.settle, BACK_SETTLE)
@@ -164,7 +164,7 @@ class Rehearsal(Copied):
         chart, name = self.target.chart, str(self.target.version)
         if phase == "prerelease":
             if self.target.prerelease_chart is None or not self.options.prerelease:
-                raise NotNeeded(self.target.why_no_prerelease or "the release itself gets it: --prerelease=live")
+                raise StepSkipped(self.target.why_no_prerelease or "the release itself gets it: --prerelease=live")
             chart, name = self.target.prerelease_chart, str(self.target.prerelease)
         if name not in self._versions:
             values = self.source.file("values.yaml")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from openab_sop.escape import one_line
 from openab_sop.rehearsals.behaviour import Behaviour, Contrast
 from openab_sop.rollouts.problem import Symptom
 from openab_sop.rule import Rule, blocks, warns
-from openab_sop.shown import one_line
 from openab_sop.verdict import Finding
 
 SHOWN = 5

@@ -24,8 +24,8 @@ from openab_sop.cluster.kube import MANAGER, OWNER, Access, Cluster
 from openab_sop.cluster.owner import is_dead, is_owner, owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import ClusterError, Forbidden, PodError
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part, parts
-from openab_sop.shown import command
 from openab_sop.wait import wait
 
 REHEARSAL = f"{MANAGER}/rehearsal"

@@ -14,9 +14,9 @@ from openab_sop.agents.workload import Workload, claims_of, is_agent
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import Forbidden, NotFound, ReleaseError
+from openab_sop.escape import command
 from openab_sop.objects import Object, part
 from openab_sop.releases.manifest import ReleaseManifest
-from openab_sop.shown import command
 from openab_sop.upstream.charts import CHARTS, CONTAINERS, SISTERS
 
 _OURS = (*CHARTS, *SISTERS)

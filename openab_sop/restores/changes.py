@@ -20,8 +20,8 @@ from openab_sop.backups.inventory import Comparison, Entry, comparison
 from openab_sop.backups.items import AGENTS, STEERING
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, PodError
+from openab_sop.escape import command, one_line
 from openab_sop.restores.volume import Volume
-from openab_sop.shown import command, one_line
 from openab_sop.upstream.homes import UNDOTTED
 from openab_sop.verdict import Finding
 

@@ -14,12 +14,12 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.helper_pod import helper_pod
 from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.kube import Cluster
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import portable_objects
 from openab_sop.restores.changes import Changes, VolumeSince, names, volume_since
 from openab_sop.restores.mounted_volume import RESTORED, has_marker
 from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 RULE = "claim-kept"

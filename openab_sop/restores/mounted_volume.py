@@ -18,11 +18,11 @@ from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.inventory import comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
 from openab_sop.errors import BackupError, Broken
+from openab_sop.escape import command
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.restores.volume import Volume, VolumeChange, packed
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 Progress = Callable[[str, int, int], None]

@@ -15,13 +15,13 @@ from openab_sop.backups.backup import StoredAgent
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Cluster, quantity
 from openab_sop.errors import Forbidden
+from openab_sop.escape import command, one_line
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import authority, portable_objects, provenance
 from openab_sop.releases.manifest import RENDERED, ManifestObject, ReleaseManifest
 from openab_sop.restores.installation import Installation
 from openab_sop.restores.mounted_volume import FILLING, MountedVolume, has_marker, in_use, pods_with
 from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
-from openab_sop.shown import command, one_line
 from openab_sop.verdict import Finding
 
 _NAMED = {

@@ -15,7 +15,8 @@ from openab_sop.backups import kept_objects
 from openab_sop.backups.backup import Backup, StoredAgent
 from openab_sop.cluster import fields
 from openab_sop.cluster.helm import Helm
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, StepSkipped
+from openab_sop.escape import command
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, part
 from openab_sop.releases import portable_objects
@@ -33,7 +34,6 @@ from openab_sop.restores.mounted_volume import (
 )
 from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.rollouts.start import await_start, runner
-from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.verdict import Finding, Verdict
 
@@ -118,11 +118,11 @@ class Rebuild:
         """Make the namespace (SOP 5.1); returns its name.
 
         Raises:
-            NotNeeded: it is there.
+            StepSkipped: it is there.
         """
         name = self._cluster.namespace
         if self._cluster.namespace_phase():
-            raise NotNeeded(f"namespace {name} is there")
+            raise StepSkipped(f"namespace {name} is there")
         self._create("Namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         return name
 
@@ -130,7 +130,7 @@ class Rebuild:
         """Make the Secrets and ConfigMaps that the chart does not render (SOP 5.1); returns what became of each.
 
         Raises:
-            NotNeeded: there is none.
+            StepSkipped: there is none.
         """
         own = kept_objects.left_out(self.source)
         done = {f"Secret {name}": "left out: the cluster itself makes such a one" for name in own}
@@ -143,7 +143,7 @@ class Rebuild:
                 self._create(kind, portable_objects.anew(stored))
                 done[f"{kind} {name}"] = "made"
         if not done:
-            raise NotNeeded("the chart renders every Secret and ConfigMap of the backup")
+            raise StepSkipped("the chart renders every Secret and ConfigMap of the backup")
         return done
 
     def make_claims(self) -> dict[str, str]:
@@ -165,7 +165,7 @@ class Rebuild:
         """Look at each volume before anything is written: is it empty but for this backup, large enough (SOP 5.1).
 
         Raises:
-            NotNeeded: they were proved before the release was installed, or are kept as they are.
+            StepSkipped: they were proved before the release was installed, or are kept as they are.
         """
         self._require_volumes_to_fill()
         findings: list[Finding] = []
@@ -182,7 +182,7 @@ class Rebuild:
         """Fill the volumes with the homes (SOP 5.1); returns by agent what was written.
 
         Raises:
-            NotNeeded: they are as the backup says already.
+            StepSkipped: they are as the backup says already.
         """
         self._require_volumes_to_fill()
         claims = ", ".join(claim for _, _, claim in self._to_fill)
@@ -194,14 +194,14 @@ class Rebuild:
         with self._mounts.unbroken() as volumes:
             told = {mounted.agent.key: mounted.write(self._journal, progress) for mounted in volumes}
         if not any(told.values()):
-            raise NotNeeded("the volumes are as the backup says already")
+            raise StepSkipped("the volumes are as the backup says already")
         return {name: said for name, said in told.items() if said}
 
     def verify(self) -> Verdict:
         """Prove the volumes by the digests that the helper pods compute now (SOP 5.2).
 
         Raises:
-            NotNeeded: they were proved before the release was installed, or are kept as they are.
+            StepSkipped: they were proved before the release was installed, or are kept as they are.
         """
         self._require_volumes_to_fill()
         with self._mounts.unbroken() as volumes:
@@ -218,12 +218,12 @@ class Rebuild:
         """Install the kept chart with the kept values (SOP 5.1); returns what helm says of the release then.
 
         Raises:
-            NotNeeded: it is installed.
+            StepSkipped: it is installed.
             ToolError: helm failed.
         """
         before = self._installation.settled()
         if before and before.status == "deployed":
-            raise NotNeeded(f"release {before.name} is installed: {before.chart} {before.version}")
+            raise StepSkipped(f"release {before.name} is installed: {before.chart} {before.version}")
         self._touched = True
         with self._journal.action("install release", release=self._spec.release, chart=self._spec.chart_file):
             self._installation.make()
@@ -289,9 +289,9 @@ class Rebuild:
 
     def _require_volumes_to_fill(self) -> None:
         if listed := self._installation.listed():
-            raise NotNeeded(f"release {listed.name} is there: its volumes were proved before it was installed")
+            raise StepSkipped(f"release {listed.name} is there: its volumes were proved before it was installed")
         if self._kept and not self._to_fill:
-            raise NotNeeded("every claim is kept as it is: it was compared with the backup before")
+            raise StepSkipped("every claim is kept as it is: it was compared with the backup before")
 
     def _create(self, kind: str, body: Object) -> Object:
         self._touched = True

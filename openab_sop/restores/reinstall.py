@@ -16,7 +16,8 @@ from openab_sop.backups.items import Selection
 from openab_sop.cluster.helm import Helm
 from openab_sop.cluster.kube import MANAGER, Access
 from openab_sop.cluster.lease import Board, Lease
-from openab_sop.errors import NotFound, NotNeeded
+from openab_sop.errors import NotFound, StepSkipped
+from openab_sop.escape import command
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases import portable_objects
@@ -28,7 +29,6 @@ from openab_sop.restores.installation import Installation
 from openab_sop.restores.mounted_volume import FILLING, RESTORED, Progress, markers
 from openab_sop.restores.rebuild_spec import CLAIM, RebuildSpec
 from openab_sop.restores.restore import Restoration
-from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
@@ -139,7 +139,7 @@ class Reinstall:
         """
         self._unless_uninstalled()
         done: dict[str, str] = {}
-        with suppress(NotNeeded):
+        with suppress(StepSkipped):
             done |= {f"set aside of {agent}": what for agent, what in self._restoration.set_aside().items()}
         return done | self._restoration.write(progress)
 
@@ -154,7 +154,7 @@ class Reinstall:
         """Start the agents again if it has come to nothing (SOP 4.5).
 
         Raises:
-            NotNeeded: the release was uninstalled: the rebuild starts them.
+            StepSkipped: the release was uninstalled: the rebuild starts them.
         """
         self._unless_uninstalled()
         return self._restoration.start()
@@ -168,7 +168,7 @@ class Reinstall:
         """Let every agent start again that may, where it has come to nothing; nothing is waited for.
 
         Raises:
-            NotNeeded: the release was uninstalled.
+            StepSkipped: the release was uninstalled.
             SopError: the first thing that failed, when all was tried.
         """
         self._unless_uninstalled()
@@ -186,7 +186,7 @@ class Reinstall:
         """Set every volume to Retain (SOP 4.5); returns by claim the volume and the policy that it had.
 
         Raises:
-            NotNeeded: no claim is left.
+            StepSkipped: no claim is left.
         """
         done: dict[str, str] = {}
         for claim, live in self._live_claims():
@@ -201,7 +201,7 @@ class Reinstall:
                 self._cluster.merge(VOLUME, name, change)
             done[claim] = f"{name}, {had} before"
         if not done:
-            raise NotNeeded("no claim of the backup's agents is left")
+            raise StepSkipped("no claim of the backup's agents is left")
         return done
 
     def uninstall(self) -> str:
@@ -238,11 +238,11 @@ class Reinstall:
         """Give the volumes their own policy back (SOP 4.5); returns by claim the volume and its UID's proof.
 
         Raises:
-            NotNeeded: none was protected.
+            StepSkipped: none was protected.
         """
         done: dict[str, str] = {}
         if not self.lease.is_held:
-            raise NotNeeded("this run has not protected them")
+            raise StepSkipped("this run has not protected them")
         for claim, live in self._live_claims():
             name = str(at(live, "spec", "volumeName"))
             volume = self._cluster.get(VOLUME, name)
@@ -254,13 +254,13 @@ class Reinstall:
                 self._cluster.merge(VOLUME, name, change)
                 done[claim] = f"UID {at(live, 'metadata', 'uid')} on volume {name}, {had} again"
         if not done:
-            raise NotNeeded("no volume was protected")
+            raise StepSkipped("no volume was protected")
         return done
 
     def _unless_uninstalled(self) -> None:
         gone = not any(self._cluster.find("Deployment", name) for name in self._spec.deployments)
         if self._uninstalled or (gone and self._installation.listed() is None):
-            raise NotNeeded("the release was uninstalled: the rebuild follows")
+            raise StepSkipped("the release was uninstalled: the rebuild follows")
 
     def _live_claims(self) -> Iterator[tuple[str, Object]]:
         for _, _, claim in self._spec.with_claims:

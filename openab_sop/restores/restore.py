@@ -20,7 +20,8 @@ from openab_sop.backups.inventory import read
 from openab_sop.backups.items import Selection
 from openab_sop.backups.partial import Partial
 from openab_sop.cluster.lease import Lease
-from openab_sop.errors import BackupError, NotFound, NotNeeded, SopError
+from openab_sop.errors import BackupError, NotFound, SopError, StepSkipped
+from openab_sop.escape import command
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
 from openab_sop.releases.manifest import ReleaseManifest
@@ -38,7 +39,6 @@ from openab_sop.restores.mounted_volume import (
     mount,
 )
 from openab_sop.rollouts.start import await_start
-from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.upstream import logins
 from openab_sop.verdict import Finding, Verdict
@@ -242,11 +242,11 @@ class Restoration:
         """Start a helper beside each agent that is to be stopped (SOP 5.1); returns by agent what came of it.
 
         Raises:
-            NotNeeded: no volume is concerned.
+            StepSkipped: no volume is concerned.
             PodError, ClusterError: none starts; nothing was stopped.
         """
         if not self.selection.touches_volumes:
-            raise NotNeeded("no volume is to be restored")
+            raise StepSkipped("no volume is to be restored")
         images = {stored.deployment: stored.image for stored in self.source.manifest.agents}
         return try_helpers(self.release.cluster, self._agents(), images, self._deployments)
 
@@ -254,10 +254,10 @@ class Restoration:
         """Stop the agents whose volumes are concerned; returns the replicas that each had (SOP 5.1).
 
         Raises:
-            NotNeeded: no volume is concerned.
+            StepSkipped: no volume is concerned.
         """
         if not self.selection.touches_volumes:
-            raise NotNeeded("no volume is to be restored")
+            raise StepSkipped("no volume is to be restored")
         cluster = self.release.cluster
         self.lease.require()
         replicas: dict[str, int] = {}
@@ -286,14 +286,14 @@ class Restoration:
             By agent: the archive, and what is in it.
 
         Raises:
-            NotNeeded: the volumes have nothing that the backup has not.
+            StepSkipped: the volumes have nothing that the backup has not.
             BackupError: it could not be copied whole; nothing was changed.
         """
         with self._mounts.unbroken() as volumes:
             self._set_aside_at = self._mounts.looks
             taken = [mounted for mounted in volumes if mounted.change.aside]
             if not taken:
-                raise NotNeeded("the volumes have nothing that the backup has not")
+                raise StepSkipped("the volumes have nothing that the backup has not")
             partial = Partial(self.source.directory.parent, self._journal, ASIDE)
             try:
                 closed = {
@@ -352,13 +352,13 @@ class Restoration:
         """Make the volumes as the backup says (SOP 5.1); returns by agent what was written and removed.
 
         Raises:
-            NotNeeded: they are so already.
+            StepSkipped: they are so already.
         """
         done: dict[str, str] = {}
         self.lease.require()
         with self._mounts.unbroken() as volumes:
             if self._set_aside_at != self._mounts.looks:  # looked at anew: what has come since is lost to nobody
-                with suppress(NotNeeded):
+                with suppress(StepSkipped):
                     self.set_aside()
             for mounted in volumes:
                 if mounted.must_change:
@@ -367,17 +367,17 @@ class Restoration:
                 if told := mounted.write(self._journal, progress):
                     done[mounted.agent.key] = told
         if not done:
-            raise NotNeeded("the volumes are as the backup says already")
+            raise StepSkipped("the volumes are as the backup says already")
         return done
 
     def restore_secrets(self) -> list[str]:
         """Bring back the release's Secrets (SOP 5.1); returns the names of those that had changed or were gone.
 
         Raises:
-            NotNeeded: they were not asked for, or are as in the backup.
+            StepSkipped: they were not asked for, or are as in the backup.
         """
         if not self.selection.secrets:
-            raise NotNeeded("Secrets were not asked for (--items=secret)")
+            raise StepSkipped("Secrets were not asked for (--items=secret)")
         changed: list[str] = []
         if unused := self._secrets_not_used():
             self._notes["Secrets left as they are"] = (
@@ -389,7 +389,7 @@ class Restoration:
             with self._journal.action("restore secret", secret=name):
                 changed += [name] if self._restore_secret(name, stored) else []
         if not changed:
-            raise NotNeeded("the Secrets are as in the backup")
+            raise StepSkipped("the Secrets are as in the backup")
         return changed
 
     def verify(self) -> Verdict:
@@ -412,7 +412,7 @@ class Restoration:
         """Start the agents again but for those with a volume that is half restored (SOP 5.2); returns their names.
 
         Raises:
-            NotNeeded: none was stopped.
+            StepSkipped: none was stopped.
             BackupError: a volume was written to and is not proved; its agent stays stopped.
             SopError: one does not become available; all were started.
         """
@@ -436,7 +436,7 @@ class Restoration:
             await_start(self.release.cluster, agent)
         self._running = True
         if not self._started:
-            raise NotNeeded("no agent was stopped")
+            raise StepSkipped("no agent was stopped")
         return list(self._started)
 
     @property
@@ -483,7 +483,7 @@ class Restoration:
             By volume: who may write there, and what has changed since the proof.
 
         Raises:
-            NotNeeded: at its start nobody else writes to a volume, or no agent was started.
+            StepSkipped: at its start nobody else writes to a volume, or no agent was started.
         """
         cluster = self.release.cluster
         told: dict[str, str] = {}
@@ -492,7 +492,7 @@ class Restoration:
             if workload.writers_at_start and workload.replicas and agent.key in self._proved:
                 told[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent, stored)}"
         if not told:
-            raise NotNeeded("nothing but an agent itself writes to its volume when it starts")
+            raise StepSkipped("nothing but an agent itself writes to its volume when it starts")
         return told
 
     def _since_start(self, agent: Agent, stored: StoredAgent) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.cluster.kube import Cluster
+from openab_sop.escape import command
 from openab_sop.rollouts import logs, rollout
 from openab_sop.rollouts.logs import LogFacts, Patterns
 from openab_sop.rollouts.problem import Baseline, Limits, Problem, Sample, Symptom, find_problem
 from openab_sop.rollouts.rollout import Observation
-from openab_sop.shown import command
 from openab_sop.verdict import Finding, Verdict
 from openab_sop.wait import LOOK
 

@@ -14,8 +14,8 @@ from hashlib import sha256
 
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import ClusterError, Forbidden, SettingsError
+from openab_sop.escape import one_line
 from openab_sop.redact import mask
-from openab_sop.shown import one_line
 from openab_sop.upstream import log_lines
 
 LIMIT = 12 << 20

@@ -12,9 +12,9 @@ from datetime import datetime
 from openab_sop.agents.agent import Runner
 from openab_sop.cluster.kube import Access, Cluster
 from openab_sop.errors import Forbidden
+from openab_sop.escape import one_line
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.redact import mask
-from openab_sop.shown import one_line
 
 NEEDED = (
     Access("get", "deployments", "apps"),

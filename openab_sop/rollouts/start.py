@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from openab_sop.agents.agent import Agent, Companion, Runner
 from openab_sop.agents.workload import is_agent
 from openab_sop.cluster.kube import Cluster
+from openab_sop.escape import command
 from openab_sop.objects import Object
 from openab_sop.rollouts import rollout
 from openab_sop.rollouts.problem import Limits, Problem, start_problem, state
 from openab_sop.rollouts.rollout import Observation
-from openab_sop.shown import command
 from openab_sop.wait import wait
 
 START = 300

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from openab_sop.agents.agent import Runner
 from openab_sop.cluster.kube import Cluster
+from openab_sop.escape import command
 from openab_sop.rollouts import rollout
-from openab_sop.shown import command
 from openab_sop.wait import wait
 
 HEARD = 30

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from openab_sop.agents.placement import Amounts, Need, missing, refusal, subtract
 from openab_sop.cluster.kube import Cluster, quantity
-from openab_sop.errors import Forbidden, NotFound, NotNeeded, ToolError
+from openab_sop.errors import Forbidden, NotFound, StepSkipped, ToolError
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.releases.manifest import RENDERED, ReleaseManifest
 from openab_sop.releases.release import Release
@@ -55,10 +55,10 @@ def check(release: Release, chart: Path, values: TargetValues | None = None, sta
         state: the upgrade that is under way, if one is.
 
     Raises:
-        NotNeeded: an upgrade is under way: what it has come to decides, no longer what might.
+        StepSkipped: an upgrade is under way: what it has come to decides, no longer what might.
     """
     if state:
-        raise NotNeeded(f"upgrade {state.id} is under way since {state.begun}: it was checked before")
+        raise StepSkipped(f"upgrade {state.id} is under way since {state.begun}: it was checked before")
     text = values.text if values else release.helm.values(release.name, release.revision)
     try:
         rendered = release.helm.template(release.name, chart, text)

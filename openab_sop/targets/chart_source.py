@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from openab_sop import bounded, storage
 from openab_sop.cluster import helm
 from openab_sop.errors import NotPulled, SettingsError, SourceError, ToolError
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, parts
-from openab_sop.shown import command
 from openab_sop.targets import web
 from openab_sop.targets.registry import Registry
 from openab_sop.targets.version import Version, newest_first
@@ -153,11 +153,14 @@ class Repository:
         answer = web.get(f"{self.address}/index.yaml")
         if answer.status != 200:
             raise SourceError(
-                f"{web.shown(answer.url)} answers with status {answer.status}", "check the address in --chart"
+                f"{web.without_credentials(answer.url)} answers with status {answer.status}",
+                "check the address in --chart",
             )
         entries = parts(_index(answer, self.names[0]), "entries", self.names[0])
         if not entries:
-            raise SourceError(f"{web.shown(answer.url)} lists no chart {self.names[0]}", "check the address in --chart")
+            raise SourceError(
+                f"{web.without_credentials(answer.url)} lists no chart {self.names[0]}", "check the address in --chart"
+            )
         return entries
 
 
@@ -214,7 +217,7 @@ def _newest_before(source: ChartSource, version: Version, directory: Path) -> Ve
 def _pulling(source: ChartSource, version: Version, directory: Path) -> Generator[Path]:
     """Give an empty directory for one archive, and tell helm's failure as the source's."""
     storage.private_directory(directory)
-    with storage.told(directory), TemporaryDirectory(dir=directory, prefix=".") as own:
+    with storage.translate_os_errors(directory), TemporaryDirectory(dir=directory, prefix=".") as own:
         try:
             yield Path(own)
         except ToolError as error:
@@ -243,12 +246,14 @@ def _kept(source: ChartSource, names: tuple[str, ...], version: Version, own: Pa
 
 def _index(answer: web.HttpResponse, name: str) -> Object:
     try:
-        index: object = bounded.load_yaml(answer.body.decode(), web.shown(answer.url))
+        index: object = bounded.load_yaml(answer.body.decode(), web.without_credentials(answer.url))
         if isinstance(index, dict) and _are_entries(cast(Object, index), name):
             return cast(Object, index)
     except ValueError:
         pass
-    raise SourceError(f"{web.shown(answer.url)} is no index of a chart repository", "check the address in --chart")
+    raise SourceError(
+        f"{web.without_credentials(answer.url)} is no index of a chart repository", "check the address in --chart"
+    )
 
 
 def _are_entries(index: Object, name: str) -> bool:

@@ -108,7 +108,7 @@ def fetch(url: str, version: Version, chart: str = CHARTS[0]) -> Notes:
             answer = web.get(address, {"Accept": "application/vnd.github+json"}, largest=LARGEST)
             if answer.status == 200:
                 return _read(version, address, answer.json())
-            problem = f"{web.shown(address)} answers with status {answer.status}"
+            problem = f"{web.without_credentials(address)} answers with status {answer.status}"
         except SourceError as error:
             problem = error.problem
     return Notes(version, addresses[0], "", problem)
@@ -118,7 +118,7 @@ def _read(version: Version, address: str, document: object) -> Notes:
     release = cast(Object, document) if isinstance(document, dict) else {}
     text, page = release.get("body"), release.get("html_url")
     if not isinstance(text, str) or not text.strip():
-        return Notes(version, address, "", f"{web.shown(address)} has no notes in it")
+        return Notes(version, address, "", f"{web.without_credentials(address)} has no notes in it")
     shown = page if isinstance(page, str) and page.startswith(("https://", "http://")) else address
     return Notes(version, shown, text.replace("\r\n", "\n"))
 

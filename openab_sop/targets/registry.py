@@ -97,9 +97,10 @@ class Registry:
             url = urljoin(url, following[1])
             if urlsplit(url)[:2] != urlsplit(self.address)[:2]:
                 raise SourceError(
-                    f"{web.shown(answer.url)} sends its reader to another host", "name another source with --chart"
+                    f"{web.without_credentials(answer.url)} sends its reader to another host",
+                    "name another source with --chart",
                 )
-        raise SourceError(f"{web.shown(url)} has no last page", "name another source with --chart")
+        raise SourceError(f"{web.without_credentials(url)} has no last page", "name another source with --chart")
 
     def has(self, repository: str, reference: str) -> bool:
         """Tell whether a repository has what a tag or digest names.
@@ -145,7 +146,8 @@ class Registry:
         realm = urljoin(self.address, asked.pop("realm", ""))
         if urlsplit(realm).scheme != urlsplit(self.address).scheme:
             raise SourceError(
-                f"{self.address} sends its caller to {web.shown(realm)} for a token", "name another source with --chart"
+                f"{self.address} sends its caller to {web.without_credentials(realm)} for a token",
+                "name another source with --chart",
             )
         wanted = {name: asked[name] for name in ("service", "scope") if name in asked}
         login = _with(basic) if belongs(urlsplit(realm).hostname or "", urlsplit(self.address).hostname or "") else {}
@@ -155,7 +157,7 @@ class Registry:
         said = _object(answer)
         token = said.get("token") or said.get("access_token")
         if not isinstance(token, str) or not token.isprintable():
-            raise SourceError(f"{web.shown(realm)} gives no token", "name another source with --chart")
+            raise SourceError(f"{web.without_credentials(realm)} gives no token", "name another source with --chart")
         redact.learn(token)
         return f"Bearer {token}"
 
@@ -191,26 +193,28 @@ def _with(authorization: str) -> dict[str, str]:
 def _tags(answer: web.HttpResponse) -> list[str]:
     tags: object = _object(answer).get("tags") or []
     if not isinstance(tags, list):
-        raise SourceError(f"{web.shown(answer.url)} lists no tags", "check the address in --chart")
+        raise SourceError(f"{web.without_credentials(answer.url)} lists no tags", "check the address in --chart")
     return [tag for tag in cast(list[object], tags) if isinstance(tag, str)]
 
 
 def _object(answer: web.HttpResponse) -> Object:
     document = answer.json()
     if not isinstance(document, dict):
-        raise SourceError(f"{web.shown(answer.url)} answers as no registry does", "check the address in --chart")
+        raise SourceError(
+            f"{web.without_credentials(answer.url)} answers as no registry does", "check the address in --chart"
+        )
     return cast(Object, document)
 
 
 def _refusal(answer: web.HttpResponse) -> SourceError:
     if answer.status in (401, 403):
         return SourceError(
-            f"{web.shown(answer.url)} may not be read (status {answer.status})",
+            f"{web.without_credentials(answer.url)} may not be read (status {answer.status})",
             "check the address in --chart; for a private registry: helm registry login (no credential helper)",
         )
     if answer.status == 404:
-        return SourceError(f"{web.shown(answer.url)} does not exist", "check the address in --chart")
-    return SourceError(f"{web.shown(answer.url)} answers with status {answer.status}", "run again later")
+        return SourceError(f"{web.without_credentials(answer.url)} does not exist", "check the address in --chart")
+    return SourceError(f"{web.without_credentials(answer.url)} answers with status {answer.status}", "run again later")
 
 
 def _credentials(host: str) -> str:

@@ -14,9 +14,9 @@ from cattrs.errors import BaseValidationError
 
 from openab_sop import bounded, storage
 from openab_sop.errors import NothingToDo, SettingsError, TargetError
+from openab_sop.escape import command
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState
-from openab_sop.shown import command
 from openab_sop.targets.chart_source import ChartSource, pull
 from openab_sop.targets.notes import Notes
 from openab_sop.targets.values import TargetValues

@@ -17,8 +17,8 @@ import yaml
 
 from openab_sop import bounded, redact, storage
 from openab_sop.errors import InvalidDocument, SettingsError
+from openab_sop.escape import command
 from openab_sop.objects import Object
-from openab_sop.shown import command
 
 OTHERS = 0o077
 """Bits of a file's mode by which others may do something with it."""

@@ -50,9 +50,9 @@ class HttpResponse:
             SourceError: it is no JSON.
         """
         try:
-            return bounded.load_json(self.body, shown(self.url))
+            return bounded.load_json(self.body, without_credentials(self.url))
         except ValueError as error:
-            raise SourceError(f"{shown(self.url)} does not answer with JSON", _NEXT) from error
+            raise SourceError(f"{without_credentials(self.url)} does not answer with JSON", _NEXT) from error
 
 
 def get(
@@ -78,9 +78,9 @@ def get(
         _check_scheme(request.full_url)
         return within(TIMEOUT, lambda: _ask(request, largest, allowed))
     except Internal as refused:
-        raise NotAsked(f"{shown(url)}: {refused}", _NAMED) from refused
+        raise NotAsked(f"{without_credentials(url)}: {refused}", _NAMED) from refused
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise SourceError(f"{shown(url)} does not answer: {_reason(error)}", _NEXT) from error
+        raise SourceError(f"{without_credentials(url)} does not answer: {_reason(error)}", _NEXT) from error
 
 
 def is_loopback(host: str | None) -> bool:
@@ -91,7 +91,7 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return an address as messages quote it: without query, user and password."""
     try:
         parts = urlsplit(url)

@@ -24,7 +24,7 @@ class Ask(Protocol):
         """Return the answer, None if none came in time.
 
         Raises:
-            Awaiting: there is nobody to ask now: the run ends, and a later one goes on with the answer.
+            ApprovalPending: there is nobody to ask now: the run ends, and a later one goes on with the answer.
         """
         ...
 

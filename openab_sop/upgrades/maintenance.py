@@ -16,6 +16,7 @@ from openab_sop.backups.store import Store
 from openab_sop.cluster.helm import Helm, Listed
 from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, ReleaseError
+from openab_sop.escape import command
 from openab_sop.journal import Journal
 from openab_sop.releases import release as releases
 from openab_sop.releases.release import Release
@@ -23,7 +24,6 @@ from openab_sop.releases.upgrade_state import End, UpgradeState, UpgradeStateFil
 from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.rollouts.logs import Patterns
 from openab_sop.rollouts.problem import Limits
-from openab_sop.shown import command
 from openab_sop.status import Status
 from openab_sop.targets.announce import Announcer
 from openab_sop.targets.values import TargetValues

@@ -14,7 +14,8 @@ from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import HostOf
 from openab_sop.cluster import orphans
 from openab_sop.cluster.helm import Listed
-from openab_sop.errors import NotNeeded, PodError, ReleaseError
+from openab_sop.errors import PodError, ReleaseError, StepSkipped
+from openab_sop.escape import one_line
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.release import Release
@@ -22,7 +23,6 @@ from openab_sop.releases.upgrade_state import End, Given, UpgradeState
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.rollouts.problem import Symptom
-from openab_sop.shown import one_line
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.answers import MEANINGS, Ask
 from openab_sop.upgrades.decision_table import GateAnswer, Situation
@@ -85,14 +85,14 @@ class Phase:
         """Upgrade the release to it, with the baseline's values or those named (SOP 3.2, 3.4); returns what runs then.
 
         Raises:
-            NotNeeded: it is not needed, or was applied already.
+            StepSkipped: it is not needed, or was applied already.
             ReleaseLocked: another run has taken the release over.
             ReleaseError: somebody else has changed it meanwhile.
             ToolError: Helm failed.
         """
         self._require()
         if when := self._state.when(self._applied):
-            raise NotNeeded(f"{self.version} was applied at {when}, by an earlier run of this upgrade")
+            raise StepSkipped(f"{self.version} was applied at {when}, by an earlier run of this upgrade")
         m, revision = self._m, self._m.require_unchanged().revision
         release = m.release()
         m.lease.require()
@@ -155,7 +155,7 @@ class Phase:
         """Bring agents' and steering files back that are gone, and restart (SOP 4.1); returns what was written.
 
         Raises:
-            NotNeeded: they are there.
+            StepSkipped: they are there.
             ReleaseError: the agents do not run well after that; or a claim was replaced, and all is missing.
         """
         self._require()
@@ -168,7 +168,7 @@ class Phase:
         self._volumes = without_own_start(self._m, release, self._volumes, progress)
         missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken.values()]
         if not missing and not self._mended:
-            raise NotNeeded("every agents' and steering file of the backup is there")
+            raise StepSkipped("every agents' and steering file of the backup is there")
         broken = {key: looked.mend for key, looked in self._volumes.items() if looked.broken}
         self._volumes = None
         self._mended = True  # what it is judged by is due also in a second try, which finds nothing missing
@@ -216,26 +216,26 @@ class Phase:
         """Ask whether the bot answers (SOP 3.3); an answer of NO-RESPONSE leads to ``restart_and_ask``.
 
         Raises:
-            Awaiting: nobody is there to answer; NotNeeded: it was answered already.
+            ApprovalPending: nobody is there to answer; StepSkipped: it was answered already.
             ReleaseError: the answer is no, or none came in time.
         """
         self._require()
         state = self._state
         if (said := state.said(self.name)) and (state.awaiting != self.name or state.when(self._restarted)):
             self._heed(GateAnswer(said.word))  # a run that was killed right after it may not have heeded it
-            raise NotNeeded(str(said))
+            raise StepSkipped(str(said))
         return self._heed(ask(self.name, self._question()))
 
     def restart_and_ask(self, ask: Ask) -> Given:
         """Restart agents that gave no answer, and ask again (SOP 4.1).
 
         Raises:
-            NotNeeded: they gave one. Others as ``ask`` raises them.
+            StepSkipped: they gave one. Others as ``ask`` raises them.
         """
         self._require()
         said = self._state.said(self.name)
         if not said or said.word != GateAnswer.NO_RESPONSE.value:
-            raise NotNeeded(f"it is confirmed: {said}" if said else "nobody was asked")
+            raise StepSkipped(f"it is confirmed: {said}" if said else "nobody was asked")
         if not self._state.when(self._restarted):
             self._demand(self._judged(self._m.release().agents))
             self._m.file.mark(self._restarted)
@@ -290,14 +290,14 @@ class Phase:
 
     def _require(self) -> None:
         if why := self._why_unneeded:
-            raise NotNeeded(why)
+            raise StepSkipped(why)
         if self._is_over:
-            raise NotNeeded(f"{self.version} was validated by an earlier run of this upgrade")
+            raise StepSkipped(f"{self.version} was validated by an earlier run of this upgrade")
         self._m.at_work = True
 
     def _require_unverified(self) -> None:
         if when := self._state.when(self._verified):
-            raise NotNeeded(f"the files were judged at {when}; what changes since is the agent's own work")
+            raise StepSkipped(f"the files were judged at {when}; what changes since is the agent's own work")
 
     def _judged(self, to_restart: Sequence[Agent]) -> Verdict:
         m = self._m

@@ -8,9 +8,9 @@ from contextlib import suppress
 from openab_sop.agents.agent import Agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import BackupError, NotNeeded, SopError
+from openab_sop.errors import BackupError, SopError, StepSkipped
+from openab_sop.escape import command
 from openab_sop.restores.restore import Restoration
-from openab_sop.shown import command
 from openab_sop.upgrades.maintenance import Maintenance, Progress
 from openab_sop.verdict import Verdict
 from openab_sop.wait import wait
@@ -78,9 +78,9 @@ def bring_back(restoration: Restoration, progress: Progress) -> dict[str, str]:
     def once() -> None:
         restoration.stop()
         _demand(restoration.preflight())
-        with suppress(NotNeeded):
+        with suppress(StepSkipped):
             restoration.set_aside()
-        with suppress(NotNeeded):
+        with suppress(StepSkipped):
             written.update(restoration.write(progress))
         _demand(restoration.verify())
 

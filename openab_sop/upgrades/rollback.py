@@ -18,7 +18,16 @@ from openab_sop.agents.workload import Workload, deployment_of, is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
-from openab_sop.errors import BackupError, Broken, Forbidden, NotFound, NotNeeded, ReleaseError, SettingsError, SopError
+from openab_sop.errors import (
+    BackupError,
+    Broken,
+    Forbidden,
+    NotFound,
+    ReleaseError,
+    SettingsError,
+    SopError,
+    StepSkipped,
+)
 from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
 from openab_sop.releases import portable_objects
@@ -100,12 +109,12 @@ class Rollback:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
 
         Raises:
-            NotNeeded: the upgrade has, before its first change; or it is over.
+            StepSkipped: the upgrade has, before its first change; or it is over.
             PodError, ClusterError: none starts; nothing was stopped.
         """
         state = self._require_unreverted()
         if not self._decision.by_hand:
-            raise NotNeeded("they started before the first change")
+            raise StepSkipped("they started before the first change")
         kept = {deployment_of(key) for key in state.claims}
         agents = [agent for agent in self._agents() if agent.deployment in kept]
         with self._decision.unless_refused():
@@ -168,22 +177,22 @@ class Rollback:
             By agent: what was written.
 
         Raises:
-            NotNeeded: the old version can read what is there.
+            StepSkipped: the old version can read what is there.
             BackupError: a volume could not be brought back.
         """
         state = self._require_unreverted()
         release = replace(self._m.release(), agents=tuple(self._agents()))
         lacking = fingerprint.without_claim(release.cluster, release.agents, state)
         written: dict[str, str] = {}
-        with suppress(NotNeeded):
+        with suppress(StepSkipped):
             there = [name for name in state.to_restore if name not in lacking]
             for name in [name for name in there if name in state.paths]:
                 written |= self._restore_paths(release, name, state.paths[name], progress)
             written |= self._restore(release, [name for name in there if name not in state.paths], progress)
-        with suppress(NotNeeded):
+        with suppress(StepSkipped):
             written |= self._restore_ahead(release, [name for name in lacking if name not in state.restored], progress)
         if not written:
-            raise NotNeeded("the old version can read what is on the volumes")
+            raise StepSkipped("the old version can read what is on the volumes")
         return written
 
     def roll_back(self) -> str:
@@ -226,7 +235,7 @@ class Rollback:
         """Restore into the claims that only the rollback could make (SOP 4.1+, 4.3); returns by agent what was written.
 
         Raises:
-            NotNeeded: every claim is the one from before.
+            StepSkipped: every claim is the one from before.
         """
         state = self._decision.require()
         release = self._m.release()
@@ -247,7 +256,7 @@ class Rollback:
         """
         state = self._decision.require()
         if state.when(_AFTER_ALL) and self._unrestored(state):
-            raise NotNeeded("an earlier run found that the old version does not run on these data: it is stopped")
+            raise StepSkipped("an earlier run found that the old version does not run on these data: it is stopped")
         return self._judged()
 
     def companions(self) -> str:
@@ -286,20 +295,20 @@ class Rollback:
         """Restore the volumes of agents whose old version does not run on what the new one has left (SOP 4.3).
 
         Raises:
-            NotNeeded: it runs, or everything was restored already, or it fails before it sees its volume.
+            StepSkipped: it runs, or everything was restored already, or it fails before it sees its volume.
         """
         state = self._decision.require()
         if self._verdict.passed:
-            raise NotNeeded("the old version runs on what is there")
+            raise StepSkipped("the old version runs on what is there")
         release, left = self._m.release(), self._unrestored(state)
         if not left:
-            raise NotNeeded("every volume was restored already")
+            raise StepSkipped("every volume was restored already")
         if state.when(_AFTER_ALL):
             left = [name for name in left if name in state.after_all] or left
         else:
             left = [name for name in left if self._symptoms.get(deployment_of(name), frozenset()) - _NOT_BY_DATA]
         if not left:
-            raise NotNeeded("the old version fails before it reads its data: no volume is restored")
+            raise StepSkipped("the old version fails before it reads its data: no volume is restored")
         # a run that is killed in the middle must not start the old version on half of it
         self._m.file.mark(_AFTER_ALL, after_all=tuple(left))
         concerned = {deployment_of(name) for name in left}
@@ -334,7 +343,7 @@ class Rollback:
             Their names.
 
         Raises:
-            NotNeeded: it came to its end, or none was stopped.
+            StepSkipped: it came to its end, or none was stopped.
         """
         state, m = self._decision.require(), self._m
         lost, agents = insist(lambda: (fingerprint.lost(m.release(), state), self._all_agents()))
@@ -358,12 +367,12 @@ class Rollback:
         if troubles:
             raise troubles[0]
         if not started:
-            raise NotNeeded("no agent that may run stands still")
+            raise StepSkipped("no agent that may run stands still")
         return started
 
     def leave(self) -> None:
         """Do the same at the end of a run that was interrupted; nothing happens where the way back has its end."""
-        with suppress(NotNeeded, SopError):
+        with suppress(StepSkipped, SopError):
             self._require_unreverted()
             self.start_again()
 
@@ -373,7 +382,7 @@ class Rollback:
         acted = state is not None and (self._m.at_work or self._decision.by_hand or bool(state.decision))
         told = acted and state is not None and (self._decision.by_hand or state.when("start announced"))
         if state is None or not told or not self._m.entered or state.ended == End.DONE:
-            raise NotNeeded("there is nothing to tell")
+            raise StepSkipped("there is nothing to tell")
         outcome = state.ended or ("not finished: a human is needed" if state.changed else "nothing was changed")
         return self._m.announcer.send(
             f"OpenAB: upgrade of {self._m.name} to {state.target}: {outcome}",
@@ -432,7 +441,7 @@ class Rollback:
     def _require_unreverted(self) -> UpgradeState:
         state = self._decision.require()
         if when := state.when("rolled back"):
-            raise NotNeeded(f"the release was rolled back at {when}")
+            raise StepSkipped(f"the release was rolled back at {when}")
         return state
 
     def _judged(self) -> Verdict:
@@ -524,7 +533,7 @@ class Rollback:
     ) -> dict[str, str]:
         """Bring the homes of some agents back; they stand still, and what is newer is set aside."""
         if not names:
-            raise NotNeeded("the old version can read what is on the volumes")
+            raise StepSkipped("the old version can read what is on the volumes")
         m = self._m
         home = Selection.parse("home")
         restoration = Restoration(

@@ -11,9 +11,9 @@ from openab_sop.agents import scaling
 from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
+from openab_sop.errors import BackupError, Broken, ReleaseError, SopError, StepSkipped
+from openab_sop.escape import command
 from openab_sop.releases.upgrade_state import End, UpgradeState, now
-from openab_sop.shown import command
 from openab_sop.upgrades.decision_table import Action, Decision, Situation, decide
 from openab_sop.upgrades.maintenance import Maintenance
 
@@ -43,12 +43,12 @@ class RollbackDecision:
             named: value of ``--backup``: go back to what it was taken from, whoever has changed the release since.
 
         Raises:
-            NotNeeded: this run has both already.
+            StepSkipped: this run has both already.
             ReleaseLocked: another run maintains the release.
             ReleaseError: no upgrade is known that could be rolled back.
         """
         if not self.by_hand:
-            raise NotNeeded("as the upgrade of this run has it")
+            raise StepSkipped("as the upgrade of this run has it")
         lock = self._m.hold("pytest suites/rollback")
         state, self._previous = self._looked_up(named), self._m.file.read()
         if state.ended:
@@ -62,7 +62,7 @@ class RollbackDecision:
         Args, Raises: as ``take_up``.
         """
         if not self.by_hand:
-            raise NotNeeded("as the upgrade of this run has it")
+            raise StepSkipped("as the upgrade of this run has it")
         state = self._looked_up(named)
         return (
             f"roll {self._m.name} back from {state.target} to {state.version}, revision {state.revision}; stop its "
@@ -119,25 +119,25 @@ class RollbackDecision:
         """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).
 
         Raises:
-            NotNeeded: nothing was changed, or all went well.
+            StepSkipped: nothing was changed, or all went well.
         """
         self._m.lease.require()
         state = self._m.file.read()
         if state is None or not state.changed:
-            raise NotNeeded("nothing was changed: there is nothing to roll back")
+            raise StepSkipped("nothing was changed: there is nothing to roll back")
         if not self._m.entered:
-            raise NotNeeded("this run has not taken the upgrade up: it leads nowhere")
+            raise StepSkipped("this run has not taken the upgrade up: it leads nowhere")
         if not self.by_hand and self._m.line_broke() and not (state.decision or state.ended):
-            raise NotNeeded(f"the line to the cluster broke: nothing is known, and nothing decided; {state.doing}")
+            raise StepSkipped(f"the line to the cluster broke: nothing is known, and nothing decided; {state.doing}")
         if not (self.by_hand or self._m.at_work or state.in_progress or state.decision or state.ended):
-            raise NotNeeded(f"this run has neither changed nor judged anything; as before: {state.doing}")
+            raise StepSkipped(f"this run has neither changed nor judged anything; as before: {state.doing}")
         if state.ended in _OVER or (state.ended and not self.by_hand):
-            raise NotNeeded(f"upgrade {state.id} has ended: {state.ended}; there is nothing to roll back")
+            raise StepSkipped(f"upgrade {state.id} has ended: {state.ended}; there is nothing to roll back")
         if self._never_began(state):
             self._m.file.update(in_progress="", ended=End.UNTOUCHED)
-            raise NotNeeded("helm never began the change: there is nothing to roll back")
+            raise StepSkipped("helm never began the change: there is nothing to roll back")
         if state.decision and not state.ended:  # one that ended since, from elsewhere, is asked for anew
-            raise NotNeeded(f"decided by an earlier run: {state.decision}; it goes on")
+            raise StepSkipped(f"decided by an earlier run: {state.decision}; it goes on")
         decision = decide(self._situation())
         if self._m.without_baseline:
             self._m.notes["nothing leads back"] = f"WARNING: {self._m.without_baseline}"
@@ -177,7 +177,7 @@ class RollbackDecision:
         Where Helm has lost that revision, it is the chart and the values that the baseline keeps of it.
 
         Raises:
-            NotNeeded: nothing leads back, or Helm never began the change.
+            StepSkipped: nothing leads back, or Helm never began the change.
             ReleaseError: revisions of somebody else came after the upgrade's own.
         """
         state = self.require()
@@ -212,11 +212,11 @@ class RollbackDecision:
         """Return the state, if the way back was chosen and is not at its end.
 
         Raises:
-            NotNeeded: nothing leads back.
+            StepSkipped: nothing leads back.
         """
         state = self._m.file.read()
         if state is None or not state.decision or state.ended or not self._m.entered:
-            raise NotNeeded("nothing leads back: see the decision")
+            raise StepSkipped("nothing leads back: see the decision")
         return state
 
     def _never_began(self, state: UpgradeState) -> bool:

@@ -35,7 +35,7 @@ class Settled:
         storage.private_directory(self.directory)
         path = self._path(key)
         path.unlink(missing_ok=True)
-        with storage.told(path), storage.private_file(path) as file:
+        with storage.translate_os_errors(path), storage.private_file(path) as file:
             file.writelines(f"{entry.as_line()}\n".encode() for entry in since.entries())
 
     def told(self, key: str, since: VolumeSince) -> str:

@@ -8,10 +8,10 @@ from openab_sop.agents.scaling import STOPPED, noted_replicas
 from openab_sop.agents.workload import deployment_of
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
+from openab_sop.escape import command
 from openab_sop.objects import at, part
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState
-from openab_sop.shown import command
 
 _BEGUN = {"suites/restore", "suites/reinstall", "suites/rollback"}
 _WITH = {"--backup", "--items", "--logins", "--abandon"}

@@ -13,14 +13,14 @@ from openab_sop.backups import encryption, proof, remote
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
 from openab_sop.backups.remote import RemoteBackup
-from openab_sop.errors import BackupError, Broken, NotNeeded, ReleaseError, SopError
+from openab_sop.errors import BackupError, Broken, ReleaseError, SopError, StepSkipped
+from openab_sop.escape import command
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.rehearsals import outcome
 from openab_sop.rehearsals.outcome import Outcome
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState, now
-from openab_sop.shown import command
 from openab_sop.targets import target as targets
 from openab_sop.targets import values
 from openab_sop.targets.target import Target
@@ -152,7 +152,7 @@ class Upgrade:
         """Have Helm render each version and the API judge each object of it; nothing is changed (SOP 3.1)."""
         verdicts = [dryrun.refused(self.release, self._render(phase)) for phase in self._to_come()]
         if not verdicts:
-            raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
+            raise StepSkipped("every version was applied already, by an earlier run of this upgrade")
         findings = tuple(finding for verdict in verdicts for finding in verdict.findings)
         return Verdict("; ".join(verdict.checked for verdict in verdicts), findings)
 
@@ -169,7 +169,7 @@ class Upgrade:
             for image, pulled in prepull.pull_all(self.release.cluster, self._render(phase).workloads, had).items():
                 ids[image], done[image] = pulled.image_id, str(pulled)
         if not done:
-            raise NotNeeded("every version was applied already, by an earlier run of this upgrade")
+            raise StepSkipped("every version was applied already, by an earlier run of this upgrade")
         self.maintenance.file.update(pulled=ids)
         return done
 
@@ -177,12 +177,12 @@ class Upgrade:
         """Start a helper beside each agent, before the first change: the way back may need it (SOP 4.3).
 
         Raises:
-            NotNeeded: an earlier run of this upgrade has.
+            StepSkipped: an earlier run of this upgrade has.
             PodError, ClusterError: none starts.
         """
         state = self.maintenance.state
         if state.changed and (when := state.when(HELPERS_TRIED)):
-            raise NotNeeded(f"they started at {when}")
+            raise StepSkipped(f"they started at {when}")
         agents = [agent for agent in self.release.agents if any(volume.claim for volume in agent.volumes)]
         tried = try_helpers(self.release.cluster, agents)
         self.maintenance.file.mark(HELPERS_TRIED)
@@ -192,12 +192,12 @@ class Upgrade:
         """Take the baseline: a backup of what changed since the last one, right before the first change (SOP 3.0 +).
 
         Raises:
-            NotNeeded: an earlier run of this upgrade has taken it.
+            StepSkipped: an earlier run of this upgrade has taken it.
             BackupError: it could not be made.
         """
         m, state = self.maintenance, self.maintenance.state
         if when := state.when("baseline taken"):
-            raise NotNeeded(f"backup {state.backup} is the baseline, taken at {when}")
+            raise StepSkipped(f"backup {state.backup} is the baseline, taken at {when}")
         earlier, policy = m.baseline(), m.policy
         recipients = policy.recipients or encryption.parse_recipients(m.stored().manifest.sealed_to)
         draft = Draft(
@@ -220,7 +220,7 @@ class Upgrade:
         """Tell that it begins, once an upgrade (SOP 1.8); returns what was sent, or is to be sent by hand."""
         state = self.maintenance.state
         if when := state.when("start announced"):
-            raise NotNeeded(f"announced at {when}")
+            raise StepSkipped(f"announced at {when}")
         self.maintenance.file.mark("start announced")
         return self.maintenance.announcer.send(
             f"OpenAB: upgrade of {self.release.name} begins",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from openab_sop.agents.container import HostOf, process_alive
 from openab_sop.backups.backup import Backup
+from openab_sop.escape import command
 from openab_sop.objects import parts
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.manifest import ReleaseManifest
@@ -14,7 +15,6 @@ from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import UpgradeState
 from openab_sop.restores.changes import VolumeSince, names, volume_since
 from openab_sop.rollouts import logs
-from openab_sop.shown import command
 from openab_sop.upgrades import fingerprint
 from openab_sop.verdict import Finding, Verdict
 

@@ -22,10 +22,10 @@ from openab_sop.backups.items import AGENTS, AUTH, HOSTS, SKILLS, STEERING
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import SopError
+from openab_sop.escape import command
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import UpgradeState, UpgradeStateFile
 from openab_sop.settings import Settings
-from openab_sop.shown import command
 from openab_sop.upgrades import unfinished
 
 collecting = pytest.mark.collecting

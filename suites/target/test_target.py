@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.audit import Audit, Evidence
 from openab_sop.cluster.lease import Board, Lease
-from openab_sop.errors import NothingToDo, NotNeeded
+from openab_sop.errors import NothingToDo, StepSkipped
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import UpgradeState, UpgradeStateFile
 from openab_sop.settings import Settings
@@ -24,7 +24,7 @@ from openab_sop.upgrades.answers import Reply
 def test_answer_is_awaited(reply: Reply | None, under_way: UpgradeState | None, evidence: Evidence) -> None:
     """3.3 Check that a given answer is the one that the upgrade in progress waits for."""
     if reply is None:
-        raise NotNeeded("no answer was given")
+        raise StepSkipped("no answer was given")
     reply.require_awaited(under_way)
     evidence("under way", under_way.doing if under_way else "nothing")
 

@@ -1,4 +1,4 @@
-"""A command that is to be pasted is built by ``shown.command``, wherever a name stands in it (issue 14)."""
+"""A command that is to be pasted is built by ``escape.command``, wherever a name stands in it (issue 14)."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import quantity
+from openab_sop.escape import command
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.plans.plan import Plan
 from openab_sop.releases.manifest import hook_of, runs_in_upgrade
 from openab_sop.rule import blocks, warns
-from openab_sop.shown import command
 from openab_sop.targets.capacity import requests
 from openab_sop.verdict import Finding
 

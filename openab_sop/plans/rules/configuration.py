@@ -9,11 +9,11 @@ from typing import cast
 from openab_sop import bounded
 from openab_sop.agents.workload import Workload
 from openab_sop.errors import InvalidDocument
+from openab_sop.escape import command
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.redact import MASK, is_secret_name, mask
 from openab_sop.rule import blocks, warns
-from openab_sop.shown import command
 from openab_sop.upstream.configuration import TEXT, TOKENS, VARIABLES
 from openab_sop.verdict import Finding
 

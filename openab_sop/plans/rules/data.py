@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from openab_sop.agents.workload import Workload
+from openab_sop.escape import command
 from openab_sop.plans.plan import Plan
 from openab_sop.plans.rules.configuration import configuration, settings
 from openab_sop.rule import blocks, warns
-from openab_sop.shown import command
 from openab_sop.targets.version import Version
 from openab_sop.upstream.configuration import outside
 from openab_sop.verdict import Finding

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import cast
 
 from openab_sop.agents import ownership
+from openab_sop.escape import command
 from openab_sop.objects import Object
 from openab_sop.plans.plan import Key, Plan
 from openab_sop.releases import provenance
 from openab_sop.rule import blocks, warns
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 _FATEFUL = (("data",), ("stringData",), ("binaryData",), ("spec", "template", "spec"), ("spec", "replicas"))

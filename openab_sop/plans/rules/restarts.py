@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openab_sop.escape import command
 from openab_sop.objects import Object, part
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import warns
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from openab_sop.agents.workload import Workload
+from openab_sop.escape import command
 from openab_sop.objects import at
 from openab_sop.plans.plan import Plan
 from openab_sop.releases.manifest import is_kept
 from openab_sop.rule import blocks, warns
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 CLAIM = "PersistentVolumeClaim"

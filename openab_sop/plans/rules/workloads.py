@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openab_sop.escape import command
 from openab_sop.objects import at
 from openab_sop.plans.plan import Plan
 from openab_sop.rule import blocks, warns
-from openab_sop.shown import command
 from openab_sop.verdict import Finding
 
 ANEW = "back up, uninstall it, install the target, and bring the homes back: pytest suites/restore"

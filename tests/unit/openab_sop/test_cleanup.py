@@ -15,7 +15,7 @@ from openab_sop.backups import backup, cleanup
 from openab_sop.backups.backup import CONTENTS, HOME
 from openab_sop.backups.inventory import LONGEST
 from openab_sop.backups.retention import Retention
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, StepSkipped
 from openab_sop.journal import Journal
 from openab_sop.redact import mask
 from tests.unit.openab_sop.stored import AGENT, flip, made, written
@@ -100,7 +100,7 @@ def test_a_link_is_no_backup(root: Path, tmp_path: Path, journal: Journal) -> No
 
 def test_nothing_named_nothing_deleted(root: Path, journal: Journal) -> None:
     made(root, OLD)
-    with pytest.raises(NotNeeded):
+    with pytest.raises(StepSkipped):
         cleanup.delete_named(cleanup.survey(root), (), journal)
 
 
@@ -121,7 +121,7 @@ def test_a_deletion_that_ends_halfway_leaves_no_backup(
     assert names(root) == [NEW]
     assert cleanup.clear(root, None, journal) == [f".{OLD}.partial"]
     assert sorted(path.name for path in root.iterdir() if "partial" in path.name) == []
-    with pytest.raises(NotNeeded):
+    with pytest.raises(StepSkipped):
         cleanup.clear(root, None, journal)
 
 
@@ -224,7 +224,7 @@ def test_what_was_deleted_by_name_is_not_among_what_a_retention_keeps(root: Path
     found, last = cleanup.survey(root), Retention(last=2)
     assert cleanup.expire(found, last, journal, delete=False) == f"nothing; --yes would delete {OLD}"
     cleanup.delete_named(found, (NEW,), journal)
-    with pytest.raises(NotNeeded, match="each backup is kept"):
+    with pytest.raises(StepSkipped, match="each backup is kept"):
         cleanup.expire(found, last, journal, delete=True, without=(NEW,))
     assert names(root) == [OLD, NEWEST]
     assert cleanup.expire(found, Retention(last=1), journal, delete=True, without=(NEW,)).startswith(OLD)

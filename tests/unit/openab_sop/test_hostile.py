@@ -17,8 +17,8 @@ from openab_sop.backups.archive import Archive, digest_of, extract
 from openab_sop.backups.inventory import Comparison, Entry, comparison
 from openab_sop.backups.tar_reader import EXTRACTED, HEADERS, LARGEST, MAP, Member
 from openab_sop.errors import BackupError, PodError, SopError
+from openab_sop.escape import one_line
 from openab_sop.redact import mask
-from openab_sop.shown import one_line
 from openab_sop.verdict import Finding
 from tests.unit.openab_sop.local import Local, local
 from tests.unit.openab_sop.stored import fill, pack

@@ -13,7 +13,7 @@ import pytest
 
 from openab_sop.backups.backup import CONTENTS, HOME, MANIFEST, Backup
 from openab_sop.backups.proof import belongs, prove, sealed_files
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, StepSkipped
 from tests.unit.openab_sop.stored import AGENT, DATABASE, flip, made, written
 
 ARCHIVE = f"{AGENT}/{HOME}"
@@ -198,10 +198,10 @@ def test_a_foreign_release_is_named(backup: Backup, namespace: str | None, relea
 def test_the_named_release_is_no_foreign_one(backup: Backup) -> None:
     assert belongs(backup, "namespace", "openab").passed
     assert belongs(backup, None, "openab").passed
-    with pytest.raises(NotNeeded):
+    with pytest.raises(StepSkipped):
         belongs(backup, None, None)
 
 
 def test_only_an_encrypted_backup_has_encrypted_files(backup: Backup) -> None:
-    with pytest.raises(NotNeeded):
+    with pytest.raises(StepSkipped):
         sealed_files(backup)

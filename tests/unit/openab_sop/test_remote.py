@@ -16,7 +16,7 @@ from openab_sop.backups.proof import prove
 from openab_sop.backups.remote import CLAIM, STALE, RemoteBackup, fetched, upload
 from openab_sop.backups.store import Store
 from openab_sop.cluster.owner import owner
-from openab_sop.errors import BackupError, NotNeeded
+from openab_sop.errors import BackupError, StepSkipped
 from openab_sop.journal import Journal
 from tests.unit.openab_sop.stored import AGENT, made
 
@@ -282,7 +282,7 @@ def test_a_deletion_that_ends_halfway_is_ended_by_the_next_run(
     disown(store, OLD)
     assert cleanup.clear(tmp_path / "local", store, journal) == [OLD]
     assert remote.names(store) == [NEW]
-    with pytest.raises(NotNeeded):
+    with pytest.raises(StepSkipped):
         cleanup.clear(tmp_path / "local", store, journal)
 
 

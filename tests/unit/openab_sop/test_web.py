@@ -98,7 +98,7 @@ def test_what_is_no_json_is_told() -> None:
 
 
 def test_a_message_shows_no_password_and_no_query() -> None:
-    assert web.shown("https://me:s3cret@host/path?token=s3cret") == "https://host/path"
+    assert web.without_credentials("https://me:s3cret@host/path?token=s3cret") == "https://host/path"
 
 
 @pytest.mark.parametrize(

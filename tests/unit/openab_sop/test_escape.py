@@ -13,9 +13,9 @@ import pytest
 from openab_sop.agents import ownership
 from openab_sop.backups.aside import Aside
 from openab_sop.errors import SopError
+from openab_sop.escape import command, harmless, marked, one_line
 from openab_sop.plans.rules import SUBJECTS
 from openab_sop.rule import Rule, RuleFinding, RuleFindings, blocks
-from openab_sop.shown import command, harmless, marked, one_line
 from openab_sop.upgrades import unfinished
 from openab_sop.verdict import Finding, NotPassed, Verdict
 from tests.unit.openab_sop.plans.drawn import HOME, claim, drawn, now, then
