@@ -52,7 +52,7 @@ class Home:
     """A home to copy: its name, and the profiles of standin-home that fill it, with their files and bytes."""
 
     name: str
-    told: str
+    description: str
     profiles: tuple[tuple[str, int, int], ...]
     runs: int | None = None
 
@@ -222,7 +222,7 @@ def line(home: Home, taken: Taken) -> str:
     ratios = [("full", "bare"), ("full", "cp"), ("stage", "bare"), ("again", "full"), ("received", "changed")]
     cells = [taken.ratio(*names) for names in (*ratios, ("restore", "bare"))]
     bare = f"{statistics.median(taken.numbers['bare']):.1f} s"
-    return f"| {home.told} | {' | '.join([bare, *cells, memory])} |"
+    return f"| {home.description} | {' | '.join([bare, *cells, memory])} |"
 
 
 def main() -> None:

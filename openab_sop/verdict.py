@@ -27,13 +27,13 @@ class NotPassed(SopError):
     """A check has found something: its text names everything, its next step is that of the first finding.
 
     Args:
-        told: the check in words, as its ``str`` says it.
+        message: the check in words, as its ``str`` says it.
         findings: those for which it did not pass.
     """
 
-    def __init__(self, told: str, findings: Sequence[Finding]) -> None:
-        super().__init__(told, findings[0].next_step)
-        self.args = (told,)  # each finding has said already what to do
+    def __init__(self, message: str, findings: Sequence[Finding]) -> None:
+        super().__init__(message, findings[0].next_step)
+        self.args = (message,)  # each finding has said already what to do
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,10 @@ class CopiedHome:
     size: int
 
     def __str__(self) -> str:
-        told = f"{self.entries} names, {self.files} files, {self.size} bytes of pod {self.pod.name}"
-        told += f"\n  {self.copy.received} bytes received, {self.copy.adopted} taken from the earlier backup"
+        summary = f"{self.entries} names, {self.files} files, {self.size} bytes of pod {self.pod.name}"
+        summary += f"\n  {self.copy.received} bytes received, {self.copy.adopted} taken from the earlier backup"
         if self.copy.refused_base:
-            told += f"\n  the earlier backup is damaged, nothing was taken from it: {self.copy.refused_base}"
+            summary += f"\n  the earlier backup is damaged, nothing was taken from it: {self.copy.refused_base}"
         for what, names in (
             ("databases", sorted(self.copy.databases)),
             ("vanished meanwhile", self.copy.vanished),
@@ -56,8 +56,8 @@ class CopiedHome:
             ("sockets, not copied", self.copy.sockets),
             ("mounted from elsewhere, not copied", self.copy.excluded_mounts),
         ):
-            told += f"\n  {what}: {', '.join(map(repr, names))}" if names else ""
-        return told
+            summary += f"\n  {what}: {', '.join(map(repr, names))}" if names else ""
+        return summary
 
 
 class AgentBackup:

@@ -154,8 +154,8 @@ class BackupManifest:
         except Refused as error:
             raise BackupError(f"{path} is damaged, or this tool has not written it: {error}", RETAKE) from error
         except InvalidDocument as error:
-            told = f"{path} is damaged, or this tool has not written it: {error.problem}"
-            raise BackupError(told, RETAKE) from error
+            message = f"{path} is damaged, or this tool has not written it: {error.problem}"
+            raise BackupError(message, RETAKE) from error
         except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError, BaseValidationError) as error:
             raise BackupError(f"{path} is damaged", RETAKE) from error
 

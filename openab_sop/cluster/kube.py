@@ -172,12 +172,12 @@ class Cluster:
         """Return the argument list that runs kubectl against this cluster and namespace (with ``env``)."""
         return ["kubectl", "--context", self.access.context, "--namespace", self.namespace, *arguments]
 
-    def again(self, act: Callable[[], T], told: Callable[[Broken], None] = lambda broken: None) -> T:
+    def again(self, act: Callable[[], T], on_break: Callable[[Broken], None] = lambda broken: None) -> T:
         """Do something once more if the line broke in the middle of it, when the API answers again.
 
         Args:
             act: leaves behind what its next try can go on from, as it has to for a run that is killed.
-            told: gets each break that does not end it.
+            on_break: gets each break that does not end it.
 
         Raises:
             Broken: the line broke ``TRIES`` times, or a stream stood still before anything was changed.
@@ -188,7 +188,7 @@ class Cluster:
             except Broken as broken:
                 if not left or (isinstance(broken, Stalled) and not self.retry.begun):
                     raise
-                told(broken)
+                on_break(broken)
                 time.sleep(PAUSE)
                 self.retry.renew()
                 self.version()

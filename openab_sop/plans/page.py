@@ -97,10 +97,10 @@ class _Comparing:
         """Return both sides: by letters if that is quick, else by lines."""
         if self._is_quick(old, new):
             return HtmlDiff(wrapcolumn=WIDTH).make_table(old, new, "now", "then", context=True, numlines=2)
-        told = [_cut(line) for line in unified_diff(old[:LINES], new[:LINES], "now", "then", n=2, lineterm="")]
+        diff = [_cut(line) for line in unified_diff(old[:LINES], new[:LINES], "now", "then", n=2, lineterm="")]
         rest = max(len(old), len(new)) - LINES
-        told += [f"... and {rest} more lines, which are not compared here"] if rest > 0 else []
-        return f"<pre class='diff'>{escape(chr(10).join(told))}</pre>"
+        diff += [f"... and {rest} more lines, which are not compared here"] if rest > 0 else []
+        return f"<pre class='diff'>{escape(chr(10).join(diff))}</pre>"
 
     def _is_quick(self, old: list[str], new: list[str]) -> bool:
         before, after = set(old), set(new)

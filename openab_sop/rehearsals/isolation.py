@@ -47,10 +47,10 @@ class Isolation:
     """Whether the copy is cut off from everything, and how that is known."""
 
     denied: bool
-    told: str
+    summary: str
 
     def __str__(self) -> str:
-        return f"{'nothing leaves the copy' if self.denied else 'the cluster keeps nothing in'}: {self.told}"
+        return f"{'nothing leaves the copy' if self.denied else 'the cluster keeps nothing in'}: {self.summary}"
 
 
 def isolate(scratch: Scratch, pod: Pod) -> Isolation:

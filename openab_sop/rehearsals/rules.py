@@ -35,8 +35,10 @@ def fails_otherwise(seen: Contrast) -> Iterator[Finding]:
     before, after = seen.old.complaints, seen.new.complaints
     differs = after.keys() - before or (before and not after.keys() & before)
     if seen.new.symptom and seen.new.end == seen.old.end and differs:
-        told = _quoted([line for mark, line in after.items() if mark not in before]) or "nothing"
-        yield Finding(seen.agent, f"it says {told}", f"what the old version says: {_quoted([*before.values()])}", _LOOK)
+        observed = _quoted([line for mark, line in after.items() if mark not in before]) or "nothing"
+        yield Finding(
+            seen.agent, f"it says {observed}", f"what the old version says: {_quoted([*before.values()])}", _LOOK
+        )
 
 
 @blocks("process-missing", "The pod runs and the agent does not: every message stays unanswered.")
@@ -75,8 +77,10 @@ def files_gone(seen: Contrast) -> Iterator[Finding]:
 def home_elsewhere(seen: Contrast) -> Iterator[Finding]:
     """The home is on another claim than the old version's, or on none."""
     if seen.old_claim and seen.new_claim != seen.old_claim:
-        told = f"its home is on {f'claim {seen.new_claim}' if seen.new_claim else 'no claim'}, which is empty"
-        yield Finding(seen.agent, told, f"claim {seen.old_claim}", "name the claim in the values, or do not upgrade")
+        observed = f"its home is on {f'claim {seen.new_claim}' if seen.new_claim else 'no claim'}, which is empty"
+        yield Finding(
+            seen.agent, observed, f"claim {seen.old_claim}", "name the claim in the values, or do not upgrade"
+        )
 
 
 @blocks("does-not-end", "Each stop lasts until the cluster kills it, perhaps while it writes.")
@@ -84,8 +88,8 @@ def does_not_end(seen: Contrast) -> Iterator[Finding]:
     """The new version has to be killed where the old one ends by itself."""
     old, new = seen.old.ended_after, seen.new.ended_after
     if new >= seen.new.grace and new > old + SLOWER:
-        told = f"it did not end within {seen.new.grace:g} s and was killed"
-        yield Finding(seen.agent, told, f"an end by itself, as the old version's after {old:.1f} s", _LOOK)
+        observed = f"it did not end within {seen.new.grace:g} s and was killed"
+        yield Finding(seen.agent, observed, f"an end by itself, as the old version's after {old:.1f} s", _LOOK)
 
 
 @blocks("tools-missing", "Later backups, restores and upgrades could not read the home through this image.")
@@ -151,8 +155,8 @@ RULES = (
 def not_validated(seen: Contrast) -> Iterator[Finding]:
     """The old version does not get far enough on a copy to validate a pre-release there."""
     if seen.old.symptom:
-        told, go = f"cut off, it does not run: {seen.old.said}", "validate it on the release: --prerelease=live"
-        yield Finding(seen.agent, told, "an old version that runs on the copy", go)
+        observed, go = f"cut off, it does not run: {seen.old.said}", "validate it on the release: --prerelease=live"
+        yield Finding(seen.agent, observed, "an old version that runs on the copy", go)
 
 
 @blocks("not-rehearsed", "Nothing is known about what the upgrade does to this agent.")

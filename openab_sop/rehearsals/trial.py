@@ -156,8 +156,8 @@ class _Run:
     def _behaviour(self, name: str, judgement: RolloutJudgement) -> Behaviour:
         agent, cluster, patterns = self.copied[name], self.stage.scratch.cluster, self.stage.patterns
         pod = judgement.observation.pod
-        told = [logs.fetch(cluster, pod.name, agent.container, previous=old) for old in (True, False)] if pod else []
-        facts = LogFacts().read("".join(told), patterns)
+        texts = [logs.fetch(cluster, pod.name, agent.container, previous=old) for old in (True, False)] if pod else []
+        facts = LogFacts().read("".join(texts), patterns)
         process, lacks = self._looked_into(agent)
         begun = time.monotonic()
         scaling.stop(cluster, agent)
@@ -167,7 +167,7 @@ class _Run:
             exit_code=_exit_code(judgement.observation, agent.container),
             connected=facts.connected_at is not None,
             lost=facts.disconnected_at is not None,
-            complaints=logs.told("".join(told), "error", "panic", patterns=patterns),
+            complaints=logs.lines_by_fingerprint("".join(texts), "error", "panic", patterns=patterns),
             process=process,
             lacks=lacks,
             ended_after=time.monotonic() - begun,

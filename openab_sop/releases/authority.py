@@ -67,13 +67,13 @@ class Power:
     Attributes:
         rule: one of ``BEYOND``, ``GRANTS``, ``HOST``.
         subject: the object, and what of it; the second half of a finding's id.
-        told: in words.
+        description: in words.
         content: what it amounts to; two are the same only if this is too.
     """
 
     rule: str
     subject: str
-    told: str
+    description: str
     content: str = ""
 
 
@@ -95,11 +95,11 @@ def powers(objects: Iterable[ManifestObject], namespace: str, wide: Wide = ()) -
 def beyond(new: Iterable[Power], old: Iterable[Power] = ()) -> dict[tuple[str, str], str]:
     """Return what is new, by rule and subject, in words."""
     known = {(power.rule, power.subject, power.content) for power in old}
-    told: dict[tuple[str, str], dict[str, None]] = {}
+    descriptions: dict[tuple[str, str], dict[str, None]] = {}
     for power in new:
         if (power.rule, power.subject, power.content) not in known:
-            told.setdefault((power.rule, power.subject), {})[power.told] = None
-    return {key: "; ".join(words) for key, words in told.items()}
+            descriptions.setdefault((power.rule, power.subject), {})[power.description] = None
+    return {key: "; ".join(words) for key, words in descriptions.items()}
 
 
 def _is_test(body: Object) -> bool:
@@ -135,8 +135,8 @@ def _as_others(item: ManifestObject, own: Collection[str]) -> Iterator[Power]:
 
 def _on_host(item: ManifestObject) -> Iterator[Power]:
     pod = _pod(item)
-    for what, told in (*_of_pod(pod), *(one for c in _containers(pod) for one in _of_container(c))):
-        yield Power(HOST, f"{_subject(item)}.{what}", told, told)
+    for what, description in (*_of_pod(pod), *(one for c in _containers(pod) for one in _of_container(c))):
+        yield Power(HOST, f"{_subject(item)}.{what}", description, description)
 
 
 def _of_pod(pod: Object) -> Iterator[tuple[str, str]]:

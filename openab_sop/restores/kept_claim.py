@@ -30,11 +30,11 @@ class KeptClaim:
     """A claim that is there, as a rebuild finds it.
 
     Attributes:
-        told: what is on its volume beside the backup.
+        summary: what is on its volume beside the backup.
         findings: why it may not be kept as it is.
     """
 
-    told: str
+    summary: str
     findings: tuple[Finding, ...] = ()
 
 
@@ -60,10 +60,10 @@ def examine(
     ):
         own = at(live, "metadata", "uid") == stored.claim_uid or has_marker(live, RESTORED, spec.source, stored)
         reasons = list(_unlike(since, own=own))
-    told = _told(since.changes, own=own)
+    summary = _told(since.changes, own=own)
     if f"{RULE}:{claim}" in accepted:
-        return KeptClaim(f"{told}; accepted all the same: {'; '.join(reasons)}" if reasons else told)
-    return KeptClaim(told, tuple(_finding(spec, claim, reason) for reason in reasons))
+        return KeptClaim(f"{summary}; accepted all the same: {'; '.join(reasons)}" if reasons else summary)
+    return KeptClaim(summary, tuple(_finding(spec, claim, reason) for reason in reasons))
 
 
 def adopt(spec: RebuildSpec, cluster: Cluster, claim: str, live: Object) -> None:

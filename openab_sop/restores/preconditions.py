@@ -87,11 +87,11 @@ def powers(
     every = [*objects, *spec.manifest.objects, *kept]
     wide = frozenset(cluster.wide(item.body for item in every))
     found = authority.powers(every, spec.source.manifest.namespace, wide)
-    for (rule, subject), told in authority.beyond(found).items():
+    for (rule, subject), description in authority.beyond(found).items():
         if (id := one_line(f"{rule}:{subject}")) not in accepted:
             yield Finding(
                 subject,
-                f"the backup brings it, and {told}",
+                f"the backup brings it, and {description}",
                 "a release that keeps to its namespace, has no rights of its own, and is no nearer to the node",
                 f"if it was so, and has to be: {command(f'--accept={id}')} --reason=TEXT",
             )

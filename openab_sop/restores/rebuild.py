@@ -93,8 +93,8 @@ class Rebuild:
         """Look whether a claim that is there, and not empty, may be kept: its volume is not written to then."""
         kept = kept_claim.examine(self._spec, self._cluster, agent, stored, live, self._accepted)
         if not kept.findings:
-            self._kept[agent.key] = kept.told
-            self._notes[f"kept {agent.claim}"] = kept.told
+            self._kept[agent.key] = kept.summary
+            self._notes[f"kept {agent.claim}"] = kept.summary
         return kept.findings
 
     @property
@@ -192,10 +192,10 @@ class Rebuild:
         )
         self._filling = True
         with self._mounts.unbroken() as volumes:
-            told = {mounted.agent.key: mounted.write(self._journal, progress) for mounted in volumes}
-        if not any(told.values()):
+            written = {mounted.agent.key: mounted.write(self._journal, progress) for mounted in volumes}
+        if not any(written.values()):
             raise StepSkipped("the volumes are as the backup says already")
-        return {name: said for name, said in told.items() if said}
+        return {name: said for name, said in written.items() if said}
 
     def verify(self) -> Verdict:
         """Prove the volumes by the digests that the helper pods compute now (SOP 5.2).
@@ -227,8 +227,8 @@ class Rebuild:
         self._touched = True
         with self._journal.action("install release", release=self._spec.release, chart=self._spec.chart_file):
             self._installation.make()
-        told = self.source.manifest.revision
-        return f"{self._installation.listed()}; revisions begin anew, the backup was of {told} (helm-history.txt)"
+        revision = self.source.manifest.revision
+        return f"{self._installation.listed()}; revisions begin anew, the backup was of {revision} (helm-history.txt)"
 
     def start(self) -> list[str]:
         """Wait until everything of the release that keeps pods running does (SOP 5.2); returns their names.

@@ -275,8 +275,8 @@ class Restoration:
         findings: list[Finding] = []
         for mounted in self._mounts.begin() if self.selection.touches_volumes else ():
             findings += self._unfit(mounted)
-        if (told := self.logins()) and told not in (before := self._notes.get("logins", "")):
-            self._notes["logins"] = "; ".join(filter(None, (before, told)))
+        if (logins := self.logins()) and logins not in (before := self._notes.get("logins", "")):
+            self._notes["logins"] = "; ".join(filter(None, (before, logins)))
         return Verdict("volumes to restore into", tuple(findings))
 
     def set_aside(self) -> dict[str, str]:
@@ -340,13 +340,13 @@ class Restoration:
             for path in logins.IN_DATABASES
             if any(entry.path == path for entry in mounted.change.aside)
         ]
-        told: list[str] = []
+        parts: list[str] = []
         if kept:
             other_way = "(--logins=backup for the other way)"
-            told.append(f"newer than the backup, left as they are: {', '.join(kept)} {other_way}")
+            parts.append(f"newer than the backup, left as they are: {', '.join(kept)} {other_way}")
         if back:
-            told.append(f"as old as the backup again, log in if the agent asks: {', '.join(back)}")
-        return "; ".join(told)
+            parts.append(f"as old as the backup again, log in if the agent asks: {', '.join(back)}")
+        return "; ".join(parts)
 
     def write(self, progress: Progress) -> dict[str, str]:
         """Make the volumes as the backup says (SOP 5.1); returns by agent what was written and removed.
@@ -364,8 +364,8 @@ class Restoration:
                 if mounted.must_change:
                     self._written.add(mounted.agent.key)
                     self._claim_for_us(mounted)
-                if told := mounted.write(self._journal, progress):
-                    done[mounted.agent.key] = told
+                if change := mounted.write(self._journal, progress):
+                    done[mounted.agent.key] = change
         if not done:
             raise StepSkipped("the volumes are as the backup says already")
         return done
@@ -486,14 +486,14 @@ class Restoration:
             StepSkipped: at its start nobody else writes to a volume, or no agent was started.
         """
         cluster = self.release.cluster
-        told: dict[str, str] = {}
+        by_agent: dict[str, str] = {}
         for agent, stored in self._concerned() if self._running and self._stopped else ():
             workload = Workload(cluster.get("Deployment", agent.deployment))
             if workload.writers_at_start and workload.replicas and agent.key in self._proved:
-                told[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent, stored)}"
-        if not told:
+                by_agent[agent.key] = f"{', '.join(workload.writers_at_start)}: {self._since_start(agent, stored)}"
+        if not by_agent:
             raise StepSkipped("nothing but an agent itself writes to its volume when it starts")
-        return told
+        return by_agent
 
     def _since_start(self, agent: Agent, stored: StoredAgent) -> str:
         kept = [path for mounted in self._mounts.mounted if mounted.agent.key == agent.key for path in mounted.kept]

@@ -184,7 +184,7 @@ def fingerprint(line: str) -> str:
 
 def complaints(text: str, patterns: Patterns = DEFAULT) -> frozenset[str]:
     """Return the fingerprints of the panic lines of a log, as ``Cluster.log`` returns it."""
-    return frozenset(told(text, "panic", patterns=patterns))
+    return frozenset(lines_by_fingerprint(text, "panic", patterns=patterns))
 
 
 def chats(text: str) -> frozenset[str]:
@@ -203,7 +203,7 @@ def jobs(text: str) -> int | None:
     return count
 
 
-def told(text: str, *kinds: str, patterns: Patterns = DEFAULT) -> dict[str, str]:
+def lines_by_fingerprint(text: str, *kinds: str, patterns: Patterns = DEFAULT) -> dict[str, str]:
     """Return the lines of some kinds in a log, as ``Cluster.log`` returns it: masked, by their fingerprints.
 
     Args:

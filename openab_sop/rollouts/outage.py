@@ -132,7 +132,7 @@ class Track:
     looks: int = 0
     missed: int = 0
     connected: set[Run] = field(default_factory=set[Run])
-    told: dict[Run, LogFacts] = field(default_factory=dict[Run, LogFacts])
+    facts: dict[Run, LogFacts] = field(default_factory=dict[Run, LogFacts])
 
     def up(self) -> frozenset[Run]:
         """Return the runs of the agent that are up now."""
@@ -143,9 +143,9 @@ class Track:
         if self.runs is None or not self.patterns.connected:  # what is ready at the first look has been so for long
             self.connected.add(run)
         if run not in self.connected:
-            name, known = str(at(pod, "metadata", "name")), self.told.get(run, LogFacts())
-            self.told[run] = logs.follow(self.cluster, name, self.agent.container, known, self.patterns)
-            if self.told[run].is_connected(self.chats):
+            name, known = str(at(pod, "metadata", "name")), self.facts.get(run, LogFacts())
+            self.facts[run] = logs.follow(self.cluster, name, self.agent.container, known, self.patterns)
+            if self.facts[run].is_connected(self.chats):
                 self.connected.add(run)
         return run in self.connected
 

@@ -195,7 +195,7 @@ class Phase:
         if judged_before:
             volumes = {name: Looked(looked.changes, later=looked.later) for name, looked in volumes.items()}
         seen = verify(release, self.version, host_of, state, volumes, jobs=not judged_before)
-        self._later = "; ".join(f"{key}: {told}" for key, told in seen.later.items())
+        self._later = "; ".join(f"{key}: {changes}" for key, changes in seen.later.items())
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
             self.situation,
@@ -259,7 +259,7 @@ class Phase:
     def _settled(self, key: str, since: VolumeSince) -> str:
         """Take down how a volume is while the version is judged; later, say what has changed since."""
         if self._state.when(self._verified):
-            return self._m.settled.told(key, since)
+            return self._m.settled.changes_since(key, since)
         self._m.settled.take(key, since)
         return ""
 

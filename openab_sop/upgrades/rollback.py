@@ -96,11 +96,11 @@ class Rollback:
         helm, release = self._m.helm, self._m.release()
         now = ReleaseManifest.parse(helm.record(release.name, release.revision).manifest)
         lacking = permissions.missing(helm.cluster, now.by_key, self._m.rebuild_spec().manifest.by_key, one_way=True)
-        told = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
+        missing = [f"{kind} {name}: {', '.join(denied)}" for (kind, name), denied in lacking]
         with self._decision.unless_refused():
-            if told:
+            if missing:
                 raise Forbidden(
-                    f"the rollback needs rights that this caller does not have: {'; '.join(told)}",
+                    f"the rollback needs rights that this caller does not have: {'; '.join(missing)}",
                     "ask for these rights, or choose another context with --context=NAME; no agent was stopped",
                 )
         return "this caller has the rights that the rollback needs"
@@ -140,11 +140,11 @@ class Rollback:
         """
         state = self._require_unreverted()
         images = self._images()
-        told: dict[str, str] = {}
+        differences: dict[str, str] = {}
         chosen, paths, agents = list(state.to_restore), dict(state.paths), self._agents()
         lacking = fingerprint.without_claim(self._m.helm.cluster, agents, state)
         for name in lacking:
-            told[name] = "the claim is another than before: all of it is restored into the old version's own"
+            differences[name] = "the claim is another than before: all of it is restored into the old version's own"
             chosen.append(name)
             paths.pop(name, None)
         for volume in (volume for agent in agents for volume in agent.volumes):
@@ -157,16 +157,16 @@ class Rollback:
                 volume_since(pod, volume, self._m.baseline(), self._m.policy.may_vanish) as since,
             ):
                 reasons = list(since.unreadable_to_old())
-                told[name] = "\n  ".join([str(since.changes), *(str(reason.finding) for reason in reasons)])
-                if later := self._m.settled.told(name, since):
-                    told[name] += f"\n  of these since the new version had settled: {later}"
+                differences[name] = "\n  ".join([str(since.changes), *(str(reason.finding) for reason in reasons)])
+                if later := self._m.settled.changes_since(name, since):
+                    differences[name] += f"\n  of these since the new version had settled: {later}"
             if reasons and (name in paths or name not in chosen):  # a killed run may have begun with the whole home
                 concerned = (*paths.get(name, ()), *(path for reason in reasons for path in reason.paths))
                 paths[name] = tuple(dict.fromkeys(concerned))
                 chosen.append(name)
-        compared = tuple(dict.fromkeys((*state.compared, *told)))
+        compared = tuple(dict.fromkeys((*state.compared, *differences)))
         self._m.file.update(to_restore=tuple(dict.fromkeys(chosen)), paths=paths, compared=compared)
-        return told
+        return differences
 
     def restore(self, progress: Progress) -> dict[str, str]:
         """Bring back what the old version could not read, before it starts (SOP 4.3); proved by digests.
@@ -270,9 +270,9 @@ class Rollback:
             raise
         except SopError as error:  # the agents' data come first
             return f"WARNING: {error}"
-        told = f"\n  deleted, because a StatefulSet waited for them to become Ready: {', '.join(gone)}" if gone else ""
+        note = f"\n  deleted, because a StatefulSet waited for them to become Ready: {', '.join(gone)}" if gone else ""
         verdict = judge(self._m, release, companions).verdict
-        return (str(verdict) if verdict.passed else f"WARNING: {verdict}") + told
+        return (str(verdict) if verdict.passed else f"WARNING: {verdict}") + note
 
     def left_over(self) -> list[str]:
         """Return what the new versions have made and is still there, such as claims that a policy keeps (SOP 4.4)."""
@@ -380,8 +380,8 @@ class Rollback:
         """Tell how it ended (SOP 1.8); returns what was sent, or is to be sent by hand."""
         state = self._m.file.read()
         acted = state is not None and (self._m.at_work or self._decision.by_hand or bool(state.decision))
-        told = acted and state is not None and (self._decision.by_hand or state.when("start announced"))
-        if state is None or not told or not self._m.entered or state.ended == End.DONE:
+        is_due = acted and state is not None and (self._decision.by_hand or state.when("start announced"))
+        if state is None or not is_due or not self._m.entered or state.ended == End.DONE:
             raise StepSkipped("there is nothing to tell")
         outcome = state.ended or ("not finished: a human is needed" if state.changed else "nothing was changed")
         return self._m.announcer.send(

@@ -112,8 +112,8 @@ class RollbackDecision:
                 f"WARNING: {', '.join(sorted(half))}: data are half written; "
                 f"{command('pytest', 'suites/restore', f'--backup={state.backup}')} brings them back"
             )
-        told = f"upgrade {state.id} from {state.version} to {state.target} is closed as it is: {reason}"
-        return told + (f"; started: {', '.join(started)}" if started else "")
+        message = f"upgrade {state.id} from {state.version} to {state.target} is closed as it is: {reason}"
+        return message + (f"; started: {', '.join(started)}" if started else "")
 
     def decide(self) -> Decision:
         """Choose by the decision table; the choice is taken down and holds, also for a later run (SOP 4.1).

@@ -38,7 +38,7 @@ class Settled:
         with storage.translate_os_errors(path), storage.private_file(path) as file:
             file.writelines(f"{entry.as_line()}\n".encode() for entry in since.entries())
 
-    def told(self, key: str, since: VolumeSince) -> str:
+    def changes_since(self, key: str, since: VolumeSince) -> str:
         """Say what has changed on a volume since then, and by how many bytes; empty if it is not known, or nothing."""
         try:
             with self._path(key).open() as lines:

@@ -51,11 +51,11 @@ class Seen:
     @property
     def highlights(self) -> dict[str, str]:
         """What must not be overlooked, by what it is."""
-        told = "; ".join(self.own)
+        summary = "; ".join(self.own)
         why = "already gone before this version, or removed by the old version's start as well; the baseline has it"
-        return {"not this version's work": f"{told} ({why})"} if self.own else {}
+        return {"not this version's work": f"{summary} ({why})"} if self.own else {}
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return the findings as a verdict's text."""
         return str(self._verdict)
 
@@ -125,10 +125,10 @@ def look(
     for volume in release.mounted:
         if volume.key in state.claims and volume.key not in lost:
             with volume_since(volume.pod(release.cluster), volume, baseline, may_vanish) as since:
-                told = later(volume.key, since)
+                since_settled = later(volume.key, since)
                 broken = since.broken_config()
                 mend = tuple(dict.fromkeys(map(since.root_of, broken)))
-                found = Looked(str(since.changes), since.lost(), broken, mend, later=told)
+                found = Looked(str(since.changes), since.lost(), broken, mend, later=since_settled)
             seen[volume.key] = found.without(state.excused.get(volume.key, ()))
     return seen
 

@@ -64,7 +64,7 @@ def test_agents_are_stopped(rollback: Rollback, evidence: Evidence) -> None:
 @remedy
 def test_volumes_are_compared(rollback: Rollback, evidence: Evidence) -> None:
     """4.3c Compare the volumes with the backup, and find what the old version cannot read."""
-    evidence("volumes", "\n  ".join(f"{name}: {told}" for name, told in rollback.compare().items()))
+    evidence("volumes", "\n  ".join(f"{name}: {summary}" for name, summary in rollback.compare().items()))
 
 
 @remedy
@@ -103,7 +103,7 @@ def test_data_are_restored_after_all(rollback: Rollback, progress: Progress, evi
 def test_old_version_is_verified(rollback: Rollback, host_of: HostOf, audit: Audit, evidence: Evidence) -> None:
     """4.4b Verify that health, version, image, process, claim and files are as before the upgrade."""
     seen = rollback.verify(host_of)
-    audit.facts["result"] = seen.told()
+    audit.facts["result"] = seen.summary()
     evidence("volumes", seen.changes)
     audit.facts |= seen.highlights
     if left := rollback.left_over():

@@ -95,8 +95,10 @@ def object_refused(plan: Plan) -> Iterator[Finding]:
     """The API refuses an object of the target: admission, a policy, an immutable field."""
     for refusal in plan.refusals:
         old, new = (side.get((refusal.kind, refusal.name), {}) for side in (plan.old, plan.new))
-        told = refusal.kind == "Deployment" and old and at(old, *_SELECTOR) != at(new, *_SELECTOR)  # selector-changed
-        if refusal.reason == "refused" and refusal.kind not in (_CLAIM, "Pod") and not told:
+        is_found_already = (
+            refusal.kind == "Deployment" and old and at(old, *_SELECTOR) != at(new, *_SELECTOR)
+        )  # selector-changed
+        if refusal.reason == "refused" and refusal.kind not in (_CLAIM, "Pod") and not is_found_already:
             yield Finding(f"{refusal.kind}/{refusal.name}", refusal.said, "an object that the API takes", _VALUES)
 
 

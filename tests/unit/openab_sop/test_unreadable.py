@@ -204,20 +204,20 @@ def test_what_changed_since_a_version_had_settled_is_told_with_its_bytes(pod: Lo
     settled = Settled(tmp_path / "settled")
     (pod.home / "of-the-version").write_text("x")
     with since(pod, tmp_path) as seen:
-        assert settled.told("bot", seen) == ""  # nobody has taken it down yet
+        assert settled.changes_since("bot", seen) == ""  # nobody has taken it down yet
         settled.take("bot", seen)
-        assert settled.told("bot", seen) == ""
+        assert settled.changes_since("bot", seen) == ""
     (pod.home / "newer").write_text("of today")
     (pod.home / "project/src/main.ts").unlink()
     (pod.home / ".kiro/steering/rules.md").write_text("answer at length")
     with since(pod, tmp_path) as seen:
-        told = settled.told("bot", seen)
+        told = settled.changes_since("bot", seen)
         assert "1 added ('newer')" in told
         assert "1 changed ('.kiro/steering/rules.md')" in told
         assert "1 removed ('project/src/main.ts')" in told
         assert told.endswith("; +9 bytes")
         assert "of-the-version" not in told
-        assert settled.told("of/another@kind", seen) == ""
+        assert settled.changes_since("of/another@kind", seen) == ""
     settled.forget()
     assert not settled.directory.exists()
 
