@@ -8,9 +8,7 @@ and the terminal are pytest's own. A wheel has suites, plugins and pytest's sett
 from __future__ import annotations
 
 import argparse
-import ast
 import os
-import re
 import shutil
 import sys
 import textwrap
@@ -166,21 +164,12 @@ def _words(option: Option, given: argparse.Namespace, *, shown: bool) -> Iterato
 
 
 def _stages() -> str:
-    """Tell what each stage does, as its suite does."""
-    rows = {stage.name: _summary(stage.name) for stage in STAGES}
+    """Tell what each stage does."""
+    rows = {stage.name: stage.about for stage in STAGES}
     alone = ", ".join(stage.name for stage in STAGES if stage.alone)
     rows[ALL] = f"every stage but those that run only if they are named: {alone}"
     rows[RBAC] = "run nothing: print the roles that stages need"
     return "\n".join(("Each stage runs the stages that it needs first.", "", "stages:", *_table(rows)))
-
-
-def _summary(stage: str) -> str:
-    """Return what a suite says of itself at its head; of one in several modules what each of them is about."""
-    modules = sorted((procedure() / "suites" / stage).glob("test_*.py"))
-    docstrings = [" ".join((ast.get_docstring(ast.parse(module.read_text())) or "").split()) for module in modules]
-    if len(docstrings) > 1:
-        return "; ".join(text.partition(": ")[0].partition(", ")[2] for text in docstrings)
-    return re.split(r"; |\. |\.\Z", docstrings[0].partition(": ")[2])[0] if docstrings else ""
 
 
 def _statuses() -> str:

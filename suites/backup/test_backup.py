@@ -1,6 +1,6 @@
-"""Backup: everything that is needed to bring the release back with its data (SOP 2).
+"""Backup: store everything that restores the release with its data (SOP 2).
 
-The steps up to 2.7 record their failure and go on; the gate 2.9 lists every one of them and stops.
+The steps up to 2.7 record a failure and continue; gate 2.9a lists all of them and stops.
 """
 
 from __future__ import annotations

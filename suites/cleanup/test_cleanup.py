@@ -1,4 +1,4 @@
-"""Cleanup: which backups there are and which may go; only what is named is deleted (SOP 6)."""
+"""Cleanup: list backups, and delete those that are named or outside the retention (SOP 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plan: what the upgrade would do, judged by every known way in which one hurts; nothing is changed (SOP 3.1)."""
+"""Plan: judge what the upgrade would do by every known kind of bad upgrade; nothing is changed (SOP 3.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preparation: which release, which agents, which version (SOP 1); taken down for later runs and other shells."""
+"""Preparation: find the release, its agents and its version, and store them for later runs and other shells (SOP 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readiness: what must be true before anything else (SOP 0). All problems are listed at once by the gate at the end."""
+"""Readiness: check what must be true before anything else; the gate at the end lists all problems (SOP 0)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rebuild: the release from the backup's directory alone, where there is nothing of it any more (SOP 5)."""
+"""Rebuild: rebuild a lost release from a backup alone (SOP 5)."""
 
 from __future__ import annotations
 

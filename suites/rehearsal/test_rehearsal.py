@@ -1,4 +1,4 @@
-"""Rehearsal: the upgrade on a copy, restored from the backup and cut off, while the old version serves (SOP 3.2, 5)."""
+"""Rehearsal: run the upgrade on an isolated copy of the backup, while the old version serves (SOP 3.2, 5)."""
 
 from __future__ import annotations
 

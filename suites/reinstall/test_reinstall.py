@@ -1,4 +1,4 @@
-"""Reinstall: the way back where Helm cannot roll back; the rebuild follows (SOP 4.5)."""
+"""Reinstall: uninstall a release that Helm cannot roll back; the rebuild follows (SOP 4.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restore: bring back what a backup holds, the agents standing still meanwhile (SOP 5)."""
+"""Restore: restore what a backup holds, while the agents are stopped (SOP 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rollback: the decision table, then the release and, where the old version needs it, the data (SOP 4)."""
+"""Rollback: decide by the table, roll back the release, and restore the data that the old version needs (SOP 4)."""
 
 from __future__ import annotations
 

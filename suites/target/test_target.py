@@ -1,4 +1,4 @@
-"""Target: which version the upgrade leads to, by way of which pre-release, and whether nodes can take it (SOP 1)."""
+"""Target: choose version, pre-release and values, and check that the nodes have room (SOP 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upgrade, the pre-release: applied, judged, put before a human (SOP 3.2, 3.3)."""
+"""Upgrade, the pre-release: apply it, judge it, ask for confirmation (SOP 3.2, 3.3)."""
 
 from __future__ import annotations
 

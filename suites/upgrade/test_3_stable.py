@@ -1,4 +1,4 @@
-"""Upgrade, the stable version: applied, judged, put before a human (SOP 3.4, 3.5)."""
+"""Upgrade, the target: apply it, judge it, ask for confirmation (SOP 3.4, 3.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upgrade, at its end: the completion notice (SOP 3.6)."""
+"""Upgrade, at its end: announce it (SOP 3.6)."""
 
 from __future__ import annotations
 

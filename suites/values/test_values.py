@@ -1,4 +1,4 @@
-"""Values: what a release's values become for a version of another shape; the cluster stays as it is (SOP 3.2)."""
+"""Values: propose the values that a version of another shape needs, and prove them; nothing is changed (SOP 3.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verify: prove a backup any time later, without any cluster (SOP 2.9)."""
+"""Verify: prove a backup at any later time, without a cluster (SOP 2.9)."""
 
 from __future__ import annotations
 
