@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -60,6 +61,10 @@ def test_a_controller_that_starts_the_agent_while_its_volume_is_written(
     other.join()
     assert run.status == 13, run.output
     assert f"{AGENT} was scaled to 1 by keda" in run.output
+    (told,) = (line for line in run.output.splitlines() if line.startswith("standing still: "))
+    backup = release.suites.backups()[0]
+    assert re.search(rf"WARNING: {AGENT}, since \d{{4}}-.*: the data are neither as before nor as {backup} says", told)
+    assert f"pytest suites/restore --backup={backup} --namespace={release.namespace} --backup-root=" in told
     assert release.kubectl("get", "deploy", AGENT, "--output=jsonpath={.spec.replicas}") == "0"
     again = restore(release, "--accept=owned-elsewhere:openab-kiro", "--reason=keda is paused")
     assert again.status == 0, again.output
