@@ -100,11 +100,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         ),
     ),
     "decisions": (
-        Option("answer", "ANSWER", "what a human says at a gate: prerelease:CONFIRMED, stable:ROLLBACK, ..."),
+        Option("answer", "ANSWER", "the answer at a gate: prerelease:CONFIRMED, stable:ROLLBACK, ..."),
         Option(
             "approval", "HOW", "who confirms: ask (at the terminal, else pause), pause; auto, if it is typed", "ask"
         ),
-        Option("answer_timeout", "SECONDS", "how long a human at the terminal gets", "600"),
+        Option("answer_timeout", "SECONDS", "how long an answer at the terminal may take", "600"),
         Option("on_failure", "HOW", "after a gate that failed: rollback or stop", "rollback"),
         Option("accept", "FINDING", "let a finding of plan or rehearsal pass, by its id (typed only)", many=True),
         Option("reason", "TEXT", "why: kept in the report"),

@@ -45,7 +45,7 @@ class Settings:
         post_renderer: what helm passes every rendering through; empty for nothing.
         notes_url: where release notes are (SOP 1.6).
         announce: services that are told of an upgrade (SOP 1.8); they hold secrets.
-        answer: what a human says at a gate, as ``GATE:WORD`` (SOP 3.3).
+        answer: the answer at a gate, as ``GATE:WORD`` (SOP 3.3).
         approval: who confirms at gates: "ask", "pause" or "auto".
         answer_timeout: seconds that a human at the terminal gets.
         on_failure: what follows a failed gate after a change: "rollback" or "stop".

@@ -60,7 +60,7 @@ class Kept:
         if self.needed:
             state = f"needed to {self.needed}" + (f"; damaged: {self.damage}" if self.damage else "")
         if self.back:
-            state = f"set aside by a restore; safe to delete if nobody misses it; back with: {self.back}"
+            state = f"kept copy of what a restore replaced; safe to delete if not needed; to restore it: {self.back}"
         release = f"{self.cluster[:8]}/{self.release}" if self.cluster else self.release
         return f"{self.name}  {release}  {self.version}  {self.size >> 20} MiB  {state}"
 
@@ -112,7 +112,7 @@ def needed(found: list[Kept], states: Iterable[UpgradeState]) -> list[Kept]:
 def total(found: list[Kept]) -> str:
     """Say how much there is."""
     aside = sum(1 for kept in found if kept.back)
-    more = f", and {aside} times what a restore has set aside" if aside else ""
+    more = f", and {aside} kept {'copies' if aside > 1 else 'copy'} of what a restore replaced" if aside else ""
     return f"{len(found) - aside} backups{more}; {sum(kept.size for kept in found) >> 20} MiB"
 
 
@@ -139,7 +139,7 @@ def chosen(found: list[Kept], names: tuple[str, ...], *, force: bool = False) ->
         if known[name].needed and not force:
             raise BackupError(
                 f"{name} is needed to {known[name].needed}: it stays",
-                "if nothing is to lead back there any more: add --force",
+                "if no rollback to it is wanted any more, add --force",
             )
     return [known[name] for name in names]
 

@@ -109,7 +109,7 @@ class Draft:
             self.keep_rebuild()
             verdict = self.verify()
             if not verdict.passed:
-                raise BackupError(str(verdict), "mend what it names, then run the same command again")
+                raise BackupError(str(verdict), "fix what it names, then run the same command again")
             with suppress(StepSkipped):
                 self.seal(recipients)
             return self.complete(progress)

@@ -312,7 +312,7 @@ class HomeCopy:
             f"the agent's user may not read it (owner {owner})",
             "everything in the home can be read",
             f"{self.pod.shell} {command('ls', '-ld', f'{self.home}/{entry.path}')}; "
-            "mend its owner or mode, or remove it",
+            "fix its owner or mode, or remove it",
         )
 
     def _restless(self, entry: Entry) -> Finding:

@@ -147,7 +147,7 @@ def _records(output: Output) -> Iterator[bytes]:
         yield from whole
         if len(held) > LONGEST:
             raise PodError(
-                "the pod's listing has a record that is none",
+                "the pod's listing has an invalid record",
                 "look into the pod: its tools are not to be trusted",
             )
 
@@ -171,7 +171,7 @@ def _entry(record: bytes) -> Entry:
         )
     except (ValueError, ArithmeticError) as error:
         raise PodError(
-            f"the pod's listing has a record that is none: {record[:200]!r}", "the image needs GNU find"
+            f"the pod's listing has an invalid record: {record[:200]!r}", "the image needs GNU find"
         ) from error
 
 
@@ -186,7 +186,5 @@ def _moment(text: str) -> int:
 def _digest(record: bytes) -> tuple[str, str]:
     match = re.fullmatch(rb"([0-9a-f]{64}) [ *](.+)", record, re.DOTALL)
     if match is None:
-        raise PodError(
-            f"the pod's digests have a record that is none: {record[:200]!r}", "the image needs GNU sha256sum"
-        )
+        raise PodError(f"the pod's digests have an invalid record: {record[:200]!r}", "the image needs GNU sha256sum")
     return relative(match[2]), match[1].decode()

@@ -361,7 +361,7 @@ def _records(text: bytes) -> dict[bytes, bytes]:
         end = at + _decimal(text[at:space]) if space > at else at
         key, equals, value = text[space + 1 : end].partition(b"=")
         if not at < space < end <= len(text) or not equals or value[-1:] != b"\n":
-            raise _damaged("an extended header has a record that is none")
+            raise _damaged("an extended header has an invalid record")
         found[key] = value[:-1]
         at = end
     return found

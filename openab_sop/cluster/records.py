@@ -152,7 +152,7 @@ def _checked(body: Any) -> Object:
     texts = (body["name"], body.get("manifest", ""), about["name"], about["version"])
     mappings: tuple[object, ...] = (body.get("config") or {}, body.get("info") or {}, body["chart"].get("values") or {})
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, dict) for one in mappings):
-        raise TypeError("what must be a text or a mapping is none")
+        raise TypeError("a text or a mapping is missing")
     if not isinstance(body["version"], int) or body["version"] < 1:
         raise ValueError("it has no number")
     return body

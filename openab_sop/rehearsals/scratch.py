@@ -218,7 +218,7 @@ def choose(cluster: Cluster) -> Scratch:
             f"this caller may make no copy: neither namespaces, nor in namespace {cluster.namespace}: "
             f"{', '.join(missing)}",
             "ask for a Role with these verbs; without a rehearsal there still are the plan (pytest suites/plan) and "
-            "the upgrade's own gates, which lead back",
+            "the upgrade's own gates, which roll back",
         )
     return Scratch(cluster, id, is_own=True)
 

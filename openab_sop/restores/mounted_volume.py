@@ -158,7 +158,7 @@ class MountedVolumes:
             BackupError: somebody else has one by now, or it has become too small.
         """
         if self._broken and (unfit := [finding for mounted in self.begin() for finding in mounted.unfit()]):
-            raise BackupError("; ".join(map(str, unfit)), "mend what it names, then run the same command again")
+            raise BackupError("; ".join(map(str, unfit)), "fix what it names, then run the same command again")
         try:
             yield self.mounted
         except Broken:

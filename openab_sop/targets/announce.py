@@ -86,7 +86,7 @@ def _service(number: int, url: str) -> NotifyBase:
         service = Apprise.instantiate(address)  # pyright: ignore[reportUnknownMemberType]
     if service is None:
         raise SettingsError(
-            f"address {number} of --announce is none that apprise knows",
+            f"apprise does not know address {number} of --announce",
             "write it as https://discord.com/api/webhooks/ID/TOKEN, or as apprise has it (slack://, mailto://, ...)",
         )
     if webhook:

@@ -106,13 +106,15 @@ def _read(file: Path) -> Object:
     except OSError as error:
         raise SettingsError(f"--values={file}: {error.strerror}", "name a file of values") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"--values={file} is no YAML: {error}", "mend it") from error
+        raise SettingsError(f"--values={file} is not valid YAML: {error}", "fix the file, then try again") from error
     except InvalidDocument as error:
-        raise SettingsError(f"--values={file} is no YAML that can be taken: {error.problem}", "mend it") from error
+        raise SettingsError(
+            f"--values={file} is not valid YAML: {error.problem}", "fix the file, then try again"
+        ) from error
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise SettingsError(f"--values={file} is no mapping of names to values", "write KEY: VALUE, as helm has it")
+        raise SettingsError(f"--values={file} is not a mapping of names to values", "write KEY: VALUE, as helm has it")
     mapping = cast(Object, values)
     redact.learn_values(mapping)
     if file.stat().st_mode & OTHERS and _holds_secret(mapping):

@@ -62,7 +62,7 @@ def agent_unwell(plan: Plan) -> Iterator[Finding]:
             name,
             seen,
             "an agent that runs well now",
-            f"{command('kubectl', 'describe', 'deployment', name)}; mend it first",
+            f"{command('kubectl', 'describe', 'deployment', name)}; fix it first",
         )
 
 

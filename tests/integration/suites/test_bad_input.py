@@ -279,7 +279,7 @@ def test_a_file_that_the_agent_may_not_read(suites: Suites, world: World, namesp
     world.install(RELEASE, namespace, VERSION, {"agents": {"kiro": world.agent_values()}})
     world.fill_home(namespace, AGENT, "unreadable")
     run = suites.run("suites/backup", f"--namespace={namespace}")
-    refused(suites, run, "the agent's user may not read it", "mend its owner or mode, or remove it")
+    refused(suites, run, "the agent's user may not read it", "fix its owner or mode, or remove it")
 
 
 def test_a_pod_without_tar(suites: Suites, world: World, namespace: str) -> None:

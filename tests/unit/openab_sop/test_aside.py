@@ -111,10 +111,10 @@ def test_it_is_listed_and_goes_when_it_is_named(tmp_path: Path, journal: Journal
     found = [*cleanup.survey(tmp_path), *cleanup.set_aside(tmp_path)]
     name = directory.parent.name
     assert str(found[1]).startswith(
-        f"{name}  bots/openab  openab-backup-20260101-000000  0 MiB  set aside by a restore"
+        f"{name}  bots/openab  openab-backup-20260101-000000  0 MiB  kept copy of what a restore replaced"
     )
     assert about.back(directory) in str(found[1])
-    assert cleanup.total(found) == "1 backups, and 1 times what a restore has set aside; 0 MiB"
+    assert cleanup.total(found) == "1 backups, and 1 kept copy of what a restore replaced; 0 MiB"
     assert cleanup.delete_named(found, (name,), journal) == [name]
     assert cleanup.set_aside(tmp_path) == []
     assert len(cleanup.survey(tmp_path)) == 1

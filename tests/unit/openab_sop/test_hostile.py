@@ -152,7 +152,7 @@ def test_holes_of_many_files_are_added_up(archive: Archive, monkeypatch: pytest.
 @pytest.mark.parametrize("records", [b"9 a=bcde\nnolength", b"9 a=bcde\n 9 a=b\n", b"9 a=bcde\n0 a=b\n", b"99 a=b\n"])
 def test_records_of_a_header_that_lead_nowhere(archive: Archive, records: bytes) -> None:
     """A record without a length was read again and again, for ever, where another stood before it."""
-    with pytest.raises(BackupError, match="has a record that is none"):
+    with pytest.raises(BackupError, match="has an invalid record"):
         appended(archive, extended(records) + member())
 
 
@@ -271,7 +271,7 @@ def test_an_honest_pod(pod: Local, table: Comparison, tmp_path: Path) -> None:
 )
 def test_a_listing_that_is_none(pod: Local, record: str) -> None:
     pod.tool("find", f"printf '%s\\0' '{record}'")
-    with pytest.raises(PodError, match=r"record that is none|outside its home|cannot list"):
+    with pytest.raises(PodError, match=r"an invalid record|outside its home|cannot list"):
         list(listing.listed(pod.pod, str(pod.home), ()))
 
 
@@ -287,13 +287,13 @@ def test_digests_that_are_none(pod: Local, openssl: str) -> None:
     (pod.home / "a").touch()
     pod.tool("openssl", openssl)
     pod.tool("sha256sum", "printf 'no digest *./a\\0'")
-    with pytest.raises(PodError, match="digests have a record that is none"):
+    with pytest.raises(PodError, match="digests have an invalid record"):
         list(listing.digests(pod.pod, str(pod.home), ()))
 
 
 def test_a_record_without_end(pod: Local) -> None:
     pod.tool("find", "exec yes")
-    with pytest.raises(PodError, match="record that is none"):
+    with pytest.raises(PodError, match="an invalid record"):
         list(listing.listed(pod.pod, str(pod.home), ()))
 
 

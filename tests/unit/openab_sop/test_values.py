@@ -64,10 +64,10 @@ def test_what_is_secret_in_them_is_masked_from_then_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "mode", "told"),
     [
-        ("- a\n- b\n", 0o600, "is no mapping"),
-        ("just words", 0o600, "is no mapping"),
-        ("a: [", 0o600, "is no YAML"),
-        (b"\xff\xfe".decode("latin-1"), 0o600, "is no mapping"),
+        ("- a\n- b\n", 0o600, "is not a mapping"),
+        ("just words", 0o600, "is not a mapping"),
+        ("a: [", 0o600, "is not valid YAML"),
+        (b"\xff\xfe".decode("latin-1"), 0o600, "is not a mapping"),
         ({"discord": {"botToken": "world-readable"}}, 0o644, "holds secrets, and others may read it"),
     ],
 )
