@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from openab_sop import bounded, process, rights, storage
-from openab_sop.agents.helper_pod import reach
+from openab_sop.agents.helper_pod import NAME_OTHERWISE, reach
 from openab_sop.backups import coverage, listing
 from openab_sop.backups.store import Store
 from openab_sop.cluster import helm
 from openab_sop.cluster.kube import Cluster
-from openab_sop.errors import BackupError, ClusterError, SopError, ToolError
+from openab_sop.errors import BackupError, ClusterError, PodError, SopError, ToolError
 from openab_sop.escape import command
 from openab_sop.objects import at
 from openab_sop.releases.release import Release
@@ -25,6 +25,8 @@ SKEW_OF_VERSIONS = 1
 """Minor versions that kubectl and the cluster may be apart (https://kubernetes.io/releases/version-skew-policy/)."""
 READS = frozenset({"readiness", "preparation", "target", "plan", "backup", "verify"})
 """Stages that change nothing."""
+HELPED = frozenset({"rehearsal", "upgrade", "rollback", "restore"})
+"""Stages that cannot do without helper pods: they lead back, or onto a volume that no agent has meanwhile."""
 ROOM = 64 << 20
 """Bytes that must be free under the backup root before the size of any home is known."""
 
@@ -188,6 +190,26 @@ def check_room(release: Release, root: Path) -> int:
             f"make room, or name {storage.ANOTHER}",
         )
     return taken
+
+
+def check_mounts(release: Release, stages: Sequence[str]) -> str:
+    """Check that a helper pod can mount each agent's volume, if a stage needs one (SOP 1.2).
+
+    Returns:
+        What was found, in words.
+
+    Raises:
+        PodError: only the agent's own pod can mount one; nothing was touched.
+    """
+    if not (needing := [stage for stage in stages if stage in HELPED]):
+        return "no stage of this run needs a helper pod"
+    if unmet := [f"{volume.key}: {volume.unmet}" for volume in release.mounted if volume.unmet]:
+        raise PodError(
+            f"{', '.join(needing)} {'needs' if len(needing) == 1 else 'need'} a helper pod, and none can mount "
+            + "; ".join(unmet),
+            f"{NAME_OTHERWISE}; a backup can be made as it is",
+        )
+    return f"a helper pod can mount {', '.join(volume.key for volume in release.mounted if volume.claim) or 'nothing'}"
 
 
 def helm_version() -> str:

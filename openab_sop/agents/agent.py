@@ -38,6 +38,7 @@ class Agent:
         part: which part of the claim that is; "." for all of it.
         inside: where in the agent's home that volume is mounted, empty if it is elsewhere; what is told of paths in a
             home goes by it.
+        unmet: why no other pod can mount that part, in words; empty if one can.
         further: the agent with each further volume that it writes to.
     """
 
@@ -52,6 +53,7 @@ class Agent:
     volume: str = ""
     part: str = "."
     inside: str = ""
+    unmet: str = ""
     further: tuple[Agent, ...] = ()
     kind: str = field(default="Deployment", init=False)
 
@@ -96,6 +98,7 @@ class Agent:
             secrets=tuple(sorted(set(_references(workload.pod, "secret")))),
             config_maps=tuple(sorted(set(_references(workload.pod, "configMap")))),
             part=str(holding[1]) if holding else ".",
+            unmet=workload.unmet(home),
         )
         further = (
             replace(
@@ -105,6 +108,7 @@ class Agent:
                 excluded_mounts=workload.below(mount.path),
                 volume=name,
                 part=str(mount.inside),
+                unmet="",
                 inside=str(mount.path.relative_to(home)) if mount.path.is_relative_to(home) else "",
             )
             for name, mount in workload.further().items()

@@ -1,6 +1,7 @@
 """A short-lived pod that holds an agent's volume while the agent does not (issue: pod not running; SOP 5.1).
 
-It runs the agent's own image as the agent's own user and mounts nothing but the claim, where the agent has it. It lives
+It runs the agent's own image as the agent's own user and mounts nothing but the claim, where the agent has it; of the
+agent's variables it has those that name a part of the claim. It lives
 as long as this process is attached to its standard input: when we die, however we die, it ends by itself. What is left
 then is a finished pod, which holds no volume; the next run removes it.
 """
@@ -9,22 +10,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import PurePosixPath
 from secrets import token_hex
 
 from openab_sop import names
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, container_of, create, is_own, label_of, own_pod
-from openab_sop.agents.workload import claims_of
-from openab_sop.cluster.kube import MANAGER, OWNER, Cluster, quantity
+from openab_sop.agents.quota import Amounts, QuotaRefusal, usage
+from openab_sop.agents.workload import Workload
+from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import is_dead, is_owner
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import Broken, Forbidden, PodError, SopError
-from openab_sop.escape import command
+from openab_sop.escape import command, one_line
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.process import stream
 from openab_sop.wait import insist, wait
@@ -46,12 +50,19 @@ _NAME = re.compile(rf"{PREFIX}.+-[0-9a-f]{{8}}")
 """What ``new_name`` returns."""
 _FULL = re.compile(r"exceeded quota|Insufficient |Too many pods|OutOf\w+")
 """How quota, scheduler and kubelet say that there is no room for another pod."""
-_QUOTA = re.compile(r"exceeded quota: .{0,300}?used: (?P<used>\S{1,100}), limited: (?P<limited>\S+)")
-"""How a quota says what of it is used: names and amounts, as ``pods=2,requests.cpu=1``."""
 AT_ONCE = 4
 """Helpers that are tried beside each other."""
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 """Why a container waits whose image cannot be had, as kubelet names it."""
+UNCREATED = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+"""Why a container waits that cannot be made as it is: a Secret, a key or a variable is nowhere."""
+UNCREATED_FOR = 15
+"""Seconds after which such a reason has lasted: kubelet has tried again by then, and what was only late is there."""
+NAME_OTHERWISE = (
+    "name the part by what is the same for each pod (a value, a label of the template, a Secret's key), or use "
+    "subPath, and move the data there"
+)
+"""What helps against a part of a volume that only the agent's own pod can mount."""
 _LOCAL = ("IfNotPresent", "Never")
 """Policies by which a node starts the image that it has."""
 _PLACED = ("nodeSelector", "affinity", "tolerations", "runtimeClassName")
@@ -66,6 +77,7 @@ def helper_pod(
     deployment: Object | None = None,
     good: str | None = None,
     bare: bool = False,
+    beside: Collection[Agent] = (),
 ) -> Generator[Pod]:
     """Run a helper for an agent, and remove it whatever happens in the block.
 
@@ -77,25 +89,28 @@ def helper_pod(
             helper, which shall own the claim and then takes it along when it is removed.
         deployment: the agent's Deployment, where the cluster has none yet.
         good: the image that is known to be good, where the Deployment's may not be: it is tried first.
-        bare: whether it has no volume: so it is tried beside the agent.
+        bare: whether it is without volumes, as it is tried beside the agent: an empty directory is in the place of each
+            whose part variables name.
+        beside: the agent with further volumes, which the same helper mounts too.
 
     Raises:
         PodError: no image could be started, or the volume is not to be had.
         ClusterError: the API refused.
     """
     remove_finished(cluster, agent)
-    deployment = cluster.get("Deployment", agent.deployment) if deployment is None else without_account(deployment)
+    live = cluster.get("Deployment", agent.deployment) if deployment is None else deployment
+    mounted = _volumes_of(agent, Workload(live), [agent.claim, *(volume.claim for volume in beside)], bare=bare)
+    deployment = live if deployment is None else without_account(deployment)
     reasons: list[str] = []
     templates = list(_templates(cluster, agent, deployment))
     templates.sort(key=lambda template: good not in (None, container_of(template, agent)["image"]))
     for template in templates:
         name = new_name(agent)
-        claim = name if instead else None if bare else agent.claim
         node = None if instead else node_of(cluster, agent)
         if bare:  # the scheduler is asked too: after a stop it is
-            pod = near(_pod(name, agent, template, claim, None), node)
+            pod = near(_pod(name, agent, template, mounted, None), node)
         else:
-            pod = _pod(name, agent, template, claim, node)
+            pod = _pod(name, agent, template, mounted.instead(name) if instead else mounted, node)
             pod = pod if node or instead else near(pod, _node_of_ours(cluster, agent))
         created = create(cluster, pod)
         uid = str(created["metadata"]["uid"])
@@ -130,7 +145,8 @@ def try_helpers(
 ) -> dict[str, str]:
     """Start a helper beside each agent, without its volume, and run something in it: before anything is stopped.
 
-    So it is known that image, admission, scheduler and the caller's rights let one run when it is needed (SOP 4.3).
+    So it is known that image, admission, scheduler, quota, the variables of its mounts and the caller's rights let one
+    run when it is needed (SOP 4.3).
 
     Args:
         good: by Deployment, the image that is known to be good.
@@ -140,33 +156,71 @@ def try_helpers(
         By agent what came of it, in words. Room that is only missing while the agent has its own is no failure.
 
     Raises:
-        PodError, ClusterError: none starts; nothing was stopped yet.
+        PodError, ClusterError: none starts, or a quota has no room for all of them even when the agents have stopped;
+            nothing was stopped yet.
     """
 
+    refused: dict[str, str] = {}
+
     def tried(agent: Agent) -> str:
-        begun = time.monotonic()
+        begun, name = time.monotonic(), agent.deployment
         try:
-            name = agent.deployment
             like = (deployments or {}).get(name)
             with helper_pod(cluster, agent, deployment=like, good=(good or {}).get(name), bare=True) as pod:
                 pod.capture("true", "/")
-        except (Forbidden, PodError) as refused:
-            if not _FULL.search(refused.problem) or is_overdrawn(refused.problem):
+        except (Forbidden, PodError) as trouble:
+            if not _FULL.search(trouble.problem) or is_overdrawn(trouble.problem):
                 raise
-            return f"not tried: no room for another pod while the agent runs ({refused.problem})"
+            refused[name] = trouble.problem
+            return f"not tried: no room for another pod while the agent runs ({trouble.problem})"
         return f"starts within {time.monotonic() - begun:.1f} s"
 
     alone = {agent.deployment: agent for agent in agents}
     with ThreadPoolExecutor(AT_ONCE) as several:
-        return dict(zip(alone, several.map(tried, alone.values()), strict=True))
+        found = dict(zip(alone, several.map(tried, alone.values()), strict=True))
+    for name in list(refused):  # beside each other they may have taken the room from one another
+        del refused[name]
+        found[name] = tried(alone[name])
+    _require_quota(cluster, alone, refused)
+    return found
+
+
+def _require_quota(cluster: Cluster, agents: Mapping[str, Agent], refused: Mapping[str, str]) -> None:
+    """Stop if a quota that has refused helpers will not have room for all of them when the agents have stopped.
+
+    Args:
+        agents: by Deployment, those that are to be stopped; a helper for each runs at once.
+        refused: by Deployment, how its helper was refused.
+    """
+    found = {name: said for name, text in refused.items() if (said := QuotaRefusal.parse(text))}
+    if not found:
+        return
+    stopping = [pod for agent in agents.values() for pod in cluster.list("Pod", agent.selector)]
+    quotas: dict[str, Object] = {}
+    with suppress(Forbidden):  # then it counts every pod, as far as we know
+        quotas = {str(quota["metadata"]["name"]): quota for quota in cluster.all("ResourceQuota")}
+    for one in found.values():
+        helpers = [
+            found[name].requested if name in found and found[name].quota == one.quota else _own_usage(cluster, agent)
+            for name, agent in agents.items()
+        ]
+        if lacking := one.lacking(helpers, stopping, quotas.get(one.quota)):
+            raise PodError(
+                f"the helper pods of {', '.join(agents)} will not be admitted: {lacking}",
+                f"{command('kubectl', '-n', cluster.namespace, 'describe', 'quota', one.quota)} shows who has it; have "
+                "it raised for the time, then run again; nothing was stopped",
+            )
+
+
+def _own_usage(cluster: Cluster, agent: Agent) -> Amounts:
+    """Return what the helper of an agent takes of a quota at most."""
+    return usage({"spec": {"containers": [Workload(cluster.get("Deployment", agent.deployment)).container]}})
 
 
 def is_overdrawn(refusal: str) -> bool:
     """Tell whether a quota is smaller than what runs by now: whatever stops does not start again (SOP 4.3)."""
-    if not (said := _QUOTA.search(refusal)):
-        return False
-    used, limited = (dict(pair.split("=", 1) for pair in said[name].split(",")) for name in ("used", "limited"))
-    return any(name in used and quantity(used[name]) > quantity(limit) for name, limit in limited.items())
+    said = QuotaRefusal.parse(refusal)
+    return said is not None and said.is_overdrawn
 
 
 @contextmanager
@@ -213,14 +267,74 @@ def _is_over(pod: Object) -> bool:
     return is_owner(by) and (at(pod, "status", "phase") in ("Succeeded", "Failed") or is_dead(by))
 
 
-def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str | None) -> Object:
-    names = [volume for volume, mounted in claims_of(template).items() if claim and mounted == agent.claim]
-    if claim and not names:
+@dataclass(frozen=True)
+class _Volumes:
+    """What a helper mounts, and the variables that the mounts need."""
+
+    volumes: tuple[Object, ...] = ()
+    mounts: tuple[Object, ...] = ()
+    env: tuple[Object, ...] = ()
+
+    def instead(self, claim: str) -> _Volumes:
+        """Return the same with another claim."""
+        source = {"claimName": claim}
+        return replace(self, volumes=tuple({**v, "persistentVolumeClaim": source} for v in self.volumes))
+
+
+def _volumes_of(agent: Agent, workload: Workload, claims: Collection[str | None], *, bare: bool) -> _Volumes:
+    """Return what a helper mounts of an agent: these claims, or what is in their place in a bare one.
+
+    Of a claim, parts that no other pod can mount are left out: they are beside what the helper is for.
+
+    Raises:
+        PodError: what it is for is such a part, or is not mounted.
+    """
+    _require_mountable(workload, PurePosixPath(agent.home))
+    had = workload.claims
+    lacking = [claim for claim in claims if claim and claim not in had.values()]
+    if lacking and not bare:
         raise PodError(
-            f"Deployment {agent.deployment} does not mount claim {agent.claim}",
+            f"Deployment {agent.deployment} does not mount claim {', '.join(lacking)}",
             "bring the release back to the version of the backup first (helm rollback), then run again",
         )
-    mounts = [m for m in parts(container_of(template, agent), "volumeMounts") if m["name"] in names]
+    environment = workload.mount_environment
+    mounts = [
+        (mount, str(mount.get("subPathExpr") or ""))
+        for mount in parts(workload.container, "volumeMounts")
+        if (mount.get("subPathExpr") if bare else True) and mount["name"] in had
+    ]
+    mounts = [
+        (mount, expression)
+        for mount, expression in mounts
+        if (bare or had[mount["name"]] in claims) and not environment.cannot_be_met(expression)
+    ]
+    volumes = (
+        {"name": name, **({"emptyDir": {}} if bare else {"persistentVolumeClaim": {"claimName": had[name]}})}
+        for name in dict.fromkeys(mount["name"] for mount, _ in mounts)
+    )
+    return _Volumes(
+        tuple(volumes), tuple(mount for mount, _ in mounts), tuple(environment.kept(named for _, named in mounts))
+    )
+
+
+def require_mountable(workloads: Iterable[Workload]) -> None:
+    """Stop if only an agent's own pod could mount its home, as these are to be.
+
+    Raises:
+        PodError: the message names mount and variable.
+    """
+    for workload in workloads:
+        if workload.is_agent and workload.home:
+            _require_mountable(workload, workload.home)
+
+
+def _require_mountable(workload: Workload, path: PurePosixPath) -> None:
+    if unmet := workload.unmet(path):
+        raise PodError(f"no helper pod can mount a volume of agent {workload.name}: {unmet}", NAME_OTHERWISE)
+
+
+def _pod(name: str, agent: Agent, template: Object, mounted: _Volumes, node: str | None) -> Object:
+    env = {"env": list(mounted.env)} if mounted.env else {}
     return own_pod(
         name,
         agent,
@@ -228,8 +342,8 @@ def _pod(name: str, agent: Agent, template: Object, claim: str | None, node: str
         command=WAITS,
         lifetime=LIFETIME,
         node=node,
-        volumes=[{"name": name, "persistentVolumeClaim": {"claimName": claim}} for name in names],
-        container={"stdin": True, "stdinOnce": True, "volumeMounts": mounts},
+        volumes=mounted.volumes,
+        container={"stdin": True, "stdinOnce": True, "volumeMounts": list(mounted.mounts), **env},
     )
 
 
@@ -288,7 +402,7 @@ def node_of(cluster: Cluster, agent: Runner) -> str | None:
 
 
 def started(cluster: Cluster, name: str, container: str, timeout: float) -> str | None:
-    """Wait until a helper runs; returns the reason if its image cannot be had, or no node takes it.
+    """Wait until a helper runs; returns the reason if its container cannot be had or made, or no node takes it.
 
     Args:
         container: its own one; others may have been injected.
@@ -296,20 +410,28 @@ def started(cluster: Cluster, name: str, container: str, timeout: float) -> str 
     """
     problem: list[str] = []
     late = time.monotonic() + timeout
+    uncreated: list[float] = []
 
     def unready() -> str | None:
         pod = cluster.get("Pod", name)
         if at(pod, "status", "phase") == "Running":
             return None
-        statuses = [s for s in parts(pod, "status", "containerStatuses") if s["name"] == container]
-        reason = str(at(statuses[0], "state", "waiting", "reason")) if statuses else pending(pod)
         if at(pod, "status", "phase") == "Failed":
             problem.append(str(at(pod, "status", "message") or at(pod, "status", "reason") or "it ended at once"))
             return None
-        if reason in UNPULLABLE or (not at(pod, "spec", "nodeName") and time.monotonic() > late):
-            problem.append(reason)
+        statuses = [s for s in parts(pod, "status", "containerStatuses") if s["name"] == container]
+        waiting = part(statuses[0], "state", "waiting") if statuses else {}
+        reason = str(waiting.get("reason")) if statuses else pending(pod)
+        if reason in UNCREATED:
+            uncreated.append(time.monotonic())
+        else:
+            uncreated.clear()
+        seen = one_line(f"{reason}: {waiting['message']}") if waiting.get("message") else reason
+        late_now = time.monotonic() > late and not at(pod, "spec", "nodeName")
+        if reason in UNPULLABLE or late_now or (uncreated and uncreated[-1] - uncreated[0] > UNCREATED_FOR):
+            problem.append(seen)
             return None
-        return reason
+        return seen
 
     try:
         wait(

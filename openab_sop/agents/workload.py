@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
+from openab_sop.agents.mount_environment import MountEnvironment
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.reference import is_floating
 from openab_sop.upstream.charts import CONTAINERS
@@ -37,12 +38,21 @@ class Image:
 
 @dataclass(frozen=True)
 class Mount:
-    """A claim, or a part of it, in an agent's container; ``path`` is absolute, ``inside`` relative to the claim."""
+    """A claim, or a part of it, in an agent's container.
+
+    Attributes:
+        path: where it is mounted, absolute.
+        inside: which part of the claim it is, relative to it; an expression as it is written, if that is not known.
+        is_known: whether the object itself says which part it is: a variable of a Secret's or a pod's own does not.
+        unmet: the variables in its expression whose value no other pod can have, in words.
+    """
 
     claim: str
     path: PurePosixPath
     inside: PurePosixPath
     read_only: bool = False
+    is_known: bool = True
+    unmet: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,22 +166,45 @@ class Workload:
     def mounts(self) -> tuple[Mount, ...]:
         """Where claims are in the agent's container."""
         return tuple(
-            Mount(
-                self.claims[mount["name"]],
-                PurePosixPath(mount["mountPath"]),
-                PurePosixPath(str(mount.get("subPath") or ".")),
-                bool(mount.get("readOnly")) or mount["name"] in self._read_only,
-            )
-            for mount in parts(self.container, "volumeMounts")
-            if mount["name"] in self.claims
+            self._mount(mount) for mount in parts(self.container, "volumeMounts") if mount["name"] in self.claims
         )
+
+    def _mount(self, mount: Object) -> Mount:
+        expression = str(mount.get("subPathExpr") or "")
+        expanded = self.mount_environment.expanded(expression)
+        return Mount(
+            self.claims[mount["name"]],
+            PurePosixPath(mount["mountPath"]),
+            PurePosixPath(str(mount.get("subPath") or expanded or expression or ".")),
+            bool(mount.get("readOnly")) or mount["name"] in self._read_only,
+            expanded is not None,
+            ", ".join(self.mount_environment.cannot_be_met(expression)),
+        )
+
+    @property
+    def mount_environment(self) -> MountEnvironment:
+        """The variables by which mounts of the agent's container name their part of a volume."""
+        return MountEnvironment(self.container, self.template)
+
+    def unmet(self, path: PurePosixPath) -> str:
+        """Say why no other pod can mount what holds a path of the container; empty if one can."""
+        nearest = self._nearest(path)
+        if nearest is None or not nearest.unmet:
+            return ""
+        return (
+            f"{nearest.path} is the part {nearest.inside} of claim {nearest.claim}, and each pod has a value of its "
+            f"own for variable {nearest.unmet}"
+        )
+
+    def _nearest(self, path: PurePosixPath) -> Mount | None:
+        holding = [mount for mount in self.mounts if path.is_relative_to(mount.path)]
+        return max(holding, key=lambda mount: len(mount.path.parts), default=None)
 
     def where(self, path: PurePosixPath) -> tuple[str, PurePosixPath] | None:
         """Return the claim that holds a path of the container, and the path inside it; None if no claim does."""
-        holding = [mount for mount in self.mounts if path.is_relative_to(mount.path)]
-        if not holding:
+        nearest = self._nearest(path)
+        if nearest is None:
             return None
-        nearest = max(holding, key=lambda mount: len(mount.path.parts))
         return nearest.claim, nearest.inside / path.relative_to(nearest.path)
 
     @property
@@ -214,15 +247,14 @@ class Workload:
     def not_kept(self) -> tuple[Mount, ...]:
         """Return the mounts that the agent writes to and that cannot be taken for a volume of their own.
 
-        That is what is named only when a pod starts (``subPathExpr``), and what holds the home too.
+        That is what is known only when a pod starts (``subPathExpr``), what may be in such a part too, and what holds
+        the home too.
         """
         return self._beside_home[1]
 
     @property
     def _beside_home(self) -> tuple[dict[str, Mount], tuple[Mount, ...]]:
-        home = self.home
-        holding = [mount for mount in self.mounts if home and home.is_relative_to(mount.path)]
-        nearest = max(holding, key=lambda mount: len(mount.path.parts), default=None)
+        nearest = self._nearest(self.home) if self.home else None
         found: dict[str, Mount] = {}
         left: list[Mount] = []
         taken = [nearest] if nearest else []
@@ -230,8 +262,8 @@ class Workload:
             same = [other for other in taken if other.claim == mount.claim]
             if mount.read_only or any(mount.inside.is_relative_to(other.inside) for other in same):
                 continue
-            around = any(other.inside.is_relative_to(mount.inside) for other in same)
-            if around or str(mount.path) in self._at_start:
+            around = any(other.inside.is_relative_to(mount.inside) or not other.is_known for other in same)
+            if around or not mount.is_known:
                 left.append(mount)
                 continue
             taken.append(mount)
@@ -242,12 +274,6 @@ class Workload:
     def _read_only(self) -> set[str]:
         volumes = parts(self.pod, "volumes")
         return {volume["name"] for volume in volumes if at(volume, "persistentVolumeClaim", "readOnly")}
-
-    @property
-    def _at_start(self) -> set[str]:
-        """Paths of mounts whose part of the volume is named by variables."""
-        mounts = parts(self.container, "volumeMounts")
-        return {str(PurePosixPath(mount["mountPath"])) for mount in mounts if mount.get("subPathExpr")}
 
     @property
     def writers_at_start(self) -> tuple[str, ...]:

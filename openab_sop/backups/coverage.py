@@ -124,8 +124,14 @@ def _of_agent(workload: Workload) -> Iterator[str]:
     agent = Agent.of(workload.body)
     if agent.claim is None:
         yield f"{workload.name}: {agent.home} is on no claim; it is copied, and a restore has nowhere to put it"
+    if agent.unmet:
+        yield (
+            f"{workload.name}: {agent.home} is copied from the running pod, and cannot be restored into place: "
+            f"{agent.unmet}"
+        )
     for mount in workload.not_kept():
-        yield f"{workload.name}: {mount.path}, a part of claim {mount.claim} that is no directory of its own"
+        what = "no directory of its own" if mount.is_known else f"named when a pod starts ({mount.inside})"
+        yield f"{workload.name}: {mount.path}, a part of claim {mount.claim} that is {what}"
 
 
 def _why(workload: Workload, claim: str) -> str:

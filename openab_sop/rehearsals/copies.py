@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from openab_sop import redact
 from openab_sop.agents import agent
+from openab_sop.agents.mount_environment import MountEnvironment
 from openab_sop.agents.workload import Workload
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.rehearsals.placeholders import neutral, neutral_secret, placeholder
@@ -106,7 +107,7 @@ def deployment(
         node: where the agent runs: if the copy finds room there, that node has the image before the upgrade.
         pulls: names of the Secrets with which its image is pulled.
     """
-    pod = _pod(workload.pod, rename, claims, node)
+    pod = _pod(_with_parts_named(workload), rename, claims, node)
     pod["imagePullSecrets"] = [{"name": rename(name + _PULL)} for name in pulls]
     return {
         "apiVersion": "apps/v1",
@@ -167,6 +168,13 @@ def emptied(workload: Workload, claims: Mapping[str, str]) -> list[str]:
         for volume in parts(workload.pod, "volumes")
         if "emptyDir" in _volume(volume, str, claims) and "emptyDir" not in volume
     ]
+
+
+def _with_parts_named(workload: Workload) -> Object:
+    """Return the pod's spec; variables that name parts of volumes have what the labels say, which a copy has not."""
+    every = {word: parts(workload.pod, word) for word in ("initContainers", "containers") if word in workload.pod}
+    named = {word: [MountEnvironment(c, workload.template).with_fixed() for c in some] for word, some in every.items()}
+    return {**workload.pod, **named}
 
 
 def _pod(original: Object, rename: Rename, claims: Mapping[str, str], node: str | None) -> Object:

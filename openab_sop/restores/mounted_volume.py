@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from openab_sop.agents.workload import claims_of
 from openab_sop.backups.backup import CONTENTS, HOME, Backup, StoredAgent
 from openab_sop.backups.inventory import comparison
 from openab_sop.cluster.kube import MANAGER, Cluster
+from openab_sop.cluster.pod import Pod
 from openab_sop.errors import BackupError, Broken
 from openab_sop.escape import command
 from openab_sop.journal import Journal
@@ -100,10 +101,12 @@ def mount(
     below: tuple[str, ...] = (),
     deployment: Object | None = None,
     keep_logins: bool = False,
+    helper: Pod | None = None,
 ) -> Generator[MountedVolume]:
     """Mount an agent's volume in a helper pod and look at it.
 
     Args:
+        helper: one that mounts it; None makes one for this volume alone.
         below: paths of the home that the look is confined to; empty for all of it.
         deployment: the agent's Deployment, where the cluster has none yet.
         keep_logins: whether logins that are newer on the volume stay.
@@ -111,9 +114,9 @@ def mount(
     Raises:
         PodError: no helper can be started.
     """
-    helper = helper_pod(cluster, agent, deployment=deployment, good=stored.image)
+    own = nullcontext(helper) if helper else helper_pod(cluster, agent, deployment=deployment, good=stored.image)
     place = temporary.scratch(source.scratch)
-    with place as scratch, helper as reached, reached.held() as pod, comparison(scratch) as table:
+    with place as scratch, own as reached, reached.held() as pod, comparison(scratch) as table:
         volume = Volume(pod, agent.home, agent.excluded_mounts, table, source.file(f"{stored.key}/{CONTENTS}"), below)
         volume.look()
         since = partial(VolumeSince, volume, stored, source, scratch, table)
@@ -121,18 +124,60 @@ def mount(
         yield MountedVolume(agent, stored, source.file(f"{stored.key}/{HOME}"), volume, volume.change(), since, kept)
 
 
+class Helpers:
+    """One helper pod for each agent, with all of its volumes: so it fits where the agent's own pod does (issue 12).
+
+    Args:
+        volumes: those that are mounted, with what the backup knows of each.
+        deployments: by name, the Deployments that the cluster has not yet, or not so.
+        stack: ends them.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        volumes: Iterable[tuple[Agent, StoredAgent]],
+        deployments: Mapping[str, Object],
+        stack: ExitStack,
+    ) -> None:
+        self._cluster = cluster
+        self._volumes = list(volumes)
+        self._deployments = deployments
+        self._stack = stack
+        self._pods: dict[str, Pod] = {}
+
+    def of(self, agent: Agent) -> Pod:
+        """Return the helper of an agent; it is started for the first of its volumes.
+
+        Raises:
+            PodError: it cannot be started.
+        """
+        name = agent.deployment
+        if name not in self._pods:
+            mine = [(volume, stored) for volume, stored in self._volumes if volume.deployment == name]
+            helper = helper_pod(
+                self._cluster,
+                agent,
+                deployment=self._deployments.get(name),
+                good=next((stored.image for _, stored in mine), None),
+                beside=[volume for volume, _ in mine],
+            )
+            self._pods[name] = self._stack.enter_context(helper)
+        return self._pods[name]
+
+
 class MountedVolumes:
     """The volumes of one restore in helper pods; where the line to them broke, they are mounted anew.
 
     Args:
-        each: yields a way to mount each of them.
+        each: yields a way to mount each of them; what it enters into the stack ends with them.
 
     Attributes:
         mounted: the volumes, also when they are let go.
         looks: how often they were looked at from the beginning.
     """
 
-    def __init__(self, each: Callable[[], Iterator[AbstractContextManager[MountedVolume]]]) -> None:
+    def __init__(self, each: Callable[[ExitStack], Iterator[AbstractContextManager[MountedVolume]]]) -> None:
         self.mounted: list[MountedVolume] = []
         self.looks = 0
         self._each = each
@@ -146,7 +191,7 @@ class MountedVolumes:
             PodError: no helper can be started.
         """
         self._stack.close()
-        self.mounted = [self._stack.enter_context(one) for one in self._each()]
+        self.mounted = [self._stack.enter_context(one) for one in self._each(self._stack)]
         self._broken, self.looks = False, self.looks + 1
         return self.mounted
 

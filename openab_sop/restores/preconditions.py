@@ -138,6 +138,7 @@ def lacking(spec: RebuildSpec, cluster: Cluster) -> Iterator[Finding]:
     there = {(str(body["kind"]), str(body["metadata"]["name"])) for body in spec.references(rendered=False)}
     there |= {(CLAIM, claim) for _, _, claim in spec.with_claims}
     there |= {(item.kind, item.name) for item in spec.manifest.objects}
+    yield from not_to_be_mounted(agent for agent, *_ in spec.with_claims)
     for body in spec.deployments.values():
         yield from absent(cluster, Workload(body), there, "it is in neither the chart, the backup nor the cluster")
 
@@ -161,6 +162,15 @@ def absent(cluster: Cluster, workload: Workload, there: Collection[tuple[str, st
                     "create it, then run again: "
                     + command("kubectl", "-n", cluster.namespace, "get", kind.lower(), name),
                 )
+
+
+def not_to_be_mounted(volumes: Iterable[Agent]) -> Iterator[Finding]:
+    """Name volumes that only the agent's own pod can mount: no helper can write to them (issue 12)."""
+    for agent in volumes:
+        if agent.unmet:
+            expected = "a part that is named by what is the same for each pod, so that a helper pod can mount it"
+            next_step = "name it so in the values, move the data there, and back up anew"
+            yield Finding(agent.key, agent.unmet, expected, next_step)
 
 
 def before_a_stop(

@@ -8,7 +8,7 @@ means that its volumes were proved. Every step looks at what is there: a run tha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, MutableMapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 
 from openab_sop.agents.agent import Agent
 from openab_sop.backups import kept_objects
@@ -25,6 +25,7 @@ from openab_sop.restores.installation import Installation
 from openab_sop.restores.mounted_volume import (
     FILLING,
     RESTORED,
+    Helpers,
     MountedVolume,
     MountedVolumes,
     Progress,
@@ -173,10 +174,11 @@ class Rebuild:
             findings += (*preconditions.written(self._spec, mounted), *mounted.unfit())
         return Verdict("volumes to fill", tuple(findings))
 
-    def _volumes(self) -> Iterator[AbstractContextManager[MountedVolume]]:
-        for agent, stored, _ in self._to_fill:
-            deployment = self._spec.deployments[agent.deployment]
-            yield mount(self._cluster, agent, stored, self.source, deployment=deployment)
+    def _volumes(self, stack: ExitStack) -> Iterator[AbstractContextManager[MountedVolume]]:
+        volumes = [(agent, stored) for agent, stored, _ in self._to_fill]
+        helpers = Helpers(self._cluster, volumes, self._spec.deployments, stack)
+        for agent, stored in volumes:
+            yield mount(self._cluster, agent, stored, self.source, helper=helpers.of(agent))
 
     def fill(self, progress: Progress) -> dict[str, str]:
         """Fill the volumes with the homes (SOP 5.1); returns by agent what was written.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 
 from openab_sop import redact, storage
@@ -31,6 +31,7 @@ from openab_sop.restores import preconditions
 from openab_sop.restores.changes import volume_since
 from openab_sop.restores.mounted_volume import (
     RESTORED,
+    Helpers,
     MountedVolume,
     MountedVolumes,
     Progress,
@@ -132,6 +133,7 @@ class Restoration:
             findings += self.unfit_for_keeping()
             findings += self._empty_selection()
             findings += self._without_claim()
+            findings += preconditions.not_to_be_mounted(volume for volume, _ in self._concerned())
             findings += self._other_users()
             findings += self._in_the_way()
         return Verdict("origin of the backup", tuple(findings))
@@ -540,16 +542,18 @@ class Restoration:
     def _agents(self) -> list[Agent]:
         return list({volume.deployment: volume for volume, _ in self._concerned()}.values())
 
-    def _volumes(self) -> Iterator[AbstractContextManager[MountedVolume]]:
-        for agent, stored in self._concerned():
+    def _volumes(self, stack: ExitStack) -> Iterator[AbstractContextManager[MountedVolume]]:
+        concerned = self._concerned()
+        helpers = Helpers(self.release.cluster, concerned, self._deployments, stack)
+        for agent, stored in concerned:
             yield mount(
                 self.release.cluster,
                 agent,
                 stored,
                 self.source,
                 below=self._within(stored),
-                deployment=self._deployments.get(agent.deployment),
                 keep_logins=self._keep_logins and self.selection.spares_logins,
+                helper=helpers.of(agent),
             )
 
     def _unfit(self, mounted: MountedVolume) -> Iterator[Finding]:

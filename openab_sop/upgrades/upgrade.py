@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import Any
 
 from openab_sop.agents import prepull
-from openab_sop.agents.helper_pod import try_helpers
+from openab_sop.agents.helper_pod import require_mountable, try_helpers
 from openab_sop.backups import encryption, proof, remote
 from openab_sop.backups.backup import TAKE, Backup
 from openab_sop.backups.draft import Draft
@@ -178,11 +178,13 @@ class Upgrade:
 
         Raises:
             StepSkipped: an earlier run of this upgrade has.
-            PodError, ClusterError: none starts.
+            PodError, ClusterError: none starts, or none could mount a volume as a version to come has it.
         """
         state = self.maintenance.state
         if state.changed and (when := state.when(HELPERS_TRIED)):
             raise StepSkipped(f"they started at {when}")
+        for phase in self._to_come():
+            require_mountable(self._render(phase).workloads)
         agents = [agent for agent in self.release.agents if any(volume.claim for volume in agent.volumes)]
         tried = try_helpers(self.release.cluster, agents)
         self.maintenance.file.mark(HELPERS_TRIED)

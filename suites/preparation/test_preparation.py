@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.audit import Audit, Evidence
+from openab_sop import readiness
 from openab_sop.cluster.helm import Listed
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.orphans import wait_for_orphans
@@ -22,9 +23,14 @@ def test_release_is_resolved(listed: Listed, evidence: Evidence) -> None:
 
 
 def test_agents_are_resolved(release: Release, evidence: Evidence) -> None:
-    """1.2 Find its agents: the Deployments of its manifest with a container openab; other workloads are companions."""
+    """1.2a Find its agents: the Deployments of its manifest with a container openab; other workloads are companions."""
     evidence("agents", "\n  ".join(map(str, release.agents)))
     evidence("companions", ", ".join(map(str, release.companions)) or "none")
+
+
+def test_helpers_can_mount(release: Release, stages: tuple[str, ...], evidence: Evidence) -> None:
+    """1.2b Check that a helper pod can mount each agent's volume, if a stage needs one."""
+    evidence("mounts", readiness.check_mounts(release, stages))
 
 
 def test_current_version_is_known(release: Release, evidence: Evidence) -> None:
