@@ -106,6 +106,8 @@ _SEES = (
     Access("list", "storageclasses", "storage.k8s.io", in_namespace=False),
     Access("list", "resourcequotas"),
 )
+_WAITS = (*rollout.USEFUL, Access("list", "resourcequotas"), Access("list", "nodes", in_namespace=False))
+"""What tells whether a pod gets room by itself."""
 _REHEARSES = (
     *scratch.NEEDED,
     *scratch.CUTS_OFF,
@@ -124,7 +126,8 @@ WANTED: dict[str, tuple[Access, ...]] = {
     "plan": _SEES,
     "rehearsal": (*_REHEARSES, *_SEES),
     "upgrade": (*_REHEARSES, Access("get", "nodes", in_namespace=False)),  # the old version's start, on a copy
-    "rollback": rollout.USEFUL,
+    "rollback": _WAITS,
+    "restore": _WAITS,
     "rebuild": (MAKE_NAMESPACE, *_SEES, *_NAMED),
 }
 """By stage, what it takes for all that it can do; without it the report says what was left out."""

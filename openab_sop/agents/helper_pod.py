@@ -23,6 +23,7 @@ from openab_sop import names
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.own_pod import LABEL, OF, container_of, create, is_own, label_of, own_pod
 from openab_sop.agents.quota import Amounts, QuotaRefusal, usage
+from openab_sop.agents.unplaceable import Unplaced
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
 from openab_sop.cluster.owner import is_dead, is_owner
@@ -411,6 +412,7 @@ def started(cluster: Cluster, name: str, container: str, timeout: float) -> str 
     problem: list[str] = []
     late = time.monotonic() + timeout
     uncreated: list[float] = []
+    unplaced = Unplaced()
 
     def unready() -> str | None:
         pod = cluster.get("Pod", name)
@@ -430,6 +432,9 @@ def started(cluster: Cluster, name: str, container: str, timeout: float) -> str 
         late_now = time.monotonic() > late and not at(pod, "spec", "nodeName")
         if reason in UNPULLABLE or late_now or (uncreated and uncreated[-1] - uncreated[0] > UNCREATED_FOR):
             problem.append(seen)
+            return None
+        if hopeless := unplaced.hopeless(cluster, pod):
+            problem.append(f"{hopeless}; the scheduler says: {seen}")
             return None
         return seen
 

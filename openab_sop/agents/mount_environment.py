@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 from openab_sop.objects import Object, at, part, parts
 
-_REFERENCE = re.compile(r"\$(?:\$|\((?P<name>[^)]*)\)|.)", re.DOTALL)
-"""What an expression has behind a dollar sign; a sign that begins no reference stands for itself."""
 _OF_METADATA = re.compile(r"metadata\.(?P<map>labels|annotations)\['(?P<key>[^']+)'\]")
 _OF_SERVICES = re.compile(r".+_(?:SERVICE_HOST|SERVICE_PORT|PORT)(?:_.*)?")
 """Names that kubelet gives to variables of services by itself, to each pod of a namespace the same."""
@@ -154,16 +152,25 @@ class MountEnvironment:
 
 
 def _names(expression: str) -> list[str]:
-    return [match["name"] for match in _REFERENCE.finditer(expression) if match["name"] is not None]
+    return [name for _, name in _pieces(expression) if name is not None]
 
 
 def _expand(expression: str, value: Callable[[str], str]) -> str:
-    def replaced(match: re.Match[str]) -> str:
-        if match["name"] is not None:
-            return value(match["name"])
-        return "$" if match[0] == "$$" else match[0]
+    return "".join(text if name is None else value(name) for text, name in _pieces(expression))
 
-    return _REFERENCE.sub(replaced, expression)
+
+def _pieces(expression: str) -> Iterator[tuple[str, str | None]]:
+    """Yield texts, and the names that are referred to; a dollar sign that begins no reference stands for itself."""
+    done, last = 0, expression.rfind(")")
+    while 0 <= (sign := expression.find("$", done)) < len(expression) - 1:
+        yield expression[done:sign], None
+        if expression[sign + 1] == "(" and sign + 1 < last:
+            done = expression.index(")", sign) + 1
+            yield "", expression[sign + 2 : done - 1]
+        else:
+            done = sign + 2
+            yield "$" if expression[sign + 1] == "$" else expression[sign:done], None
+    yield expression[done:], None
 
 
 def _is_optional(entry: Object) -> bool:

@@ -36,18 +36,31 @@ class Need:
 
 def refusal(need: Need, node: Object) -> str:
     """Return why a node may not take a pod, however much room it has; empty if it may."""
-    affinity = at(need.spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    labels = part(node, "metadata", "labels")
     if not all(matches(terms, node) for terms in need.volumes):
         return "its volume is elsewhere"
-    if any(labels.get(key) != value for key, value in part(need.spec, "nodeSelector").items()):
+    if not _has_labels(need.spec, node):
         return "its nodeSelector excludes it"
-    if affinity and not matches(parts(affinity, "nodeSelectorTerms"), node):
+    if not _is_near(need.spec, node):
         return "its affinity excludes it"
     if not any(c.get("type") == "Ready" and c.get("status") == "True" for c in parts(node, "status", "conditions")):
         return "not Ready"
     taints = [taint for taint in _taints(node) if not _tolerated(taint, parts(need.spec, "tolerations"))]
     return f"taint {taints[0].get('key')}" if taints else ""
+
+
+def selects(spec: Object, node: Object) -> bool:
+    """Tell whether a pod's node selector and required node affinity fit a node, whatever else there is against it."""
+    return _has_labels(spec, node) and _is_near(spec, node)
+
+
+def _has_labels(spec: Object, node: Object) -> bool:
+    labels = part(node, "metadata", "labels")
+    return all(labels.get(key) == value for key, value in part(spec, "nodeSelector").items())
+
+
+def _is_near(spec: Object, node: Object) -> bool:
+    affinity = at(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
+    return not affinity or matches(parts(affinity, "nodeSelectorTerms"), node)
 
 
 def missing(amounts: Amounts, free: Amounts) -> dict[str, Decimal]:

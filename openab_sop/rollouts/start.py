@@ -1,7 +1,8 @@
 """The start of what was stopped or made anew: wait until it runs, in the cluster's own words (SOP 3.2, 5.2).
 
 What kubelet or a controller refuses and will go on refusing, such as a Secret that is nowhere or a quota, ends the wait
-early. A container that crashes may come up at its next try, and a pod without a node may get one: these get their time.
+early, and so does what no scheduler can do: a claim that is not there, labels that no node has. A container that
+crashes may come up at its next try, and another pod without a node may get one: these get their time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from openab_sop.agents.agent import Agent, Companion, Runner
+from openab_sop.agents.unplaceable import Unplaced
 from openab_sop.agents.workload import is_agent
 from openab_sop.cluster.kube import Cluster
 from openab_sop.escape import command
@@ -53,17 +55,28 @@ class _Start:
     runner: Runner
     problem: Problem | None = None
     since: float = field(default_factory=time.monotonic)
+    unplaced: Unplaced = field(default_factory=Unplaced)
+    hopeless: str = ""
 
     def unready(self) -> str | None:
         """Look once; None if it runs."""
         seen = rollout.observe(self.cluster, self.runner)
         self._weigh(start_problem(seen, _LIMITS))
+        self._place(seen)
         return None if _runs(seen) else f"{seen.available} of {seen.wanted} replicas available; {state(seen)}"
 
     def failed(self) -> str | None:
         """Return what will not pass by itself, once it has lasted longer than it may."""
+        if self.hopeless:
+            return self.hopeless
         late = self.problem and time.monotonic() - self.since > self.problem.grace_seconds
         return self.problem.observed if self.problem and late else None
+
+    def _place(self, seen: Observation) -> None:
+        held = seen.pod if seen.current and seen.pod and seen.pod.held else None
+        pod = self.cluster.find("Pod", held.name) if held else None
+        if held and (why := self.unplaced.hopeless(self.cluster, pod)):
+            self.hopeless = f"{why}; {state(seen)}"
 
     def _weigh(self, found: Problem | None) -> None:
         if (found and found.symptom) != (self.problem and self.problem.symptom):
