@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from openab_sop import redact
-from openab_sop.agents.workload import Workload, volume_key
+from openab_sop.agents.workload import Workload, deployment_of, volume_key
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.pod import Pod
 from openab_sop.errors import PodError, ReleaseError
@@ -40,6 +40,7 @@ class Agent:
             home goes by it.
         unmet: why no other pod can mount that part, in words; empty if one can.
         further: the agent with each further volume that it writes to.
+        kept_as: the key of its data in the backup that it is compared with, where that is another than its own.
     """
 
     deployment: str
@@ -55,6 +56,7 @@ class Agent:
     inside: str = ""
     unmet: str = ""
     further: tuple[Agent, ...] = ()
+    kept_as: str = ""
     kind: str = field(default="Deployment", init=False)
 
     @property
@@ -64,8 +66,16 @@ class Agent:
 
     @property
     def key(self) -> str:
-        """What names its data, also as a directory of a backup: the Deployment, and a further volume below it."""
-        return volume_key(self.deployment, self.volume)
+        """What names its data, also as a directory of a backup: the Deployment, and a further volume below it.
+
+        ``kept_as`` where that is given: the Deployment may have got another name since.
+        """
+        return self.kept_as or volume_key(self.deployment, self.volume)
+
+    @property
+    def identity(self) -> str:
+        """What its Deployment was called when the backup was taken; by that it is known however it is called now."""
+        return deployment_of(self.key)
 
     @property
     def volumes(self) -> tuple[Agent, ...]:

@@ -28,11 +28,15 @@ STOP = 120
 def stop(cluster: Cluster, agent: Agent) -> int:
     """Scale an agent to nothing and wait until its pods are gone; returns the replicas that it had.
 
+    One without a Deployment has none.
+
     Raises:
         Disturbed: somebody gives it replicas again.
         SopError: a pod does not end.
     """
-    deployment = cluster.get("Deployment", agent.deployment)
+    deployment = cluster.find("Deployment", agent.deployment)
+    if deployment is None:  # the version that runs has it under another name, or not at all
+        return 0
     now = int(at(deployment, "spec", "replicas") or 0)
     noted = noted_replicas(deployment) if not now else None  # where it runs, nobody has stopped it since
     replicas = now if noted is None else noted
@@ -69,8 +73,8 @@ def noted_replicas(deployment: Object) -> int | None:
 
 def scaled(cluster: Cluster, agent: Agent) -> str:
     """Tell who has given replicas to an agent that we have stopped; empty if nobody has."""
-    deployment = cluster.get("Deployment", agent.deployment)
-    if not (replicas := at(deployment, "spec", "replicas")):
+    deployment = cluster.find("Deployment", agent.deployment)
+    if deployment is None or not (replicas := at(deployment, "spec", "replicas")):
         return ""
     by = next(iter(ownership.scalers(deployment, also_by_hand=True)), "somebody")
     return f"{agent.deployment} was scaled to {replicas} by {by}"
@@ -88,7 +92,9 @@ def let_start(cluster: Cluster, agent: Agent, wanted: int = 0) -> bool:
 
 
 def _let_start(cluster: Cluster, agent: Agent, wanted: int) -> bool:
-    deployment = cluster.get("Deployment", agent.deployment)
+    deployment = cluster.find("Deployment", agent.deployment)
+    if deployment is None:
+        return False
     noted = noted_replicas(deployment)
     if noted is None:
         fields.give_back(cluster, "Deployment", agent.deployment)  # a try before this one may have come so far

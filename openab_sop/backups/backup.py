@@ -130,6 +130,11 @@ class BackupManifest:
         """Every volume that it holds: homes, and those beside them."""
         return (*self.agents, *self.volumes)
 
+    @property
+    def claims(self) -> dict[str, str]:
+        """The UIDs of its volumes' claims by key, as far as they are known."""
+        return {stored.key: stored.claim_uid for stored in self.stored if stored.claim_uid}
+
     def as_json(self) -> bytes:
         """Return the text of ``backup.json``."""
         return json.dumps(asdict(self), indent=2).encode() + b"\n"

@@ -41,6 +41,10 @@ _STORED_AS = {
 """Fields that are stored under another name, on disk and on the lock: as the versions before this one have them."""
 
 
+GIVEN_UP = "."
+"""The path of a whole volume, among those that are excused: it was accepted that its agent vanishes."""
+
+
 class End(StrEnum):
     """How an upgrade ended."""
 
@@ -99,7 +103,8 @@ class UpgradeState:
         target, digest: the chart version that it leads to, and the SHA-256 of its archive.
         prerelease: the version that is validated first; empty if none is.
         backup: name of the backup that is the baseline: taken right before the first change.
-        claims: UIDs of the agents' claims before it, by Deployment.
+        claims: UIDs of the agents' claims before it, by the volume's key. By these an agent is known, however its
+            Deployment is called after a change: what is kept by agent goes by the name from before.
         revisions: Helm's revisions that it has made, in order.
         in_progress, in_progress_from: the change that is under way (a phase, or the way back), and the revision
             before it; empty if none is.
@@ -110,7 +115,7 @@ class UpgradeState:
         options: how it is judged, by option, as it was asked for when it began.
         values: digest of the values that were named for the target; empty for the release's own.
         excused: by volume, what no version is blamed for: gone before it was applied, or removed by the old version's
-            start as well, as a copy has shown.
+            start as well, as a copy has shown. ``GIVEN_UP`` for a volume whose agent was to vanish.
         before: by agent: how it was right before the last change.
         chats: by agent: the chats that it was connected to before the first change; so it is after a rollback.
         milestones: what was done, with the time (UTC).
@@ -198,6 +203,11 @@ class UpgradeState:
         """Return ``excused`` with further paths, by volume."""
         keys = {*self.excused, *paths}
         return {key: tuple(sorted({*self.excused.get(key, ()), *paths.get(key, ())})) for key in sorted(keys)}
+
+    @property
+    def given_up(self) -> frozenset[str]:
+        """The keys of the volumes whose agents may vanish."""
+        return frozenset(key for key, paths in self.excused.items() if GIVEN_UP in paths)
 
     @property
     def last(self) -> int:

@@ -69,6 +69,11 @@ class RebuildSpec:
         """The volumes that are on a claim, with the claim's name."""
         return ((volume, stored, volume.claim) for volume, stored in self.volumes if volume.claim and stored.claim)
 
+    @property
+    def parts(self) -> dict[str, str]:
+        """Which part of its claim each home was, by its key."""
+        return {agent.key: agent.part for agent, _ in self.agents}
+
     def rendered(self, kind: str, name: str) -> Object | None:
         """Return an object as the chart renders it; None if it does not."""
         return self.manifest.find(kind, name)

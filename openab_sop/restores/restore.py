@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from openab_sop import redact, storage
@@ -11,7 +12,7 @@ from openab_sop.agents import scaling
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.guard import Guard
 from openab_sop.agents.helper_pod import try_helpers
-from openab_sop.agents.workload import Workload, deployment_of
+from openab_sop.agents.workload import Workload, volume_key
 from openab_sop.backups import aside, kept_objects
 from openab_sop.backups.archive import Archive
 from openab_sop.backups.aside import Aside
@@ -24,6 +25,7 @@ from openab_sop.errors import BackupError, NotFound, SopError, StepSkipped
 from openab_sop.escape import command
 from openab_sop.journal import Journal
 from openab_sop.objects import Object, at, part
+from openab_sop.releases import identity
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import now
@@ -39,6 +41,7 @@ from openab_sop.restores.mounted_volume import (
     markers,
     mount,
 )
+from openab_sop.restores.rebuild_spec import RebuildSpec
 from openab_sop.rollouts.start import await_start
 from openab_sop.status import Status
 from openab_sop.upstream import logins
@@ -123,7 +126,8 @@ class Restoration:
                 findings.append(
                     Finding(
                         stored.key,
-                        f"the release has no such {'volume' if stored.volume else 'agent'}",
+                        f"the release has no such {'volume' if stored.volume else 'agent'}"
+                        + (f", and no agent has its claim {stored.claim}" if stored.claim else ""),
                         f"one of {', '.join(sorted(known))}",
                         "bring the release back to the version of the backup first (helm rollback), then run again",
                     )
@@ -212,7 +216,7 @@ class Restoration:
         had = {w.name: w.user for w in ReleaseManifest.parse(manifest, "the backup's manifest.yaml").workloads}
         for agent in self._agents():
             now = Workload(self.release.cluster.get("Deployment", agent.deployment)).user
-            for what, old, new in zip(_OWNERS, had.get(agent.deployment, now), now, strict=True):
+            for what, old, new in zip(_OWNERS, had.get(agent.identity, now), now, strict=True):
                 if None not in (old, new) and old != new:
                     yield Finding(
                         agent.deployment,
@@ -227,7 +231,7 @@ class Restoration:
         manifest = self.source.manifest
         done = [f"bring {self.selection} of {manifest.release} back as of {manifest.created}, from {manifest.name}"]
         if self.selection.touches_volumes:
-            volumes = ", ".join(f"{volume.key} (claim {volume.claim})" for volume, _ in self._concerned())
+            volumes = ", ".join(_named(volume) for volume, _ in self._concerned())
             agents = ", ".join(agent.deployment for agent in self._agents())
             done.append(f"stop {agents} meanwhile, and write to {volumes}; what is newer there is set aside")
         return "; ".join(done)
@@ -249,7 +253,8 @@ class Restoration:
         """
         if not self.selection.touches_volumes:
             raise StepSkipped("no volume is to be restored")
-        images = {stored.deployment: stored.image for stored in self.source.manifest.agents}
+        had = {stored.deployment: stored.image for stored in self.source.manifest.agents}
+        images = {agent.deployment: had[agent.identity] for agent in self._agents() if agent.identity in had}
         return try_helpers(self.release.cluster, self._agents(), images, self._deployments)
 
     def stop(self) -> dict[str, int]:
@@ -418,7 +423,7 @@ class Restoration:
             BackupError: a volume was written to and is not proved; its agent stays stopped.
             SopError: one does not become available; all were started.
         """
-        half = {deployment_of(key) for key in self.half_written}
+        half = identity.holders(self.release.agents, self.half_written)
         self.leave()
         for agent in self._agents() if self._guard.seen else ():
             if agent.deployment in half:  # it was started by somebody else, and may not run on this
@@ -459,7 +464,7 @@ class Restoration:
         Raises:
             SopError: the first thing that failed, when all was tried.
         """
-        half = {deployment_of(key) for key in self.half_written}
+        half = identity.holders(self.release.agents, self.half_written)
         troubles: list[SopError] = []
         try:
             self.close()
@@ -593,3 +598,21 @@ class Restoration:
         gone = {key: None for key in part(live, "data") if key not in part(stored, "data")}
         cluster.merge("Secret", name, {"data": {**part(stored, "data"), **gone}})
         return True
+
+
+def as_in(source: Backup, release: Release) -> Release:
+    """Return a release whose agents are known as the backup has them, however their Deployments are called by now.
+
+    Raises:
+        ClusterError: the API did not answer, or refused.
+    """
+    agents = identity.identified(
+        release.cluster, release.agents, source.manifest.claims, lambda: RebuildSpec(source).parts
+    )
+    return replace(release, agents=agents)
+
+
+def _named(volume: Agent) -> str:
+    """Name a volume as the backup has it, with its claim, and with its Deployment where that is called otherwise."""
+    renamed = volume.key != volume_key(volume.deployment, volume.volume)
+    return f"{volume.key} (claim {volume.claim}{f', now of Deployment {volume.deployment}' if renamed else ''})"

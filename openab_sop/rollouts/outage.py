@@ -94,6 +94,11 @@ class OutageWatch:
             self._thread.join(PATIENCE)
             self.ended = self._now()
 
+    def follow(self, agents: Mapping[str, Agent]) -> None:
+        """Watch for the pods of agents as they are called now; by what identified them when the watch began."""
+        for track in self._tracks:
+            track.agent = agents.get(track.agent.identity, track.agent)
+
     def outages(self) -> tuple[Outage, ...]:
         """Return what was measured so far, for each agent."""
         ended = self._now() if self.ended is None else self.ended

@@ -8,11 +8,11 @@ from collections.abc import Container, Iterable, Mapping
 
 from openab_sop import bounded
 from openab_sop.agents.agent import Agent, Companion, Runner
-from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import BackupManifest
 from openab_sop.cluster.kube import Cluster
 from openab_sop.errors import InvalidDocument, NotFound
 from openab_sop.objects import at, part
+from openab_sop.releases.identity import uid
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import Before, UpgradeState
 from openab_sop.rollouts import health
@@ -23,16 +23,21 @@ from openab_sop.upstream.log_lines import CHATS
 
 
 def before(release: Release, patterns: Patterns) -> dict[str, Before]:
-    """Take down how each agent and companion is now, by Deployment."""
+    """Take down how each agent and companion is now, by what it was called before the upgrade."""
     found: dict[str, Before] = {}
     for runner in (*release.agents, *release.companions):
         seen = health.baseline(release.cluster, runner, patterns)
         restarts = {uid: dict(counts) for uid, counts in seen.restarts.items()}
         config = _config(release.cluster, runner) if isinstance(runner, Agent) else ""
-        found[runner.deployment] = Before(
+        found[identity_of(runner)] = Before(
             restarts, tuple(seen.complaints), config, seen.well, tuple(sorted(seen.chats)), seen.jobs
         )
     return found
+
+
+def identity_of(runner: Runner) -> str:
+    """Return the name by which an agent or a companion is known before and after a change."""
+    return runner.identity if isinstance(runner, Agent) else runner.deployment
 
 
 def judgeable(release: Release, state: UpgradeState, known: Container[str]) -> list[Companion]:
@@ -88,43 +93,31 @@ def outdated(release: Release, state: UpgradeState) -> list[Agent]:
 def claims(release: Release, baseline: BackupManifest) -> dict[str, str]:
     """Return the UID of the claim of each volume that the baseline has, by the volume's key; empty if it is gone."""
     kept = {stored.key for stored in baseline.stored}
-    return {v.key: claim(release.cluster, v) for v in release.mounted if v.claim and v.key in kept}
-
-
-def claim(cluster: Cluster, agent: Agent) -> str:
-    """Return the UID of a volume's claim; empty if it has none, or it is gone."""
-    if agent.claim is None:
-        return ""
-    try:
-        return str(at(cluster.get("PersistentVolumeClaim", agent.claim), "metadata", "uid"))
-    except NotFound:
-        return ""
+    return {v.key: uid(release.cluster, v) for v in release.mounted if v.claim and v.key in kept}
 
 
 def uids(release: Release) -> set[str]:
     """Return the UIDs of the claims that the release's agents mount, of those that are there."""
-    return {uid for volume in release.mounted if (uid := claim(release.cluster, volume))}
+    return {found for volume in release.mounted if (found := uid(release.cluster, volume))}
 
 
 def without_claim(cluster: Cluster, agents: Iterable[Agent], state: UpgradeState) -> list[str]:
-    """Return the volumes of agents whose claim is another than before: it was replaced, is gone, or is not mounted.
+    """Return the volumes whose claim is another than before: it was replaced, is gone, or no agent has it.
+
+    Args:
+        agents: as ``identity.identified`` has them.
 
     Returns:
         Their keys.
     """
     mounted = {volume.key: volume for agent in agents for volume in agent.volumes}
-    deployments = {agent.deployment for agent in agents}
-    return [
-        key
-        for key, uid in state.claims.items()
-        if deployment_of(key) in deployments and _uid(cluster, key, mounted) != uid
-    ]
+    return [key for key, before in state.claims.items() if _uid(cluster, key, mounted) != before]
 
 
 def _uid(cluster: Cluster, key: str, mounted: Mapping[str, Agent]) -> str:
     """Return the UID of a volume's claim now; a further one that is not mounted any more is looked for by its name."""
     if key in mounted:
-        return claim(cluster, mounted[key])
+        return uid(cluster, mounted[key])
     _, _, name = key.partition("/volumes/")
     found = cluster.find("PersistentVolumeClaim", name.partition("@")[0]) if name else None
     return str(at(found or {}, "metadata", "uid") or "")
@@ -136,8 +129,19 @@ def lost(release: Release, state: UpgradeState) -> list[str]:
     return [name for name in lacking if name not in state.restored]
 
 
+def unaccounted(release: Release, state: UpgradeState, given_up: Container[str] = ()) -> list[str]:
+    """Return the keys of the volumes that are lost, and of those that no agent has any more: they cannot be compared.
+
+    Args:
+        given_up: keys of volumes that no agent needs to have.
+    """
+    lacking, mounted = lost(release, state), {volume.key for volume in release.mounted}
+    found = [key for key in state.claims if key in lacking or key not in mounted]
+    return [key for key in found if key in mounted or key not in given_up]
+
+
 def _is_outdated(cluster: Cluster, agent: Agent, state: UpgradeState) -> bool:
-    seen = state.before.get(agent.deployment)
+    seen = state.before.get(agent.identity)
     if seen is None or seen.config == _config(cluster, agent):
         return False
     return any(str(at(pod, "metadata", "uid")) in seen.restarts for pod in cluster.list("Pod", agent.selector))

@@ -43,8 +43,12 @@ def judge(
     """
     policy, before = maintenance.policy, fingerprint.baselines(maintenance.state, fresh=fresh)
     if from_now:
-        now = {one.deployment: health.baseline(release.cluster, one, policy.patterns).restarts for one in runners}
+        now = {
+            fingerprint.identity_of(one): health.baseline(release.cluster, one, policy.patterns).restarts
+            for one in runners
+        }
         before = {name: replace(mark, restarts=now.get(name, mark.restarts)) for name, mark in before.items()}
+    before = {one.deployment: before[name] for one in runners if (name := fingerprint.identity_of(one)) in before}
     for one in runners:
         if (mark := before.get(one.deployment)) and mark.chats:
             chats = fingerprint.configured(release.cluster, one, mark.chats)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from openab_sop.agents.agent import Agent
 from openab_sop.backups import remote, signing
 from openab_sop.backups.backup import Backup, BackupManifest
 from openab_sop.backups.remote import RemoteBackup
@@ -18,6 +19,7 @@ from openab_sop.cluster.lease import Lease
 from openab_sop.errors import BackupError, ReleaseError
 from openab_sop.escape import command
 from openab_sop.journal import Journal
+from openab_sop.releases import identity
 from openab_sop.releases import release as releases
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState, UpgradeStateFile
@@ -148,8 +150,15 @@ class Maintenance:
         return listed
 
     def release(self) -> Release:
-        """Return the release with its agents as they are now."""
-        return releases.resolve(self.helm, self.listed())
+        """Return the release with its agents as they are now, each known as the upgrade's baseline has it."""
+        found = releases.resolve(self.helm, self.listed())
+        return replace(found, agents=self.identified(found.agents))
+
+    def identified(self, agents: Sequence[Agent]) -> tuple[Agent, ...]:
+        """Return agents of the release, of whatever revision, known as the upgrade's baseline has them."""
+        state = self.file.read()
+        claims = state.claims if state else {}
+        return identity.identified(self.helm.cluster, agents, claims, lambda: self.rebuild_spec().parts)
 
     def stored(self) -> Backup | RemoteBackup:
         """Return the backup that the upgrade stands on, as it is: it may be encrypted, and elsewhere.

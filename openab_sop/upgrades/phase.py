@@ -19,7 +19,7 @@ from openab_sop.escape import one_line
 from openab_sop.plans import dryrun
 from openab_sop.plans.dryrun import Rendered
 from openab_sop.releases.release import Release
-from openab_sop.releases.upgrade_state import End, Given, UpgradeState
+from openab_sop.releases.upgrade_state import GIVEN_UP, End, Given, UpgradeState
 from openab_sop.restores.changes import VolumeSince
 from openab_sop.rollouts.outage import OutageWatch
 from openab_sop.rollouts.problem import Symptom
@@ -33,6 +33,9 @@ from openab_sop.upgrades.repair import restart, restore_config
 from openab_sop.upgrades.verification import Looked, Seen, look, verify
 from openab_sop.upstream.log_lines import WEBHOOKS
 from openab_sop.verdict import Verdict
+
+VANISHES = "agent-vanishes:"
+"""What the id of the plan's finding begins with by which it is accepted that an agent vanishes."""
 
 
 class Phase:
@@ -98,16 +101,18 @@ class Phase:
         m.lease.require()
         before = fingerprint.before(release, m.policy.patterns)
         first = self._state.chats if self._state.revisions else {name: seen.chats for name, seen in before.items()}
+        gone = self._gone_already(release) | self._given_up(release)
         m.file.update(
             in_progress=self.name,
             in_progress_from=revision,
             before=before,
             chats=first,
-            excused=self._state.excusing(self._gone_already(release)),
+            excused=self._state.excusing(gone),
         )
         with ExitStack() as watching:
             listening = frozenset({WEBHOOKS.name})  # who connects to nothing says so in no other way
-            chats = {name: listening for name, seen in before.items() if seen.chats == (WEBHOOKS.name,)}
+            hooked = [agent for agent in release.agents if before[agent.identity].chats == (WEBHOOKS.name,)]
+            chats = {agent.deployment: listening for agent in hooked}
             watch = OutageWatch(m.helm.cluster, release.agents, m.policy.patterns, chats)
             self._watch = watching.enter_context(watch)
             listed = self._send(revision)
@@ -161,9 +166,10 @@ class Phase:
         self._require()
         self._require_unverified()
         release = self._m.release()
-        if lost := fingerprint.lost(release, self._state):
+        if lost := fingerprint.unaccounted(release, self._state, self._state.given_up):
             self.situation = replace(self.situation, lost=tuple(lost))
-            raise ReleaseError(f"the claim of {', '.join(lost)} is another than before", "see the decision below")
+            what = f"the claim of {', '.join(lost)} is another than before, or no agent has it"
+            raise ReleaseError(what, "see the decision below")
         self._volumes = self._look(release)
         self._volumes = without_own_start(self._m, release, self._volumes, progress)
         missing = [finding.subject for looked in self._volumes.values() for finding in looked.broken.values()]
@@ -194,7 +200,7 @@ class Phase:
         judged_before = state.when(self._verified) is not None
         if judged_before:
             volumes = {name: Looked(looked.changes, later=looked.later) for name, looked in volumes.items()}
-        seen = verify(release, self.version, host_of, state, volumes, jobs=not judged_before)
+        seen = verify(release, self.version, host_of, state, volumes, jobs=not judged_before, given_up=state.given_up)
         self._later = "; ".join(f"{key}: {changes}" for key, changes in seen.later.items())
         silent = {name: frozenset({Symptom.PROCESS_GONE}) for name in seen.silent}
         self.situation = replace(
@@ -251,6 +257,14 @@ class Phase:
                 return {key: looked.damage for key, looked in seen.items()}
         return {}
 
+    def _given_up(self, release: Release) -> dict[str, frozenset[str]]:
+        """Return the volumes of agents that are to vanish with the target, as was accepted by name; ``GIVEN_UP``."""
+        if self._state.revisions:  # accepted before the first change, or not at all
+            return {}
+        names = {one.removeprefix(VANISHES) for one in self._m.policy.accepted if one.startswith(VANISHES)}
+        vanishing = [volume for volume in release.mounted if volume.deployment in names]
+        return {volume.key: frozenset((GIVEN_UP,)) for volume in vanishing if volume.key in self._state.claims}
+
     def _look(self, release: Release) -> dict[str, Looked]:
         if self._m.without_baseline:
             return {}
@@ -306,6 +320,8 @@ class Phase:
                 restart(m.helm.cluster, agent)
         try:
             release = m.release()
+            if self._watch:
+                self._watch.follow({agent.identity: agent for agent in release.agents})
             companions = fingerprint.judgeable(release, self._state, m.known())
             verified = self._state.when(self._verified) is not None
             judged = judge(m, release, (*release.agents, *companions), from_now=verified and not to_restart)

@@ -14,7 +14,7 @@ from openab_sop.agents import scaling
 from openab_sop.agents.agent import Agent
 from openab_sop.agents.container import HostOf
 from openab_sop.agents.helper_pod import helper_pod, try_helpers
-from openab_sop.agents.workload import Workload, deployment_of, is_agent
+from openab_sop.agents.workload import Workload, is_agent
 from openab_sop.backups.items import Selection
 from openab_sop.cluster import fields, orphans
 from openab_sop.cluster.helm import adopts_on_rollback
@@ -30,7 +30,7 @@ from openab_sop.errors import (
 )
 from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
-from openab_sop.releases import portable_objects
+from openab_sop.releases import identity, portable_objects
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState
@@ -115,11 +115,12 @@ class Rollback:
         state = self._require_unreverted()
         if not self._decision.by_hand:
             raise StepSkipped("they started before the first change")
-        kept = {deployment_of(key) for key in state.claims}
-        agents = [agent for agent in self._agents() if agent.deployment in kept]
+        agents = [agent for agent in self._agents() if any(volume.key in state.claims for volume in agent.volumes)]
         with self._decision.unless_refused():
             self._require_left_alone(agents)
-            return try_helpers(self._m.helm.cluster, agents, self._images())
+            images = self._images()
+            good = {agent.deployment: images[agent.identity] for agent in agents if agent.identity in images}
+            return try_helpers(self._m.helm.cluster, agents, good)
 
     def stop(self) -> list[str]:
         """Stop the agents, so that nothing writes to the volumes any more (SOP 4.3); returns their names."""
@@ -144,7 +145,10 @@ class Rollback:
         chosen, paths, agents = list(state.to_restore), dict(state.paths), self._agents()
         lacking = fingerprint.without_claim(self._m.helm.cluster, agents, state)
         for name in lacking:
-            differences[name] = "the claim is another than before: all of it is restored into the old version's own"
+            differences[name] = (
+                "the claim is another than before, or no agent has it: if the old version's own is not there, all of "
+                "it is restored into that"
+            )
             chosen.append(name)
             paths.pop(name, None)
         for volume in (volume for agent in agents for volume in agent.volumes):
@@ -153,7 +157,7 @@ class Rollback:
                 continue
             like = self._as_before(volume)
             with (
-                helper_pod(self._m.helm.cluster, volume, deployment=like, good=images.get(volume.deployment)) as pod,
+                helper_pod(self._m.helm.cluster, volume, deployment=like, good=images.get(volume.identity)) as pod,
                 volume_since(pod, volume, self._m.baseline(), self._m.policy.may_vanish) as since,
             ):
                 reasons = list(since.unreadable_to_old())
@@ -306,12 +310,12 @@ class Rollback:
         if state.when(_AFTER_ALL):
             left = [name for name in left if name in state.after_all] or left
         else:
-            left = [name for name in left if self._symptoms.get(deployment_of(name), frozenset()) - _NOT_BY_DATA]
+            left = [name for name in left if self._symptoms_of(release, name) - _NOT_BY_DATA]
         if not left:
             raise StepSkipped("the old version fails before it reads its data: no volume is restored")
         # a run that is killed in the middle must not start the old version on half of it
         self._m.file.mark(_AFTER_ALL, after_all=tuple(left))
-        concerned = {deployment_of(name) for name in left}
+        concerned = identity.holders(release.agents, left)
         for agent in release.agents:
             if agent.deployment in concerned:
                 scaling.stop(self._m.helm.cluster, agent)
@@ -347,7 +351,7 @@ class Rollback:
         """
         state, m = self._decision.require(), self._m
         lost, agents = insist(lambda: (fingerprint.lost(m.release(), state), self._all_agents()))
-        half = {deployment_of(key) for key in (*state.writing, *lost)}
+        half = identity.holders(agents, (*state.writing, *lost))
         started, troubles = list[str](), list[SopError]()
         for agent in agents:  # what one refuses keeps no other from it
             try:
@@ -396,7 +400,7 @@ class Rollback:
             live = self._m.helm.cluster.find("Deployment", name)
             if live and name not in found and is_agent(live):
                 found[name] = Agent.of(live)
-        return list(found.values())
+        return list(self._m.identified(list(found.values())))
 
     def _require_left_alone(self, agents: Collection[Agent]) -> None:
         """Stop if somebody else would start an agent, or change it back, in the middle."""
@@ -419,7 +423,7 @@ class Rollback:
 
     def _as_before(self, volume: Agent) -> Object | None:
         """Return an agent's old Deployment if its pods ran as another user on the same claim: so ours must too."""
-        old = self._m.rebuild_spec().deployments.get(volume.deployment)
+        old = self._m.rebuild_spec().deployments.get(volume.identity)
         live = self._m.helm.cluster.find("Deployment", volume.deployment)
         if old is None or live is None or volume.claim not in Workload(old).claims.values():
             return None
@@ -430,8 +434,12 @@ class Rollback:
         return {name: body for name, body in found.items() if body}
 
     def _images(self) -> dict[str, str]:
-        """Return by agent the image that it ran before the upgrade: helpers can be started with it."""
+        """Return by agent, as the baseline has it, the image that it ran before: helpers can be started with it."""
         return {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
+
+    def _symptoms_of(self, release: Release, key: str) -> frozenset[Symptom]:
+        holders = identity.holders(release.agents, [key])
+        return frozenset[Symptom]().union(*(self._symptoms.get(name, ()) for name in holders))
 
     def _unrestored(self, state: UpgradeState) -> list[str]:
         """Return the volumes of which not everything was restored."""
@@ -448,7 +456,7 @@ class Rollback:
         m, release = self._m, self._m.release()
         old = {name: Workload(body).replicas for name, body in m.rebuild_spec().deployments.items()}
         for agent in release.agents:
-            scaling.let_start(m.helm.cluster, agent, old.get(agent.deployment, 0))
+            scaling.let_start(m.helm.cluster, agent, old.get(agent.identity, 0))
         judged = judge(m, release, release.agents, fresh=True)
         self._verdict, self._symptoms = judged.verdict, judged.symptoms
         return self._verdict

@@ -8,11 +8,11 @@ from dataclasses import replace
 from secrets import token_hex
 
 from openab_sop.agents import scaling
-from openab_sop.agents.workload import deployment_of
 from openab_sop.backups.backup import Backup
 from openab_sop.backups.remote import RemoteBackup
 from openab_sop.errors import BackupError, Broken, ReleaseError, SopError, StepSkipped
 from openab_sop.escape import command
+from openab_sop.releases import identity
 from openab_sop.releases.upgrade_state import End, UpgradeState, now
 from openab_sop.upgrades.decision_table import Action, Decision, Situation, decide
 from openab_sop.upgrades.maintenance import Maintenance
@@ -102,8 +102,9 @@ class RollbackDecision:
         state = self._m.file.read()
         if state is None or state.ended:
             raise ReleaseError(f"no upgrade or rollback of {self._m.name} is under way", "leave out --abandon")
-        half = {deployment_of(key) for key in state.writing}
-        agents = [agent for agent in self._m.release().agents if agent.deployment not in half]
+        every = self._m.release().agents
+        half = identity.holders(every, state.writing)
+        agents = [agent for agent in every if agent.deployment not in half]
         started = [a.deployment for a in agents if scaling.let_start(self._m.helm.cluster, a)]
         ended = End.CLOSED if state.changed else End.UNTOUCHED
         self._m.file.update(ended=ended, in_progress="", awaiting="", decision="")
@@ -236,6 +237,6 @@ class RollbackDecision:
             target=self._m.listed().version,
             digest="",
             backup=named.name,
-            claims={stored.key: stored.claim_uid for stored in manifest.stored if stored.claim_uid},
+            claims=manifest.claims,
             revisions=tuple(later),
         )

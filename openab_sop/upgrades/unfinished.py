@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 
 from openab_sop.agents.scaling import STOPPED, noted_replicas
-from openab_sop.agents.workload import deployment_of
 from openab_sop.cluster.lease import Board
 from openab_sop.errors import ReleaseError
 from openab_sop.escape import command
 from openab_sop.objects import at, part
+from openab_sop.releases import identity
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import End, UpgradeState
 
@@ -52,7 +52,8 @@ def require_running(release: Release, board: Board, known: UpgradeState | None) 
     if still:
         begun = board.doing()
         lost = known if known and known.changed and known.ended == End.ELSEWHERE else None
-        half = {deployment_of(key) for key in lost.writing} & still.keys() if lost else set[str]()
+        agents = identity.identified(cluster, release.agents, lost.claims) if lost else ()
+        half = identity.holders(agents, lost.writing) & still.keys() if lost else set[str]()
         kubectl = ("kubectl", "--context", cluster.access.context, "-n", cluster.namespace)
         by_hand = " && ".join(
             f"{command(*kubectl, 'scale', 'deploy', name, f'--replicas={replicas}')} && "

@@ -10,6 +10,7 @@ from openab_sop.backups.backup import Backup
 from openab_sop.escape import command
 from openab_sop.objects import parts
 from openab_sop.plans.dryrun import Rendered
+from openab_sop.releases import identity
 from openab_sop.releases.manifest import ReleaseManifest
 from openab_sop.releases.release import Release
 from openab_sop.releases.upgrade_state import UpgradeState
@@ -33,6 +34,7 @@ class Seen:
         missing: configuration files of the baseline that are gone or no longer parse.
         lost: agents whose claim is another than before.
         silent: agents without their process.
+        gone: volumes whose agents have vanished, as was accepted: they are not compared.
         jobs: by agent: how many of the home's own jobs are loaded, in words.
     """
 
@@ -46,14 +48,19 @@ class Seen:
     missing: list[str] = field(default_factory=list[str])
     lost: list[str] = field(default_factory=list[str])
     silent: list[str] = field(default_factory=list[str])
+    gone: list[str] = field(default_factory=list[str])
     jobs: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def highlights(self) -> dict[str, str]:
         """What must not be overlooked, by what it is."""
-        summary = "; ".join(self.own)
-        why = "already gone before this version, or removed by the old version's start as well; the baseline has it"
-        return {"not this version's work": f"{summary} ({why})"} if self.own else {}
+        found: dict[str, str] = {}
+        if self.own:
+            why = "already gone before this version, or removed by the old version's start as well; the baseline has it"
+            found["not this version's work"] = f"{'; '.join(self.own)} ({why})"
+        if self.gone:
+            found["not compared"] = f"WARNING: {', '.join(self.gone)}: no agent has it any more, as was accepted"
+        return found
 
     def summary(self) -> str:
         """Return the findings as a verdict's text."""
@@ -141,6 +148,7 @@ def verify(
     volumes: Mapping[str, Looked],
     *,
     jobs: bool = False,
+    given_up: Container[str] = (),
 ) -> Seen:
     """Compare a release that runs with what a version renders, and its volumes with the baseline.
 
@@ -148,7 +156,8 @@ def verify(
         jobs: whether the home's own jobs count: later than at the start they are the agent's own business.
         version: the chart version that it must be at.
         host_of: returns the inside of an agent's container.
-        volumes: what ``look`` has seen, just now.
+        volumes: what ``look`` has seen, just now; empty where the baseline is gone.
+        given_up: keys of volumes whose agents may have vanished.
 
     Raises:
         PodError: an agent has no running pod.
@@ -156,7 +165,9 @@ def verify(
     rendered = Rendered(ReleaseManifest.parse(release.helm.record(release.name, release.revision).manifest))
     seen = Seen(release.name, version)
     seen.findings += _version(release, version)
-    seen.lost += fingerprint.lost(release, state)
+    mounted = {volume.key: volume for volume in release.mounted}
+    seen.lost += fingerprint.unaccounted(release, state, given_up)
+    seen.gone += [key for key in state.claims if key not in mounted and key in given_up]
     for agent in release.agents:
         name, describe = agent.deployment, _describe(release, agent.deployment)
         pod, wanted = agent.pod(release.cluster), rendered.image(name)
@@ -171,19 +182,18 @@ def verify(
         if not process_alive(host_of(agent)):
             seen.silent.append(name)
             seen.findings.append(Finding(f"process of {name}", "none is called openab", "one that lives", describe))
-        if jobs and (before := state.before.get(name)) and before.jobs:
+        if jobs and (before := state.before.get(agent.identity)) and before.jobs:
             now = logs.jobs(logs.fetch(release.cluster, pod.name, agent.container))
             seen.jobs[name] = f"{before.jobs} before, {'not told' if now is None else now} now"
             if now == 0:
                 expected = f"{before.jobs} of its own jobs, as before"
                 where = command("kubectl", "-n", release.namespace, "logs", pod.name, "-c", agent.container)
                 seen.findings.append(Finding(f"jobs of {name}", "none is loaded", expected, where))
-    mounted = {volume.key: volume for volume in release.mounted}
     for key, uid in state.claims.items():
         if key in seen.lost:
-            now = fingerprint.claim(release.cluster, mounted[key]) if key in mounted else "of none"
-            where = _describe(release, key.partition("/")[0])
-            seen.findings.append(Finding(f"claim of {key}", f"UID {now}", f"UID {uid}, as before", where))
+            now = f"UID {identity.uid(release.cluster, mounted[key])}" if key in mounted else "no agent mounts it"
+            where = _describe(release, min(identity.holders(release.agents, [key])))
+            seen.findings.append(Finding(f"claim of {key}", now, f"UID {uid}, as before", where))
         elif looked := volumes.get(key):
             seen.changes[key] = looked.changes
             seen.later |= {key: looked.later} if looked.later else {}
