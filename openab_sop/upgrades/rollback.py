@@ -28,6 +28,7 @@ from openab_sop.errors import (
     SopError,
     StepSkipped,
 )
+from openab_sop.escape import one_line
 from openab_sop.objects import Object, at
 from openab_sop.plans import permissions
 from openab_sop.releases import identity, portable_objects
@@ -44,6 +45,7 @@ from openab_sop.rollouts.stuck import replace_stuck
 from openab_sop.upgrades import fingerprint
 from openab_sop.upgrades.judging import judge
 from openab_sop.upgrades.maintenance import STOPPED, Maintenance, Progress
+from openab_sop.upgrades.old_images import OldImages
 from openab_sop.upgrades.repair import bring_back
 from openab_sop.upgrades.rollback_decision import RollbackDecision
 from openab_sop.upgrades.verification import Seen, look, verify
@@ -69,6 +71,7 @@ class Rollback:
         self._decision = decision
         self._verdict = Verdict("state of the old version", (_UNJUDGED,))
         self._symptoms: Mapping[str, frozenset[Symptom]] = {}
+        self._old_images = OldImages(maintenance, by_hand=decision.by_hand)
 
     @property
     def now(self) -> Release:
@@ -80,6 +83,11 @@ class Rollback:
         """What to do after it, in words."""
         if self._m.state.ended not in (End.BACK, End.RETURNED):
             return "find out why: the report has what was seen; then run the same command again"
+        if moved := self._old_images.moved:
+            return one_line(
+                f"{', '.join(moved)} runs another image than before the upgrade. "
+                f"{'; '.join(image.remedy for image in moved.values())}; then delete the agent's pod"
+            )
         if self._decision.by_hand:
             return "nothing; the release is as it was before the upgrade"
         return "the release is as it was; mend what the first failed step names, then run the upgrade again"
@@ -104,6 +112,20 @@ class Rollback:
                     "ask for these rights, or choose another context with --context=NAME; no agent was stopped",
                 )
         return "this caller has the rights that the rollback needs"
+
+    def require_images(self) -> dict[str, str]:
+        """Compare what the old version's image references mean now with what ran before the upgrade (SOP 4.2 +).
+
+        Returns:
+            By agent, what is known of its image.
+
+        Raises:
+            NotPassed: a tag was moved, and that was not accepted; no agent was stopped.
+        """
+        if self._decision.require().when("rolled back"):
+            return {}
+        with self._decision.unless_refused():
+            return self._old_images.require_before_stop()
 
     def try_helpers(self) -> dict[str, str]:
         """Start a helper beside each agent before any is stopped (SOP 4.3); returns by agent what came of it.
@@ -311,6 +333,8 @@ class Rollback:
             left = [name for name in left if name in state.after_all] or left
         else:
             left = [name for name in left if self._symptoms_of(release, name) - _NOT_BY_DATA]
+            if left and not (left := [name for name in left if deployment_of(name) not in self._old_images.moved]):
+                raise StepSkipped("another image runs than before the upgrade, not the old one: no volume is restored")
         if not left:
             raise StepSkipped("the old version fails before it reads its data: no volume is restored")
         # a run that is killed in the middle must not start the old version on half of it
@@ -327,14 +351,19 @@ class Rollback:
         """Judge the release as after an upgrade: health, version, images, processes, claims, files (SOP 4.4)."""
         state = self._decision.require()
         m, release = self._m, self._m.release()
+        self._old_images.look(release)
         volumes = look(release, m.baseline(), m.policy.may_vanish, state)
         # what was gone there has been put back and proved: what is gone now, the old version's own start has removed
         volumes = {
             key: looked.without(frozenset(looked.lost)) if key in state.compared else looked
             for key, looked in volumes.items()
         }
-        seen = verify(release, state.version, host_of, state, volumes)
+        # the baseline's own ids count, not what the new version was pulled as
+        seen = verify(release, state.version, host_of, replace(state, pulled={}), volumes)
         seen.findings[:0] = self._verdict.findings
+        if self._old_images.moved:
+            seen.version += f", with another image of {', '.join(self._old_images.moved)} than before the upgrade"
+        seen.findings += self._old_images.findings(release)
         if not seen.findings:
             asked = state.decision == ASKED
             m.file.mark("back verified", ended=End.RETURNED if asked else End.BACK)
@@ -388,6 +417,8 @@ class Rollback:
         if state is None or not is_due or not self._m.entered or state.ended == End.DONE:
             raise StepSkipped("there is nothing to tell")
         outcome = state.ended or ("not finished: a human is needed" if state.changed else "nothing was changed")
+        if self._old_images.moved:
+            outcome += f"; another image of {', '.join(self._old_images.moved)} runs than before"
         return self._m.announcer.send(
             f"OpenAB: upgrade of {self._m.name} to {state.target}: {outcome}",
             f"{self._m.name} was {state.version}. Decision: {state.decision or 'none'}. Baseline: {state.backup}.",
@@ -458,6 +489,7 @@ class Rollback:
         for agent in release.agents:
             scaling.let_start(m.helm.cluster, agent, old.get(agent.identity, 0))
         judged = judge(m, release, release.agents, fresh=True)
+        self._old_images.look(release)
         self._verdict, self._symptoms = judged.verdict, judged.symptoms
         return self._verdict
 

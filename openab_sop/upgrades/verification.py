@@ -17,6 +17,7 @@ from openab_sop.releases.upgrade_state import UpgradeState
 from openab_sop.restores.changes import VolumeSince, names, volume_since
 from openab_sop.rollouts import logs
 from openab_sop.upgrades import fingerprint
+from openab_sop.upgrades.image_identity import is_other
 from openab_sop.verdict import Finding, Verdict
 
 
@@ -176,7 +177,7 @@ def verify(
         runs = next(str(c["image"]) for c in parts(live, "spec", "containers") if c["name"] == agent.container)
         if runs != wanted:
             seen.findings.append(Finding(f"image of {name}", runs, f"{wanted}, as the chart renders", describe))
-        elif has_moved(state.pulled.get(runs, ""), pod.image_id):
+        elif is_other(state.pulled.get(runs, ""), pod.image_id):
             expected = f"{state.pulled[runs]}, as it was before the upgrade: the tag was moved since"
             seen.findings.append(Finding(f"image of {name}", f"{runs} is {pod.image_id}", expected, describe))
         if not process_alive(host_of(agent)):
@@ -201,18 +202,6 @@ def verify(
             seen.missing += [finding.subject for finding in looked.broken.values()]
             seen.findings += dict.fromkeys([*looked.lost.values(), *looked.broken.values()])
     return seen
-
-
-def has_moved(pulled: str, runs: str) -> bool:
-    """Tell whether an image is another than the one that was pulled ahead under the same name.
-
-    Args:
-        pulled, runs: its ids as nodes tell them, a registry's digest (``NAME@sha256:...``) or the node's own
-            (``sha256:...``): only those of one kind can be compared; empty if it is not known.
-    """
-    before, _, before_digest = pulled.rpartition("@")
-    now, _, digest = runs.rpartition("@")
-    return bool(pulled and runs) and bool(before) == bool(now) and before_digest != digest
 
 
 def _version(release: Release, version: str) -> Iterator[Finding]:

@@ -44,9 +44,10 @@ def test_way_back_is_chosen(rollback_decision: RollbackDecision, audit: Audit, e
 
 @remedy
 def test_target_revision_is_known(rollback_decision: RollbackDecision, rollback: Rollback, evidence: Evidence) -> None:
-    """4.2a Find the revision deployed before; check that nobody has changed it since, and that Helm may roll back."""
+    """4.2a Find the revision deployed before; check that nobody has changed it or its images, and Helm's rights."""
     evidence("revision", rollback_decision.target())
     evidence("rights", rollback.require_rights())
+    evidence("images", rollback.require_images())
 
 
 @remedy
