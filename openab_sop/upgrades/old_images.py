@@ -50,7 +50,7 @@ class OldImages:
             now = self._means(name, body, nodes)
             seen[name] = f"{reference} was {before}, and means {now or 'an image of unknown id'} now"
             if is_other(before, now, nodes):
-                moved.append(MovedImage(name, reference, before, now, holders(before, nodes)))
+                moved.append(MovedImage(name, reference, before, now, self._holders(name, body, before, nodes)))
         if self._by_hand and not self._stand_still():
             blocking = tuple(one.before_stop for one in moved if not self._is_accepted(one))
             Verdict("images of the old version", blocking).require()
@@ -109,13 +109,24 @@ class OldImages:
         has. What nodes list is up to a minute old, and rarely all that they have.
         """
         cluster, workload, old = self._m.helm.cluster, Workload(body), Agent.of(body)
-        if self._by_hand:
-            like = cluster.find("Deployment", name) or without_account(body)
-            with suppress(prepull.ImageError, ClusterError):
-                pulled = prepull.pull(cluster, old, workload.image, workload.pull_policy, like)
-                if pulled.image_id:
-                    return pulled.image_id
-        return meaning(workload.image, nodes, node_of(cluster, old))
+        tried = self._tried(name, body, workload.image, workload.pull_policy) if self._by_hand else ""
+        return tried or meaning(workload.image, nodes, node_of(cluster, old))
+
+    def _holders(self, name: str, body: Object, before: str, nodes: NodeImages) -> tuple[str, ...]:
+        """Return the nodes that still have the image of before under its digest; by hand the agent's own is asked."""
+        listed = holders(before, nodes)
+        if listed or not self._by_hand or "@" not in before or not self._tried(name, body, before, "Never"):
+            return listed
+        node = node_of(self._m.helm.cluster, Agent.of(body))
+        return (node,) if node else ()
+
+    def _tried(self, name: str, body: Object, image: str, policy: str) -> str:
+        """Return the id that an image has in a pod of ours beside the agent; empty if that cannot be had."""
+        cluster = self._m.helm.cluster
+        like = cluster.find("Deployment", name) or without_account(body)
+        with suppress(prepull.ImageError, ClusterError):
+            return prepull.pull(cluster, Agent.of(body), image, policy, like).image_id
+        return ""
 
     def _stand_still(self) -> bool:
         """Tell whether an earlier run has stopped an agent: then going on is what brings it back."""

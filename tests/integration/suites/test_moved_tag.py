@@ -43,7 +43,7 @@ class Tags:
         self._ctr("images", "rm", *self._made)
 
     def _ctr(self, *arguments: str) -> str:
-        command = [self._status.bin / "ctr", "--namespace=k8s.io", *arguments]
+        command = [self._status.bin / "ctr", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ)).stdout
 
 
