@@ -64,13 +64,15 @@ class OldImages:
         self.moved = {}
         for agent in release.agents:
             had, reference = before.get(agent.deployment, ("", ""))
-            others = [now for now in self._running(agent) if is_other(had, now)]
-            nodes: NodeImages = self._nodes() if others else {}
-            for now in others:
-                if is_other(had, now, nodes):
-                    moved = MovedImage(agent.deployment, reference, had, now, holders(had, nodes))
-                    self.moved[agent.deployment] = moved
-                    self._note(moved)
+            running = self._running(agent)
+            nodes: NodeImages = self._nodes() if any(is_other(had, now) for now in running) else {}
+            found = {now: is_other(had, now, nodes) for now in running}
+            for now in (now for now, other in found.items() if other):
+                moved = MovedImage(agent.deployment, reference, had, now, holders(had, nodes))
+                self.moved[agent.deployment] = moved
+                self._note(moved)
+            if found and not any(other is not False for other in found.values()):
+                self._m.notes.pop(_noted(agent.deployment), None)  # nodes had listed what was true a while ago
 
     def findings(self, release: Release) -> list[Finding]:
         """Return what the verification holds against the release: moved images that nobody has accepted."""
@@ -146,6 +148,11 @@ class OldImages:
 
     def _note(self, moved: MovedImage) -> None:
         """Have the summary name an image that is another than before, and why that was accepted."""
-        self._m.notes[f"image of {moved.agent}"] = moved.warning
+        self._m.notes[_noted(moved.agent)] = moved.warning
         if self._is_accepted(moved):
             self._m.notes[f"accepted {moved.id}"] = self._m.policy.reason
+
+
+def _noted(agent: str) -> str:
+    """Return how the summary calls an agent's image."""
+    return f"image of {agent}"
