@@ -333,7 +333,8 @@ class Rollback:
             left = [name for name in left if name in state.after_all] or left
         else:
             left = [name for name in left if self._symptoms_of(release, name) - _NOT_BY_DATA]
-            if left and not (left := [name for name in left if deployment_of(name) not in self._old_images.moved]):
+            moved = self._old_images.moved
+            if left and not (left := [key for key in left if moved.keys().isdisjoint(_holders(release, key))]):
                 raise StepSkipped("another image runs than before the upgrade, not the old one: no volume is restored")
         if not left:
             raise StepSkipped("the old version fails before it reads its data: no volume is restored")
@@ -469,8 +470,7 @@ class Rollback:
         return {stored.deployment: stored.image for stored in self._m.baseline().manifest.agents}
 
     def _symptoms_of(self, release: Release, key: str) -> frozenset[Symptom]:
-        holders = identity.holders(release.agents, [key])
-        return frozenset[Symptom]().union(*(self._symptoms.get(name, ()) for name in holders))
+        return frozenset[Symptom]().union(*(self._symptoms.get(name, ()) for name in _holders(release, key)))
 
     def _unrestored(self, state: UpgradeState) -> list[str]:
         """Return the volumes of which not everything was restored."""
@@ -593,6 +593,11 @@ class Rollback:
             restoration.close()
         m.file.update(restored=tuple(dict.fromkeys((*m.state.restored, *names))))
         return written
+
+
+def _holders(release: Release, key: str) -> set[str]:
+    """Return the Deployments of a release that have a volume of the baseline."""
+    return identity.holders(release.agents, [key])
 
 
 def _each_once(revisions: Collection[int], more: Collection[int]) -> tuple[int, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,19 +28,51 @@ ACCEPTED = (f"--accept=image-moved:{AGENT}", "--reason=it is meant to run")
 
 
 class Tags:
-    """The tags of a repository that only this test has, on the node."""
+    """A repository that only this test has on the node, with images of its own: kubelet names one by any of its tags.
 
-    def __init__(self, status: Status) -> None:
-        self._status = status
+    Args:
+        directory: where images are put together.
+    """
+
+    def __init__(self, status: Status, directory: Path) -> None:
+        self._status, self._directory = status, directory
         self.repository = f"openab.local/moved-tag-{uuid4().hex[:8]}"
         self._made: set[str] = set()
 
     def put(self, tag: str, version: str) -> None:
-        """Have a tag mean the image of a version of ours; ``@`` is the digest by which a registry would know it."""
-        listed = self._ctr("images", "ls", f"name=={OURS}:{version}").splitlines()[1].split()
-        name = f"{self.repository}@{listed[2]}" if tag == "@" else f"{self.repository}:{tag}"
-        self._ctr("images", "tag", "--force", "--skip-reference-check", f"{OURS}:{version}", name)
+        """Have a tag mean the image of a version; ``@`` is the digest by which a registry would know it."""
+        image = self._own(version)
+        if tag == "@":
+            listed = self._ctr("images", "ls", f"name=={image}").splitlines()[1].split()
+            name = f"{self.repository}@{listed[2]}"
+        else:
+            name = f"{self.repository}:{tag}"
+        self._ctr("images", "tag", "--force", "--skip-reference-check", image, name)
         self._made.add(name)
+
+    def _own(self, version: str) -> str:
+        """Return an image of a version that differs from the world's by a label, and so by its id."""
+        own = f"{self.repository}:image-of-{version}"
+        if own in self._made:
+            return own
+        exported, made = self._directory / "exported.tar", self._directory / "own.tar"
+        self._ctr("images", "export", str(exported), f"{OURS}:{version}")
+        with tarfile.open(exported) as old, tarfile.open(made, "w") as new:
+            (said,) = json.loads(_content(old, "manifest.json"))
+            config = json.loads(_content(old, said["Config"]))
+            config["config"]["Labels"] = {"of": self.repository}
+            blob = json.dumps(config).encode()
+            name = f"{sha256(blob).hexdigest()}.json"
+            manifest = [{"Config": name, "RepoTags": [own], "Layers": said["Layers"]}]
+            for path, content in ((name, blob), ("manifest.json", json.dumps(manifest).encode())):
+                member = tarfile.TarInfo(path)
+                member.size = len(content)
+                new.addfile(member, io.BytesIO(content))
+            for layer in said["Layers"]:
+                new.addfile(old.getmember(layer), old.extractfile(layer))
+        self._ctr("images", "import", str(made))
+        self._made.add(own)
+        return own
 
     def remove(self) -> None:
         self._ctr("images", "rm", *self._made)
@@ -45,6 +80,12 @@ class Tags:
     def _ctr(self, *arguments: str) -> str:
         command = [self._status.bin / "ctr", *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, env=dict(os.environ)).stdout
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    stream = archive.extractfile(name)
+    assert stream
+    return stream.read()
 
 
 @contextmanager
@@ -56,7 +97,7 @@ def floating(
     Args:
         digests: whether the node knows the images by digests of a registry, not by ids of its own alone.
     """
-    tags = Tags(status)
+    tags = Tags(status, directory)
     try:
         for version in ("0.8.1", "0.8.2"):
             if digests:
