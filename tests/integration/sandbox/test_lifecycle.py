@@ -126,7 +126,7 @@ def test_two_sandboxes_live_side_by_side(box: Sandbox, neighbour: Sandbox, image
 
     neighbour.down()
 
-    assert not two.still_there()
+    eventually(lambda: not two.still_there(), within=EXIT)
     assert Cluster(box.status()).kubectl("get", "--raw", "/readyz") == "ok"
     assert one.addresses == one.still_there().addresses
 

@@ -109,7 +109,7 @@ def test_progress_on_a_terminal(suites: Suites, world: World, namespace: str) ->
     assert set(expected) == {expected[0]}
     assert 300 <= int(expected[0]) < 310
     assert "\x1b[32m" in shown
-    last = shown[shown.index("The whole home of each agent") :]
+    last = shown[shown.index("Copy the whole home of each agent") :]
     assert "MiB/s" not in last[last.index("\n") :]
 
 
