@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fixtures.options import FLAGS, OPTIONS, Option
 from fixtures.steps import SUITES, numbered
+from openab_sop.options import FLAGS, OPTIONS, Option
 from openab_sop.plans import rules as plan_rules
 from openab_sop.rehearsals import rules as rehearsal_rules
 from openab_sop.rule import Rule
-from openab_sop.stages import STAGES
+from openab_sop.stages import STAGES, Stage
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -72,9 +72,8 @@ def procedure() -> str:
     ]
     for stage in STAGES:
         lines += ["", f"## {stage.name}"]
-        for path in sorted((SUITES / stage.name).glob("test_*.py")):
-            about, steps = _steps(path)
-            rows = (f"| {number} | {_cell(what)} |" for number, what in steps)
+        for about, found in _modules(stage):
+            rows = (f"| {number} | {_cell(what)} |" for number, what in found)
             lines += ["", about, "", "| | step |", "|---|---|", *rows]
     return "\n".join((*lines, ""))
 
@@ -82,16 +81,17 @@ def procedure() -> str:
 def steps() -> Iterator[tuple[str, str, str]]:
     """Yield stage, number and text of every step, in the order that they run in."""
     for stage in STAGES:
-        for path in sorted((SUITES / stage.name).glob("test_*.py")):
-            yield from ((stage.name, *step) for step in _steps(path)[1])
+        for _, found in _modules(stage):
+            yield from ((stage.name, *step) for step in found)
 
 
-def _steps(path: Path) -> tuple[str, list[tuple[str, str]]]:
-    """Return what a module of a suite says of itself, and its steps: number and text."""
-    module = ast.parse(path.read_text())
-    tests = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
-    found = [step for test in tests if (step := numbered(ast.get_docstring(test) or ""))]
-    return " ".join((ast.get_docstring(module) or "").split()), found
+def _modules(stage: Stage) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Yield what each module of a suite says of itself, and its steps: number and text."""
+    for path in sorted((SUITES / stage.name).glob("test_*.py")):
+        module = ast.parse(path.read_text())
+        tests = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+        found = [step for test in tests if (step := numbered(ast.get_docstring(test) or ""))]
+        yield " ".join((ast.get_docstring(module) or "").split()), found
 
 
 def _rules(found: Iterable[Rule[Any]]) -> list[str]:

@@ -21,6 +21,7 @@ from secrets import token_hex
 
 from openab_sop import names
 from openab_sop.agents.agent import Agent, Runner
+from openab_sop.agents.mount_environment import expression_of
 from openab_sop.agents.own_pod import LABEL, OF, container_of, create, is_own, label_of, own_pod
 from openab_sop.agents.quota import Amounts, QuotaRefusal, usage
 from openab_sop.agents.unplaceable import Unplaced
@@ -300,22 +301,17 @@ def _volumes_of(agent: Agent, workload: Workload, claims: Collection[str | None]
         )
     environment = workload.mount_environment
     mounts = [
-        (mount, str(mount.get("subPathExpr") or ""))
+        mount
         for mount in parts(workload.container, "volumeMounts")
-        if (mount.get("subPathExpr") if bare else True) and mount["name"] in had
-    ]
-    mounts = [
-        (mount, expression)
-        for mount, expression in mounts
-        if (bare or had[mount["name"]] in claims) and not environment.cannot_be_met(expression)
+        if mount["name"] in had
+        and (expression_of(mount) if bare else had[mount["name"]] in claims)
+        and not environment.cannot_be_met(expression_of(mount))
     ]
     volumes = (
         {"name": name, **({"emptyDir": {}} if bare else {"persistentVolumeClaim": {"claimName": had[name]}})}
-        for name in dict.fromkeys(mount["name"] for mount, _ in mounts)
+        for name in dict.fromkeys(mount["name"] for mount in mounts)
     )
-    return _Volumes(
-        tuple(volumes), tuple(mount for mount, _ in mounts), tuple(environment.kept(named for _, named in mounts))
-    )
+    return _Volumes(tuple(volumes), tuple(mounts), tuple(environment.kept(map(expression_of, mounts))))
 
 
 def require_mountable(workloads: Iterable[Workload]) -> None:

@@ -45,12 +45,11 @@ class MountEnvironment:
         is asked for by its key in each of these sources; optional, so that the one that has it counts.
         """
         names, found = self._needed(expressions)
-        return [*self._by_source(names), *(self.fixed(entry) for _, entry in sorted(found, key=lambda one: one[0]))]
+        return [*self._by_source(names), *map(self.fixed, found.values())]
 
     def cannot_be_met(self, expression: str) -> list[str]:
         """Name the variables whose value another pod cannot have, with where they come from."""
-        found = sorted(self._needed([expression])[1], key=lambda one: one[0])
-        unmet = ((entry, _source(self.fixed(entry))) for _, entry in found)
+        unmet = ((entry, _source(self.fixed(entry))) for entry in self._needed([expression])[1].values())
         return [f"{entry['name']} ({source})" for entry, source in unmet if source]
 
     def expanded(self, expression: str) -> str | None:
@@ -68,8 +67,8 @@ class MountEnvironment:
 
     def with_fixed(self) -> Object:
         """Return the container with what the template fixes as plain values, where its mounts need it."""
-        expressions = (str(mount.get("subPathExpr") or "") for mount in parts(self.container, "volumeMounts"))
-        fixed = {place: self.fixed(entry) for place, entry in self._needed(expressions)[1]}
+        expressions = map(expression_of, parts(self.container, "volumeMounts"))
+        fixed = {place: self.fixed(entry) for place, entry in self._needed(expressions)[1].items()}
         if not fixed:
             return self.container
         return {**self.container, "env": [fixed.get(place, entry) for place, entry in enumerate(self._entries)]}
@@ -84,8 +83,8 @@ class MountEnvironment:
     def _entries(self) -> list[Object]:
         return parts(self.container, "env")
 
-    def _needed(self, expressions: Iterable[str]) -> tuple[set[str], list[tuple[int, Object]]]:
-        """Return the names that count, and the entries that may set them, with their places."""
+    def _needed(self, expressions: Iterable[str]) -> tuple[set[str], dict[int, Object]]:
+        """Return the names that count, and the entries that may set them, in order, by their places."""
         names, found = set[str](), dict[int, Object]()
         left = [(name, len(self._entries)) for expression in expressions for name in _names(expression)]
         seen = set[tuple[str, int]]()
@@ -98,7 +97,7 @@ class MountEnvironment:
             for place in self._setting(name, end):
                 found[place] = entry = self._entries[place]
                 left += [(other, place) for other in _names(str(entry.get("value") or ""))]
-        return names, list(found.items())
+        return names, dict(sorted(found.items()))
 
     def _setting(self, name: str, end: int) -> Iterator[int]:
         """Yield the places of the entries before one that may set a variable, the last first."""
@@ -149,6 +148,11 @@ class MountEnvironment:
             value = part(self.template, "metadata", match["map"]).get(match["key"])
             return None if value is None else str(value)
         return None
+
+
+def expression_of(mount: Object) -> str:
+    """Return the expression by which a mount names its part of a volume; empty if it names it otherwise."""
+    return str(mount.get("subPathExpr") or "")
 
 
 def _names(expression: str) -> list[str]:

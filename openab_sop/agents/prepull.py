@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 from openab_sop.agents.agent import Companion, Runner
 from openab_sop.agents.helper_pod import UNPULLABLE, new_name, node_of, pending, remove_finished, without_account
@@ -103,9 +104,13 @@ def _on_the_node(cluster: Cluster, runner: Runner) -> frozenset[str]:
     """Return the images that the runner's node says it has: it names some of them, to those who may look."""
     with suppress(ClusterError):
         if node := node_of(cluster, runner):
-            images = parts(cluster.get("Node", node), "status", "images")
-            return frozenset(str(name) for image in images for name in image.get("names") or ())
+            return frozenset(chain.from_iterable(listed_images(cluster.get("Node", node))))
     return frozenset()
+
+
+def listed_images(node: Object) -> list[frozenset[str]]:
+    """Return the names of each image that a node says it has; it says so of some of them."""
+    return [frozenset(map(str, image.get("names") or ())) for image in parts(node, "status", "images")]
 
 
 def pull(

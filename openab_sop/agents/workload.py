@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote
 
-from openab_sop.agents.mount_environment import MountEnvironment
+from openab_sop.agents.mount_environment import MountEnvironment, expression_of
 from openab_sop.objects import Object, at, part, parts
 from openab_sop.reference import is_floating
 from openab_sop.upstream.charts import CONTAINERS
@@ -170,7 +170,7 @@ class Workload:
         )
 
     def _mount(self, mount: Object) -> Mount:
-        expression = str(mount.get("subPathExpr") or "")
+        expression = expression_of(mount)
         expanded = self.mount_environment.expanded(expression)
         return Mount(
             self.claims[mount["name"]],

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from openab_sop import bounded
 from openab_sop.agents import ownership
 from openab_sop.agents.agent import Agent, trouble
+from openab_sop.agents.prepull import listed_images
 from openab_sop.cluster import helm as helms
 from openab_sop.cluster.kube import Cluster
 from openab_sop.cluster.records import Record
@@ -28,7 +29,7 @@ from openab_sop.errors import (
     SourceError,
     ToolError,
 )
-from openab_sop.objects import Object, at, part, parts
+from openab_sop.objects import Object, at, part
 from openab_sop.plans import permissions
 from openab_sop.plans.dryrun import HELM, render
 from openab_sop.plans.effects import probe
@@ -301,10 +302,7 @@ def _texts(value: object) -> Iterator[str]:
 def _images(cluster: Cluster, plan: Plan, named: frozenset[Origin]) -> Iterator[tuple[str, str]]:
     """Ask nodes and registries for each image of the target; kubelet pulls with rights that we may not have."""
     with suppress(Forbidden):
-        nodes = cluster.all("Node")
-        there = {
-            name for node in nodes for image in parts(node, "status", "images") for name in image.get("names") or ()
-        }
+        there = {name for node in cluster.all("Node") for names in listed_images(node) for name in names}
         for image in {image.reference for _, image in plan.pulled}:
             yield image, "there" if image in there else offered(image, named)
 

@@ -97,12 +97,7 @@ class OldImages:
             nodes = self._m.helm.cluster.all("Node")
         except ClusterError:
             return {}
-        return {
-            str(at(node, "metadata", "name")): [
-                frozenset(map(str, image.get("names") or ())) for image in parts(node, "status", "images")
-            ]
-            for node in nodes
-        }
+        return {str(at(node, "metadata", "name")): prepull.listed_images(node) for node in nodes}
 
     def _means(self, name: str, body: Object, nodes: NodeImages) -> str:
         """Return the id of what an agent's old reference means now; empty if it is not known.

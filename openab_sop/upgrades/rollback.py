@@ -90,7 +90,7 @@ class Rollback:
             )
         if self._decision.by_hand:
             return "nothing; the release is as it was before the upgrade"
-        return "the release is as it was; mend what the first failed step names, then run the upgrade again"
+        return "the release is as it was; fix what the first failed step names, then run the upgrade again"
 
     def require_rights(self) -> str:
         """Check the rights that Helm needs to roll back, before any agent is stopped; the plan did so for an upgrade.

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.options import FLAGS, OPTIONS
 from openab_sop.command import STATUSES
+from openab_sop.options import FLAGS, OPTIONS
 from openab_sop.plans.rules import SUBJECTS
 from openab_sop.rehearsals import rules as rehearsal_rules
 from openab_sop.status import Status
