@@ -23,7 +23,7 @@ from openab_sop import names
 from openab_sop.agents.agent import Agent, Runner
 from openab_sop.agents.mount_environment import expression_of
 from openab_sop.agents.own_pod import LABEL, OF, container_of, create, is_own, label_of, own_pod
-from openab_sop.agents.quota import Amounts, QuotaRefusal, usage
+from openab_sop.agents.quota import QuotaRefusal, by_quality, counts, usage
 from openab_sop.agents.unplaceable import Unplaced
 from openab_sop.agents.workload import Workload
 from openab_sop.cluster.kube import MANAGER, OWNER, Cluster
@@ -52,6 +52,8 @@ _NAME = re.compile(rf"{PREFIX}.+-[0-9a-f]{{8}}")
 """What ``new_name`` returns."""
 _FULL = re.compile(r"exceeded quota|Insufficient |Too many pods|OutOf\w+")
 """How quota, scheduler and kubelet say that there is no room for another pod."""
+COUNTED = 10
+"""Seconds in which a quota has taken notice of a pod that was removed."""
 AT_ONCE = 4
 """Helpers that are tried beside each other."""
 UNPULLABLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
@@ -188,35 +190,67 @@ def try_helpers(
 
 
 def _require_quota(cluster: Cluster, agents: Mapping[str, Agent], refused: Mapping[str, str]) -> None:
-    """Stop if a quota that has refused helpers will not have room for all of them when the agents have stopped.
+    """Stop if a quota will not have room for all helpers at once when the agents have stopped.
+
+    Every quota is asked, not only that which has refused one: the API names the first. What was removed just now is
+    counted for a moment still.
 
     Args:
         agents: by Deployment, those that are to be stopped; a helper for each runs at once.
         refused: by Deployment, how its helper was refused.
     """
-    found = {name: said for name, text in refused.items() if (said := QuotaRefusal.parse(text))}
-    if not found:
-        return
-    stopping = [pod for agent in agents.values() for pod in cluster.list("Pod", agent.selector)]
-    quotas: dict[str, Object] = {}
-    with suppress(Forbidden):  # then it counts every pod, as far as we know
-        quotas = {str(quota["metadata"]["name"]): quota for quota in cluster.all("ResourceQuota")}
-    for one in found.values():
-        helpers = [
-            found[name].requested if name in found and found[name].quota == one.quota else _own_usage(cluster, agent)
-            for name, agent in agents.items()
-        ]
-        if lacking := one.lacking(helpers, stopping, quotas.get(one.quota)):
+    said = {name: one for name, text in refused.items() if (one := QuotaRefusal.parse(text))}
+    late = time.monotonic() + COUNTED
+    own: dict[str, Object] | None = None
+    while True:
+        quotas: list[Object] | None = None
+        with suppress(Forbidden):
+            quotas = cluster.all("ResourceQuota")
+        if not quotas and not said:
+            return
+        if own is None:
+            own = {name: _own_spec(cluster, agent) for name, agent in agents.items()}
+        if not (lacking := _lacking(cluster, agents, own, quotas, said)):
+            return
+        if quotas is None or time.monotonic() > late:
             raise PodError(
                 f"the helper pods of {', '.join(agents)} will not be admitted: {lacking}",
-                f"{command('kubectl', '-n', cluster.namespace, 'describe', 'quota', one.quota)} shows who has it; have "
-                "it raised for the time, then run again; nothing was stopped",
+                f"{command('kubectl', '-n', cluster.namespace, 'describe', 'quota')} shows who has it; have it raised "
+                "for the time, then run again; nothing was stopped",
             )
+        time.sleep(1)
 
 
-def _own_usage(cluster: Cluster, agent: Agent) -> Amounts:
-    """Return what the helper of an agent takes of a quota at most."""
-    return usage({"spec": {"containers": [Workload(cluster.get("Deployment", agent.deployment)).container]}})
+def _lacking(
+    cluster: Cluster,
+    agents: Mapping[str, Agent],
+    own: Mapping[str, Object],
+    quotas: Iterable[Object] | None,
+    said: Mapping[str, QuotaRefusal],
+) -> str:
+    """Say what the first quota lacks that has not enough room; one that may not be read counts every pod."""
+    stopping = [pod for agent in agents.values() for pod in cluster.list("Pod", agent.selector)]
+    if quotas is None:
+        asked = [(one, None) for one in {one.quota: one for one in said.values()}.values()]
+    else:
+        asked = [(QuotaRefusal.read(quota), quota) for quota in quotas if not by_quality(quota)]
+    for one, quota in asked:
+        helpers = [
+            said[name].requested if name in said and said[name].quota == one.quota else usage(pod)
+            for name, pod in own.items()
+            if counts(quota or {}, pod)
+        ]
+        if helpers and (lacking := one.lacking(helpers, stopping, quota)):
+            return lacking
+    return ""
+
+
+def _own_spec(cluster: Cluster, agent: Agent) -> Object:
+    """Return what a quota counts of an agent's helper: it has a deadline, and at most the resources of the agent."""
+    workload = Workload(cluster.get("Deployment", agent.deployment))
+    priority = workload.pod.get("priorityClassName")
+    spec = {"activeDeadlineSeconds": LIFETIME, "priorityClassName": priority, "containers": [workload.container]}
+    return {"spec": spec}
 
 
 def is_overdrawn(refusal: str) -> bool:

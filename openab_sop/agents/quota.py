@@ -31,7 +31,7 @@ Amounts = Mapping[str, Decimal]
 
 @dataclass(frozen=True)
 class QuotaRefusal:
-    """What a quota has said of a pod that it does not admit: amounts by the quota's own names.
+    """A quota, or what it has said of a pod that it does not admit: amounts by the quota's own names.
 
     Attributes:
         requested: what the pod asked for.
@@ -52,6 +52,15 @@ class QuotaRefusal:
         requested, used, limited = (_amounts(said[word]) for word in ("requested", "used", "limited"))
         return cls(said["quota"], requested, used, limited)
 
+    @classmethod
+    def read(cls, quota: Object) -> QuotaRefusal:
+        """Read it from a ResourceQuota; nobody has asked for anything."""
+        used, limited = (
+            {name: quantity(amount) for name, amount in part(quota, "status", word).items()}
+            for word in ("used", "hard")
+        )
+        return cls(str(at(quota, "metadata", "name")), {}, used, limited)
+
     @property
     def is_overdrawn(self) -> bool:
         """Whether more is used by now than the quota allows: whatever stops does not start again."""
@@ -66,7 +75,8 @@ class QuotaRefusal:
             quota: the ResourceQuota; None if the caller may not read it: then it counts every pod.
         """
         freed = [usage(pod) for pod in stopping if counts(quota or {}, pod)]
-        for name in sorted(self.requested.keys() & self.limited.keys()):
+        asked = {name for one in helpers for name in one}
+        for name in sorted(asked & self.limited.keys()):
             free = self.limited[name] - self.used.get(name, Decimal(0)) + _of(name, freed)
             if (wanted := _of(name, helpers)) > free:
                 return (
@@ -97,6 +107,13 @@ def counts(quota: Object, pod: Object) -> bool:
     for one in parts(quota, "spec", "scopeSelector", "matchExpressions"):
         wanted.append((str(one.get("scopeName")), str(one.get("operator")), tuple(one.get("values") or ())))
     return all(_is_in(pod, *one) for one in wanted)
+
+
+def by_quality(quota: Object) -> bool:
+    """Tell whether a quota counts pods by their quality of service: one of ours takes the one that is admitted."""
+    scopes = {*(at(quota, "spec", "scopes") or ())}
+    scopes |= {one.get("scopeName") for one in parts(quota, "spec", "scopeSelector", "matchExpressions")}
+    return not scopes.isdisjoint(("BestEffort", "NotBestEffort"))
 
 
 def _is_in(pod: Object, scope: str, operator: str, values: Collection[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openab_sop.agents.quota import QuotaRefusal, counts, usage
+from openab_sop.agents.quota import QuotaRefusal, by_quality, counts, usage
 
 _SAID = 'pods "a" is forbidden: exceeded quota: small, requested: {0}, used: {1}, limited: {2}'
 
@@ -100,3 +100,17 @@ def test_what_a_pod_takes() -> None:
 def test_another_refusal() -> None:
     assert QuotaRefusal.parse("0/1 nodes are available: 1 Insufficient cpu.") is None
     assert QuotaRefusal.parse("failed quota: small: must specify requests.cpu for: openab") is None
+
+
+def test_a_quota_that_nobody_was_refused_by() -> None:
+    """The API names only the first that refuses."""
+    late = {
+        "metadata": {"name": "late"},
+        "spec": {"scopes": ["Terminating"]},
+        "status": {"hard": {"pods": "1", "requests.cpu": "1"}, "used": {"pods": "0", "requests.cpu": "0"}},
+    }
+    helper = usage(pod(deadline=9, cpu="100m"))
+    assert QuotaRefusal.read(late).lacking([helper], [pod()], late) == ""
+    assert "quota late allows 1 pods" in QuotaRefusal.read(late).lacking([helper, helper], [pod()], late)
+    assert not by_quality(late)
+    assert by_quality({"spec": {"scopes": ["NotBestEffort"]}})
